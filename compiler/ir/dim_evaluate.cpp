@@ -1,0 +1,123 @@
+// Dim: values under bindings, bounds under ranges, substitution. Recursion is over nested quotients only,
+// which max_dim_depth bounds.
+#include <algorithm>
+
+#include "ir/dim.h"
+
+namespace tenon::ir {
+namespace {
+
+using Term = Dim::Term;
+using Atom = Dim::Atom;
+
+Errors too_large(const Dim& d) {
+  return error(Code::dim_range, "dimension " + d.text() + " is too large to compute with");
+}
+
+int64_t floor_quotient(int64_t a, int64_t b) {
+  int64_t q = a / b;
+  return (a % b != 0 && (a < 0) != (b < 0)) ? q - 1 : q;
+}
+
+Result<int64_t> value_of(const Dim& d, const DimBindings& bindings) {
+  if (d.overflowed()) return too_large(d);
+  int64_t sum = d.offset();
+  for (const Term& t : d.terms()) {
+    int64_t product = t.coefficient;
+    for (const Atom& f : t.factors) {
+      int64_t v = 0;
+      if (f.quotient == nullptr) {
+        auto found = bindings.find(f.name);
+        if (found == bindings.end())
+          return error(Code::dim_range, "dimension " + f.name + " has no value", "bind " + f.name);
+        v = found->second;
+      } else {
+        TENON_ASSIGN(int64_t numerator, value_of(f.quotient->first, bindings));
+        TENON_ASSIGN(int64_t denominator, value_of(f.quotient->second, bindings));
+        if (denominator <= 0)
+          return error(Code::dim_range,
+                       "dimension " + d.text() + " divides by " + std::to_string(denominator));
+        v = floor_quotient(numerator, denominator);
+      }
+      if (__builtin_mul_overflow(product, v, &product)) return too_large(d);
+    }
+    if (__builtin_add_overflow(sum, product, &sum)) return too_large(d);
+  }
+  return sum;
+}
+
+int64_t saturate(__int128 v) { return static_cast<int64_t>(std::clamp<__int128>(v, INT64_MIN, INT64_MAX)); }
+
+DimRange multiply(DimRange a, DimRange b) {
+  __int128 c[4] = {static_cast<__int128>(a.low) * b.low, static_cast<__int128>(a.low) * b.high,
+                   static_cast<__int128>(a.high) * b.low, static_cast<__int128>(a.high) * b.high};
+  return {saturate(*std::min_element(c, c + 4)), saturate(*std::max_element(c, c + 4))};
+}
+
+}  // namespace
+
+Result<int64_t> Dim::evaluate(const DimBindings& bindings) const {
+  TENON_ASSIGN(int64_t v, value_of(*this, bindings));
+  if (v < 0) return error(Code::dim_range, "dimension " + text() + " is " + std::to_string(v));
+  return v;
+}
+
+DimRange Dim::range(const DimRanges& ranges) const {
+  if (overflowed()) return {INT64_MIN, INT64_MAX};
+  __int128 low = constant_, high = constant_;
+  for (const Term& t : terms()) {
+    DimRange product{t.coefficient, t.coefficient};
+    for (const Atom& f : t.factors) {
+      DimRange v{0, INT64_MAX};
+      if (f.quotient == nullptr) {
+        if (auto found = ranges.find(f.name); found != ranges.end()) v = found->second;
+      } else {
+        DimRange n = f.quotient->first.range(ranges), d = f.quotient->second.range(ranges);
+        d.low = std::max<int64_t>(d.low, 1);  // a divisor below 1 is refused when sizes are bound
+        d.high = std::max<int64_t>(d.high, 1);
+        int64_t c[4] = {floor_quotient(n.low, d.low), floor_quotient(n.low, d.high),
+                        floor_quotient(n.high, d.low), floor_quotient(n.high, d.high)};
+        v = {*std::min_element(c, c + 4), *std::max_element(c, c + 4)};
+      }
+      product = multiply(product, v);
+    }
+    low += product.low;
+    high += product.high;
+  }
+  return {saturate(low), saturate(high)};
+}
+
+Dim Dim::substitute(const std::map<std::string, Dim, std::less<>>& values) const {
+  if (is_constant() || overflowed()) return *this;
+  Dim sum = constant_;
+  for (const Term& t : terms()) {
+    Dim product = t.coefficient;
+    for (const Atom& f : t.factors) {
+      if (f.quotient != nullptr) {
+        product =
+            product * floor_div(f.quotient->first.substitute(values), f.quotient->second.substitute(values));
+      } else {
+        auto found = values.find(f.name);
+        product = product * (found == values.end() ? symbol(f.name) : found->second);
+      }
+    }
+    sum = sum + product;
+  }
+  return sum;
+}
+
+void Dim::collect_symbols(std::vector<std::string>* names) const {
+  for (const Term& t : terms()) {
+    for (const Atom& f : t.factors) {
+      if (f.quotient != nullptr) {
+        f.quotient->first.collect_symbols(names);
+        f.quotient->second.collect_symbols(names);
+      } else {
+        auto at = std::lower_bound(names->begin(), names->end(), f.name);
+        if (at == names->end() || *at != f.name) names->insert(at, f.name);
+      }
+    }
+  }
+}
+
+}  // namespace tenon::ir

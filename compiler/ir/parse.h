@@ -1,0 +1,22 @@
+// Parser of the text form. Reports all errors of a text at once, each with line, column and a mend where one is
+// known. Bounds depth, counts and bytes before it allocates. The grammar stands in docs/ir.md.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "ir/graph.h"
+
+namespace tenon::ir {
+
+struct ParseOptions {
+  std::string file = "<text>";  // for diagnostics
+  // Resolves `data("hash")`; null or a failed result: T401.
+  std::function<Result<std::shared_ptr<const Array>>(const std::string& hash)> side;
+  size_t max_bytes = size_t{1} << 30;
+};
+
+Result<Module> parse(std::string_view text, const ParseOptions& options = {});
+
+}  // namespace tenon::ir

@@ -1,0 +1,29 @@
+// Printer of the text form (.tenon). parse(print(m)) == m, and print(parse(print(m))) == print(m) byte by byte.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "ir/graph.h"
+#include "support/hash.h"
+
+namespace tenon::ir {
+
+struct PrintOptions {
+  bool locations = true;        // trailing "@line"
+  bool bodies = false;          // also print composites' bodies as comments
+  size_t large_constant = 64;   // elements from which a constant prints as `data("hash")` and goes to `side`
+  // Receives each large constant once (name = hash of its content); null: large constants print in full.
+  std::function<void(const std::string& hash, const Array& array)> side;
+};
+
+std::string print(const Module& module, const PrintOptions& options = {});
+std::string print(const Function& function, const Module& module, const PrintOptions& options = {});
+// Hash of the printed module without locations: the changed-flag of the pass manager and cache keys.
+Hasher structural_hash(const Module& module);
+// Short text of one node for diagnostics and explanations: "h = relu h0 : f32[batch,128]".
+std::string node_text(const Graph& graph, NodeId node);
+// Unique printable name of each value (its own, or v<n>), indexed by ValueId.
+std::vector<std::string> value_names(const Graph& graph);
+
+}  // namespace tenon::ir

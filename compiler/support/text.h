@@ -1,0 +1,31 @@
+// Text helpers that no locale changes: shortest floats that read back, numbers, escapes, edit distance.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tenon::support {
+
+// The shortest decimal text that reads back to the same value; "inf", "-inf", "nan". Integral values keep a
+// point or an exponent ("1.0"), so a float literal never looks like an integer.
+std::string format_float(double value);
+std::string format_float(float value);
+// Whole-string parse; nullopt on trailing characters or overflow.
+std::optional<double> parse_double(std::string_view text);
+std::optional<int64_t> parse_int(std::string_view text);
+
+std::string quote(std::string_view text);  // "a\"b\n" with C escapes
+std::string join(std::span<const std::string> parts, std::string_view separator);
+std::vector<std::string_view> split(std::string_view text, char separator);
+std::string_view trim(std::string_view text);
+
+// The candidate nearest to a misspelt word (Levenshtein distance at most 1/3 of its length); empty if none.
+std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates);
+// Shell-style pattern with * and ?, as in params("*.w").
+bool glob_match(std::string_view pattern, std::string_view text);
+
+}  // namespace tenon::support

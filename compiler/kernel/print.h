@@ -1,0 +1,28 @@
+// Printer and parser of the kernel stage. The text is complete: a program resumes from it (constants from a
+// side file or inline), and editing a static integer or a literal changes the program.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "kernel/kernel.h"
+
+namespace tenon::kernel {
+
+struct PrintOptions {
+  size_t large_constant = 64;  // elements from which a constant prints as a reference
+  std::function<void(const std::string& hash, const Array& array)> side;
+};
+std::string print(const Module& module, const PrintOptions& options = {});
+std::string print(const Function& function);
+// Structure only: names of variables and comments do not count. Equal hashes: one kernel serves both.
+Hasher structural_hash(const Function& function);
+
+struct ParseOptions {
+  std::string file = "<text>";
+  std::function<Result<std::shared_ptr<const Array>>(const std::string& hash)> side;
+};
+Result<Module> parse(std::string_view text, const ParseOptions& options = {});
+
+}  // namespace tenon::kernel

@@ -1,4 +1,5 @@
-// Catch2 for every test, whichever major version is installed: one header, the names that both versions share.
+// Catch2 for every test, whichever major version is installed: one header, the names that both versions
+// share.
 #pragma once
 
 #if __has_include(<catch2/catch_all.hpp>)

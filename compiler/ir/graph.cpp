@@ -67,6 +67,17 @@ NodeId Graph::add_node(const OpDef* op, std::vector<ValueId> operands, Attrs att
   return id;
 }
 
+ValueId Graph::add_result(NodeId node, Type type, std::string name) {
+  ValueId id(values_.size());
+  Value& v = values_.emplace_back();
+  v.type = std::move(type);
+  v.node = node;
+  v.result = static_cast<uint32_t>(nodes_[node.index].results.size());
+  v.name = std::move(name);
+  nodes_[node.index].results.push_back(id);
+  return id;
+}
+
 std::vector<uint32_t> count_uses(const Graph& graph) {
   std::vector<uint32_t> uses(graph.value_count());
   for (size_t i = 0; i < graph.node_count(); ++i)

@@ -99,6 +99,9 @@ class Graph {
   // Appends a node; one new value per result type. Operands must exist already.
   NodeId add_node(const OpDef* op, std::vector<ValueId> operands, Attrs attrs, const std::vector<Type>& results,
                   std::vector<std::unique_ptr<Graph>> regions = {}, Location location = {}, std::string scope = {});
+  // One more result of a node that stands already: a loop or cond whose regions were given one more yield. Its
+  // id is above those of later nodes' values, so order by nodes, not by value ids.
+  ValueId add_result(NodeId node, Type type, std::string name = {});
 
  private:
   std::vector<Value> values_;

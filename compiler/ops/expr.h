@@ -18,10 +18,11 @@ struct V {
   ir::Builder* b = nullptr;
   ir::ValueId id;
 
-  const ir::Type& type() const { return b->type(id); }
-  const ir::Shape& shape() const { return type().shape; }
-  DType dtype() const { return type().dtype; }
-  int64_t rank() const { return static_cast<int64_t>(type().rank()); }
+  // By value: a reference into the graph would not outlive the next node.
+  ir::Type type() const { return b->type(id); }
+  ir::Shape shape() const { return b->type(id).shape; }
+  DType dtype() const { return b->type(id).dtype; }
+  int64_t rank() const { return static_cast<int64_t>(b->type(id).rank()); }
 };
 using Axes = std::vector<int64_t>;
 

@@ -1,0 +1,75 @@
+// const, iota, extent: values made from nothing but attributes. (random.cpp holds the random ones.)
+#include "ops/family.h"
+#include "ops/rules.h"
+
+namespace tenon::ops {
+namespace {
+
+Status infer_const(InferContext& c) {
+  const Array& value = *c.get<std::shared_ptr<const Array>>("value");
+  TENON_TRY(want_computed(c, value.dtype()));
+  c.results = {{value.dtype(), Shape(value.shape().begin(), value.shape().end())}};
+  return Ok{};
+}
+
+Status infer_iota(InferContext& c) {
+  const Shape& shape = c.get<Shape>("shape");
+  const DType dtype = c.get<DType>("dtype");
+  TENON_TRY(want_computed(c, dtype));
+  if (is_bool(dtype)) return c.fail(Code::dtype_mismatch, "dtype is bool, wants a number type");
+  const int64_t axis = c.get<int64_t>("axis");
+  if (axis < 0 || axis >= static_cast<int64_t>(shape.size())) {
+    return c.fail(Code::bad_attribute,
+                  "axis " + std::to_string(axis) + " is outside the shape " + ir::shape_text(shape));
+  }
+  for (const Dim& d : shape) {
+    if (!provably_at_least(c, d, 0))
+      return c.fail(Code::dim_range, "extent " + d.text() + " may be negative");
+  }
+  c.results = {{dtype, shape}};
+  return Ok{};
+}
+
+Status infer_extent(InferContext& c) {
+  c.results = {{DType::i64, {}}};
+  return Ok{};
+}
+
+constexpr ir::GenerateForm constant_form{ir::Generator::constant}, iota_form{ir::Generator::iota},
+    extent_form{ir::Generator::extent};
+
+constexpr AttrDef const_attrs[] = {
+    {.name = "value", .kind = AttrKind::array, .doc = "the value: element type, extents and bits"}};
+constexpr AttrDef iota_attrs[] = {
+    {.name = "axis", .kind = AttrKind::integer, .doc = "the dimension along which it counts", .preset = "0"},
+    {.name = "shape", .kind = AttrKind::dims, .doc = "shape of the result"},
+    {.name = "dtype", .kind = AttrKind::dtype, .doc = "number type of the result", .preset = "i64"}};
+constexpr AttrDef extent_attrs[] = {
+    {.name = "dim", .kind = AttrKind::dim, .doc = "the dimension expression whose value is taken"}};
+
+constexpr OpDef defs[] = {
+    {.name = "const",
+     .doc = "A constant tensor. The written result type gives a literal its element type.",
+     .attrs = const_attrs,
+     .generate = &constant_form,
+     .infer = infer_const,
+     .zero_gradient = true},
+    {.name = "iota",
+     .doc = "Position along one axis: element [.., i, ..] is i. Integers wrap, floats round to nearest even.",
+     .attrs = iota_attrs,
+     .generate = &iota_form,
+     .infer = infer_iota,
+     .zero_gradient = true},
+    {.name = "extent",
+     .doc = "The run-time value of a dimension expression as i64[].",
+     .attrs = extent_attrs,
+     .generate = &extent_form,
+     .infer = infer_extent,
+     .zero_gradient = true},
+};
+
+}  // namespace
+
+TENON_OP_FAMILY(generate) = defs;
+
+}  // namespace tenon::ops

@@ -1,0 +1,200 @@
+// Elementwise arithmetic. Formulas: IEEE 754-2019 for floats (maximum and minimum of section 9.6 propagate
+// NaN), wrapping two's complement for integers.
+#include "ops/elementwise.h"
+
+namespace tenon::ops {
+
+namespace {
+// First operand decides; all others must equal it.
+Status check_same(ir::InferContext& c) {
+  const ir::Type& first = c.operands[0];
+  for (const ir::Type& t : c.operands) {
+    if (t.dtype != first.dtype)
+      return c.fail(Code::dtype_mismatch,
+                    "operands have types " + first.text() + " and " + t.text() + ", which must be one",
+                    "there is no implicit promotion: cast one of them");
+    if (t.shape != first.shape)
+      return c.fail(Code::shape_mismatch, "operands have shapes " + ir::shape_text(first.shape) + " and " +
+                                              ir::shape_text(t.shape));
+  }
+  if (c.op->elementwise != nullptr && c.op->elementwise->by_types == nullptr &&
+      c.op->elementwise->types[static_cast<size_t>(first.dtype)].exact == nullptr)
+    return c.fail(dtype_computes(first.dtype) ? Code::dtype_mismatch : Code::dtype_unsupported,
+                  "does not take elements of type " + std::string(dtype_name(first.dtype)));
+  return Ok{};
+}
+}  // namespace
+
+Status infer_same(ir::InferContext& c) {
+  TENON_TRY(check_same(c));
+  c.results = {c.operands[0]};
+  return Ok{};
+}
+
+Status infer_compare(ir::InferContext& c) {
+  TENON_TRY(check_same(c));
+  c.results = {ir::Type{DType::bool_, c.operands[0].shape}};
+  return Ok{};
+}
+
+namespace {
+
+constexpr auto add_form = elementwise<2>(
+    NumberTypes{}, [](auto x, auto y) { return x + y; }, [](auto x, auto y) { return wide::add(x, y); });
+constexpr auto sub_form = elementwise<2>(
+    NumberTypes{}, [](auto x, auto y) { return x - y; }, [](auto x, auto y) { return wide::sub(x, y); });
+constexpr auto mul_form = elementwise<2>(
+    NumberTypes{}, [](auto x, auto y) { return x * y; }, [](auto x, auto y) { return wide::mul(x, y); });
+constexpr auto div_form = elementwise<2>(
+    NumberTypes{}, [](auto x, auto y) { return x / y; }, [](auto x, auto y) { return wide::div(x, y); });
+constexpr auto rem_form = elementwise<2>(
+    IntTypes{}, [](auto x, auto y) { return x % y; }, [](auto x, auto y) { return wide::rem(x, y); });
+constexpr auto neg_form =
+    elementwise<1>(NumberTypes{}, [](auto x) { return -x; }, [](auto x) { return wide::neg(x); });
+constexpr auto abs_form =
+    elementwise<1>(NumberTypes{}, [](auto x) { return abs(x); }, [](auto x) { return wide::abs(x); });
+
+// x itself where it is zero or NaN.
+constexpr auto sign_form = elementwise<1>(
+    NumberTypes{},
+    [](auto x) {
+      using T = typename decltype(x)::type;
+      auto positive = select(x > T(0), T(1), x);
+      if constexpr (std::is_unsigned_v<T>)
+        return positive;
+      else
+        return select(x < T(0), static_cast<T>(-1), positive);
+    },
+    [](auto x) { return wide::sign(x); });
+
+// IEEE 754-2019 maximum: NaN if either is, +0 above -0. `x > y` and `y > x` are both false for equal zeros,
+// where adding them gives +0 unless both are -0.
+constexpr auto max_form = elementwise<2>(
+    NumberTypes{},
+    [](auto x, auto y) {
+      using T = typename decltype(x)::type;
+      auto larger = select(x > y, x, y);
+      if constexpr (!std::is_floating_point_v<T>) {
+        return larger;
+      } else {
+        auto settled = select(x == y, select(x == T(0), x + y, x), larger);
+        return select(x == x, settled, x);
+      }
+    },
+    [](auto x, auto y) { return wide::max(x, y); });
+// IEEE 754-2019 minimum: NaN if either is, -0 below +0.
+constexpr auto min_form = elementwise<2>(
+    NumberTypes{},
+    [](auto x, auto y) {
+      using T = typename decltype(x)::type;
+      auto smaller = select(x < y, x, y);
+      if constexpr (!std::is_floating_point_v<T>) {
+        return smaller;
+      } else {
+        auto settled = select(x == y, select(x == T(0), -((-x) + (-y)), x), smaller);
+        return select(x == x, settled, x);
+      }
+    },
+    [](auto x, auto y) { return wide::min(x, y); });
+
+void add_vjp(ir::VjpContext& c) {
+  give(c, 0, cotangent(c));
+  give(c, 1, cotangent(c));
+}
+void sub_vjp(ir::VjpContext& c) {
+  give(c, 0, cotangent(c));
+  if (c.wanted[1]) give(c, 1, -cotangent(c));
+}
+void mul_vjp(ir::VjpContext& c) {
+  if (c.wanted[0]) give(c, 0, cotangent(c) * arg(c, 1));
+  if (c.wanted[1]) give(c, 1, cotangent(c) * arg(c, 0));
+}
+void div_vjp(ir::VjpContext& c) {
+  V g = cotangent(c) / arg(c, 1);
+  give(c, 0, g);
+  if (c.wanted[1]) give(c, 1, -(g * result(c)));
+}
+void neg_vjp(ir::VjpContext& c) { give(c, 0, -cotangent(c)); }
+void abs_vjp(ir::VjpContext& c) { give(c, 0, cotangent(c) * sign(arg(c, 0))); }
+// Where both are equal the whole cotangent goes to y, so that the slope of max(x, 0) at 0 is 0.
+void pick_vjp(ir::VjpContext& c, V first) {
+  if (c.wanted[0]) give(c, 0, select(first, cotangent(c), 0.0));
+  if (c.wanted[1]) give(c, 1, select(first, 0.0, cotangent(c)));
+}
+void max_vjp(ir::VjpContext& c) { pick_vjp(c, arg(c, 0) > arg(c, 1)); }
+void min_vjp(ir::VjpContext& c) { pick_vjp(c, arg(c, 0) < arg(c, 1)); }
+
+constexpr ir::Domain divisor[] = {{-2, 2}, {0.5, 2}};
+
+constexpr ir::OpDef defs[] = {
+    {.name = "abs",
+     .doc = "Absolute value. The lowest integer stays itself.",
+     .operands = one_number,
+     .elementwise = &abs_form,
+     .infer = infer_same,
+     .vjp = abs_vjp},
+    {.name = "add",
+     .doc = "Sum: x + y.",
+     .operands = two_numbers,
+     .elementwise = &add_form,
+     .infer = infer_same,
+     .vjp = add_vjp},
+    {.name = "div",
+     .doc = "Quotient: x / y. Integers truncate; division by zero gives 0, the lowest by -1 the lowest.",
+     .operands = two_numbers,
+     .elementwise = &div_form,
+     .infer = infer_same,
+     .vjp = div_vjp,
+     .domains = divisor},
+    {.name = "max",
+     .doc =
+         "The larger of x and y (IEEE maximum: a NaN wins, +0 is above -0). Equal: the cotangent goes to y.",
+     .operands = two_numbers,
+     .elementwise = &max_form,
+     .infer = infer_same,
+     .vjp = max_vjp},
+    {.name = "min",
+     .doc =
+         "The smaller of x and y (IEEE minimum: a NaN wins, -0 is below +0). Equal: the cotangent goes to y.",
+     .operands = two_numbers,
+     .elementwise = &min_form,
+     .infer = infer_same,
+     .vjp = min_vjp},
+    {.name = "mul",
+     .doc = "Product: x * y.",
+     .operands = two_numbers,
+     .elementwise = &mul_form,
+     .infer = infer_same,
+     .vjp = mul_vjp},
+    {.name = "neg",
+     .doc = "Negation: -x.",
+     .operands = one_number,
+     .elementwise = &neg_form,
+     .infer = infer_same,
+     .vjp = neg_vjp},
+    {.name = "rem",
+     .doc = "Remainder of integer division truncated to zero; the dividend where y is 0.",
+     .operands = two_integers,
+     .elementwise = &rem_form,
+     .infer = infer_same,
+     .zero_gradient = true,
+     .domains = divisor},
+    {.name = "sign",
+     .doc = "-1, 0 or 1 by the sign of x; zeros and NaN stay as they are.",
+     .operands = one_number,
+     .elementwise = &sign_form,
+     .infer = infer_same,
+     .zero_gradient = true},
+    {.name = "sub",
+     .doc = "Difference: x - y.",
+     .operands = two_numbers,
+     .elementwise = &sub_form,
+     .infer = infer_same,
+     .vjp = sub_vjp},
+};
+
+}  // namespace
+
+TENON_OP_FAMILY(elementwise_arithmetic) = defs;
+
+}  // namespace tenon::ops

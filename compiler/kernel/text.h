@@ -1,0 +1,16 @@
+// Pieces of the text form, for diagnostics: one expression, the head line of one statement.
+#pragma once
+
+#include <string>
+
+#include "kernel/kernel.h"
+
+namespace tenon::kernel {
+
+// Cut to about `limit` characters; any depth of expression is safe.
+std::string expr_text(const Function& function, ExprId expr, size_t limit = 160);
+std::string statement_text(const Function& function, const Stmt& stmt, size_t limit = 160);
+// A literal as the text form writes it: bare ("0.5") where its type is known from around it, else "f32(0.5)".
+std::string literal_text(DType dtype, uint64_t bits, bool bare);
+
+}  // namespace tenon::kernel

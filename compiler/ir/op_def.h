@@ -113,7 +113,9 @@ struct IndexPiece {
   struct Guard {
     uint32_t axis;
     Dim low, high;
-    Dim stride = 1;  // (index - low) must be a multiple of it (interior padding)
+    // (index - low) must be a multiple of it (interior padding). Where it is not 1, the piece's affine indices
+    // see (index - low) / stride in place of this axis' index.
+    Dim stride = 1;
   };
   std::vector<Guard> guards;       // empty: always
 };
@@ -125,7 +127,7 @@ struct IndexMapForm {
 struct ViewForm {};
 
 // One output element is a function of its own position (and of scalar operands): const, iota, extent, random.
-enum class Generator : uint8_t { constant, iota, extent, random_uniform, random_normal, random_bernoulli };
+enum class Generator : uint8_t { constant, iota, extent, random_uniform, random_normal, random_bernoulli, permutation };
 struct GenerateForm {
   Generator what;
 };

@@ -1,0 +1,126 @@
+// take and scatter_add: rows at run-time indices, each the other's derivative. An index out of range is a
+// status (T605), never a clamp.
+#include "ops/expr.h"
+#include "ops/family.h"
+#include "ops/rules.h"
+
+namespace tenon::ops {
+namespace {
+
+// operand's shape with dimension `axis` replaced by the indices' shape.
+Shape taken_shape(const Shape& operand, const Shape& indices, int64_t axis) {
+  Shape shape(operand.begin(), operand.begin() + axis);
+  shape.insert(shape.end(), indices.begin(), indices.end());
+  shape.insert(shape.end(), operand.begin() + axis + 1, operand.end());
+  return shape;
+}
+
+Status infer_take(InferContext& c) {
+  TENON_TRY(take_axis(c, "axis", c.operands[0].rank()));
+  const Type& x = c.operands[0];
+  c.results = {{x.dtype, taken_shape(x.shape, c.operands[1].shape, c.get<int64_t>("axis"))}};
+  return Ok{};
+}
+
+void take_vjp(ir::VjpContext& c) {
+  const V g{&c.b, c.cotangents[0]}, x{&c.b, c.operands[0]}, indices{&c.b, c.operands[1]};
+  c.out[0] = scatter_add(zeros_like(x), indices, g, c.node.get<int64_t>("axis")).id;
+}
+
+Status infer_scatter(InferContext& c) {
+  TENON_TRY(take_axis(c, "axis", c.operands[0].rank()));
+  TENON_TRY(same_dtype(c, 2, 0));
+  const Type& x = c.operands[0];
+  const Shape wanted = taken_shape(x.shape, c.operands[1].shape, c.get<int64_t>("axis"));
+  if (c.operands[2].rank() != wanted.size()) {
+    return c.fail(Code::rank_mismatch, operand_text(c, 2) + ", wants shape " + ir::shape_text(wanted));
+  }
+  if (c.operands[2].shape != wanted) {
+    return c.fail(Code::shape_mismatch, operand_text(c, 2) + ", wants shape " + ir::shape_text(wanted));
+  }
+  c.results = {x};
+  return Ok{};
+}
+
+void scatter_vjp(ir::VjpContext& c) {
+  const V g{&c.b, c.cotangents[0]}, indices{&c.b, c.operands[1]};
+  if (c.wanted[0]) c.out[0] = g.id;
+  if (c.wanted[2]) c.out[2] = take(g, indices, c.node.get<int64_t>("axis")).id;
+}
+
+// Indices are drawn from domain 0..1, so the axis has at least two rows.
+void sample_types(ir::SampleContext& s, Shape* x, Shape* indices, int64_t* axis) {
+  const int64_t rank = s.draw(s.state, 1, 3);
+  *axis = s.draw(s.state, 0, rank - 1);
+  for (int64_t i = 0; i < rank; ++i)
+    x->push_back(i == *axis ? Dim(s.draw(s.state, 2, 9)) : s.draw_dim(s.state));
+  for (int64_t n = s.draw(s.state, 0, 2); n > 0; --n) indices->push_back(s.draw_dim(s.state));
+}
+DType index_type(ir::SampleContext& s) { return s.draw(s.state, 0, 1) == 0 ? DType::i32 : DType::i64; }
+
+void take_sample(ir::SampleContext& s) {
+  Shape x, indices;
+  int64_t axis = 0;
+  sample_types(s, &x, &indices, &axis);
+  const DType index = index_type(s);
+  s.operands = {{s.dtype, std::move(x)}, {index, std::move(indices)}};
+  s.attrs = {axis};
+}
+void scatter_sample(ir::SampleContext& s) {
+  Shape x, indices;
+  int64_t axis = 0;
+  sample_types(s, &x, &indices, &axis);
+  const DType index = index_type(s);
+  const Shape updates = taken_shape(x, indices, axis);
+  s.operands = {{s.dtype, std::move(x)}, {index, std::move(indices)}, {s.dtype, updates}};
+  s.attrs = {axis};
+}
+
+constexpr ir::GatherForm take_form{};
+constexpr ir::ScatterForm scatter_form{};
+constexpr ir::Domain domains[] = {{}, {0, 1}, {}};
+constexpr OperandDef take_operands[] = {
+    {.name = "x", .doc = "value whose rows are taken"},
+    {.name = "indices", .doc = "row numbers along the axis, any integer type", .dtypes = DTypes::index}};
+constexpr OperandDef scatter_operands[] = {
+    {.name = "x", .doc = "value that is added to", .dtypes = DTypes::numbers},
+    {.name = "indices", .doc = "row numbers along the axis, any integer type", .dtypes = DTypes::index},
+    {.name = "updates", .doc = "one row per index", .dtypes = DTypes::numbers}};
+constexpr AttrDef attrs[] = {{.name = "axis",
+                              .kind = AttrKind::integer,
+                              .doc = "the dimension that the indices number",
+                              .preset = "0"}};
+
+constexpr OpDef defs[] = {
+    {.name = "take",
+     .doc =
+         "Rows of x along `axis` at run-time indices; the indices' dimensions stand in place of the axis. An "
+         "index out of range sets status T605.",
+     .operands = take_operands,
+     .attrs = attrs,
+     .gather = &take_form,
+     .infer = infer_take,
+     .vjp = take_vjp,
+     .may_fail = true,
+     .domains = domains,
+     .sample = take_sample},
+    {.name = "scatter_add",
+     .doc =
+         "x with a row of `updates` added at each index along `axis`, in the order of the indices "
+         "(row-major), "
+         "so that equal indices add up to the same bits everywhere. An index out of range sets status T605.",
+     .operands = scatter_operands,
+     .attrs = attrs,
+     .scatter = &scatter_form,
+     .infer = infer_scatter,
+     .vjp = scatter_vjp,
+     .may_fail = true,
+     .domains = domains,
+     .sample = scatter_sample},
+};
+
+}  // namespace
+
+TENON_OP_FAMILY(gather) = defs;
+
+}  // namespace tenon::ops

@@ -2,10 +2,14 @@
 // the graph, evaluator values, data sets and state files. Copies are deep; use shared_ptr to share.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <memory>
+#include <new>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "support/check.h"
@@ -15,7 +19,21 @@ namespace tenon::support {
 
 class Array {
  public:
-  Array() = default;
+  Array() = default;  // a placeholder without elements, not the scalar; so is an array that was moved from
+  Array(const Array&) = default;
+  Array& operator=(const Array&) = default;
+  Array(Array&& other) noexcept { swap(other); }
+  Array& operator=(Array&& other) noexcept {
+    Array taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
+  void swap(Array& other) noexcept {
+    std::swap(dtype_, other.dtype_);
+    shape_.swap(other.shape_);
+    std::swap(count_, other.count_);
+    bytes_.swap(other.bytes_);
+  }
   // Zero-filled. The caller has checked that the byte count does not overflow (see checked_bytes).
   Array(DType dtype, std::vector<int64_t> shape);
 

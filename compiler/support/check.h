@@ -17,8 +17,8 @@ struct InternalError {
 }  // namespace tenon::support
 
 // TENON_CHECK(condition) or TENON_CHECK(condition, detail): detail is evaluated only on failure.
-#define TENON_CHECK(condition, ...)                                                                       \
-  do {                                                                                                    \
-    if (!(condition)) [[unlikely]]                                                                        \
-      ::tenon::support::check_failed(__FILE__, __LINE__, #condition, ::std::string(__VA_ARGS__));         \
+#define TENON_CHECK(condition, ...)                                                               \
+  do {                                                                                            \
+    if (!(condition)) [[unlikely]]                                                                \
+      ::tenon::support::check_failed(__FILE__, __LINE__, #condition, ::std::string(__VA_ARGS__)); \
   } while (false)

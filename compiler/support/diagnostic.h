@@ -17,16 +17,18 @@ namespace tenon::support {
 
 struct Diagnostic {
   Code code = Code::internal;
-  std::string message;              // "dense: x has inner size 784, w expects 128"
-  std::string file;                 // empty: no place known
-  uint32_t line = 0, column = 0;    // 1-based; column 0: whole line
-  uint32_t length = 1;              // characters under the caret
-  std::string excerpt;              // the source line, where one is at hand
-  std::vector<std::string> notes;   // "x: f32[batch,784] (line 11)"
-  std::string help;                 // the mend
+  std::string message;             // "dense: x has inner size 784, w expects 128"
+  std::string file;                // empty: no place known
+  uint32_t line = 0, column = 0;   // 1-based; column 0: whole line
+  uint32_t length = 1;             // characters under the caret
+  std::string excerpt;             // the source line, where one is at hand
+  std::vector<std::string> notes;  // "x: f32[batch,784] (line 11)"
+  std::string help;                // the mend
+  std::string within;              // place in the line that no number tells: "column \"label\""
 };
 
-// The text of the surface page: "error[T107]: …", " --> file:line:column   excerpt", notes, "help: …".
+// Lines "error[T107]: …", " --> file:line:column within   excerpt", a caret below the excerpt, notes,
+// "help: …". Excerpts are made safe to print: control characters become blanks, long lines a window.
 std::string render(const Diagnostic& diagnostic);
 
 // One or more diagnostics; never empty where it stands for a failure.
@@ -72,8 +74,14 @@ class [[nodiscard]] Result {
     return std::get<0>(state_);
   }
   const T& value() const { return const_cast<Result*>(this)->value(); }
-  const Errors& errors() const { return *std::get<1>(state_); }
-  Errors take_errors() { return std::move(*std::get<1>(state_)); }
+  const Errors& errors() const {
+    TENON_CHECK(state_.index() == 1, "a value was asked for its errors");
+    return *std::get<1>(state_);
+  }
+  Errors take_errors() {
+    TENON_CHECK(state_.index() == 1, "a value was asked for its errors");
+    return std::move(*std::get<1>(state_));
+  }
 
  private:
   std::variant<T, std::unique_ptr<Errors>> state_;
@@ -95,8 +103,7 @@ inline Errors error(Code code, std::string message, std::string help = {}) {
     if (auto tenon_result = (__VA_ARGS__); !tenon_result) return tenon_result.take_errors(); \
   } while (false)
 // TENON_ASSIGN(declaration, expression): binds the value, or returns the errors.
-#define TENON_ASSIGN(declaration, ...)                                          \
-  auto TENON_CONCAT(tenon_result_, __LINE__) = (__VA_ARGS__);                   \
-  if (!TENON_CONCAT(tenon_result_, __LINE__))                                   \
-    return TENON_CONCAT(tenon_result_, __LINE__).take_errors();                 \
+#define TENON_ASSIGN(declaration, ...)                                                                    \
+  auto TENON_CONCAT(tenon_result_, __LINE__) = (__VA_ARGS__);                                             \
+  if (!TENON_CONCAT(tenon_result_, __LINE__)) return TENON_CONCAT(tenon_result_, __LINE__).take_errors(); \
   declaration = std::move(*TENON_CONCAT(tenon_result_, __LINE__))

@@ -26,7 +26,7 @@ class Hasher {
     return *this;
   }
   Hasher& add(std::string_view text) {
-    add(uint64_t{text.size()});
+    add(uint64_t{text.size()} + 0x7465787400000000ull);  // no text equals a sequence of small words
     size_t i = 0;
     for (; i + 8 <= text.size(); i += 8) {
       uint64_t w;

@@ -23,7 +23,10 @@ std::string shortest(F value) {
 template <class T>
 std::optional<T> parse_whole(std::string_view text) {
   T value{};
-  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
+  if (text.starts_with('+')) {
+    text.remove_prefix(1);
+    if (text.starts_with('-')) return std::nullopt;
+  }
   auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (ec != std::errc{} || end != text.data() + text.size() || text.empty()) return std::nullopt;
   return value;
@@ -34,6 +37,7 @@ std::optional<T> parse_whole(std::string_view text) {
 std::string format_float(double value) { return shortest(value); }
 std::string format_float(float value) { return shortest(value); }
 std::optional<double> parse_double(std::string_view text) { return parse_whole<double>(text); }
+std::optional<float> parse_float(std::string_view text) { return parse_whole<float>(text); }
 std::optional<int64_t> parse_int(std::string_view text) { return parse_whole<int64_t>(text); }
 
 std::string quote(std::string_view text) {
@@ -86,23 +90,27 @@ std::string_view trim(std::string_view text) {
 
 std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates) {
   std::string_view best;
-  size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
-  std::vector<size_t> row;
+  size_t limit = word.size() < 2 ? 0 : std::max<size_t>(1, word.size() / 3);
+  std::vector<size_t> before, above, row;  // rows i-2, i-1 and i of the table of distances
   for (std::string_view c : candidates) {
-    row.resize(c.size() + 1);
-    for (size_t j = 0; j <= c.size(); ++j) row[j] = j;
+    if (c.size() > word.size() + limit || word.size() > c.size() + limit) continue;
+    above.resize(c.size() + 1);
+    for (size_t j = 0; j <= c.size(); ++j) above[j] = j;
     for (size_t i = 1; i <= word.size(); ++i) {
-      size_t diagonal = row[0];
-      row[0] = i;
+      row.assign(c.size() + 1, i);
       for (size_t j = 1; j <= c.size(); ++j) {
-        size_t substitute = diagonal + (word[i - 1] == c[j - 1] ? 0 : 1);
-        diagonal = row[j];
-        row[j] = std::min({substitute, row[j] + 1, row[j - 1] + 1});
+        size_t substitute = above[j - 1] + (word[i - 1] == c[j - 1] ? 0 : 1);
+        row[j] = std::min({substitute, above[j] + 1, row[j - 1] + 1});
+        if (i > 1 && j > 1 && word[i - 1] == c[j - 2] && word[i - 2] == c[j - 1])
+          row[j] = std::min(row[j], before[j - 2] + 1);
       }
+      before.swap(above);
+      above.swap(row);
     }
-    if (row[c.size()] < best_distance) {
-      best_distance = row[c.size()];
+    size_t distance = above[c.size()];
+    if (distance < limit || (distance == limit && best.empty())) {
       best = c;
+      limit = distance;
     }
   }
   return best;

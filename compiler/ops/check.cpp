@@ -22,7 +22,7 @@ Status infer(InferContext& c) {
     return c.fail(Code::bad_attribute,
                   "code " + std::to_string(code) + " is not in the table of error codes");
   }
-  return infer_same(c);
+  return infer_like_first(c);
 }
 
 void vjp(ir::VjpContext& c) { c.out[0] = c.cotangents[0]; }
@@ -90,7 +90,7 @@ constexpr OpDef defs[] = {
      .doc = "x, unchanged; where an element is infinite or NaN, the call ends with status T606.",
      .operands = finite_operands,
      .composite = &finite_form,
-     .infer = infer_same,
+     .infer = infer_like_first,
      .may_fail = true},
 };
 

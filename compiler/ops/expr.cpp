@@ -116,7 +116,7 @@ V select(V condition, V a, V b) {
 }
 V select(V condition, V a, double b) { return select(condition, a, number(a, b)); }
 V select(V condition, double a, V b) { return select(condition, number(b, a), b); }
-V cast(V x, DType to) { return x.dtype() == to ? x : emit("cast", {x}, {{"dtype", to}}); }
+V cast(V x, DType to) { return x.dtype() == to ? x : emit("cast", {x}, {{"to", to}}); }
 
 // --- Structure -------------------------------------------------------------------------------------------
 

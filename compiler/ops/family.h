@@ -18,7 +18,7 @@
 
 #include "ir/op_def.h"
 
-// Inside namespace tenon::ops. Names of families are unique; by custom the file's stem.
+// Inside namespace tenon::ops. The stem is the name of the file, which is unique below compiler/ops.
 #define TENON_OP_FAMILY(stem)                                       \
   extern const ::std::span<const ::tenon::ir::OpDef> family_##stem; \
   constinit const ::std::span<const ::tenon::ir::OpDef> family_##stem

@@ -114,7 +114,7 @@ ir::Attr derive_first_dtype(const InferContext& c) {
   return c.operands[0].dtype;
 }
 
-Status infer_same(InferContext& c) {
+Status infer_like_first(InferContext& c) {
   c.results = {c.operands[0]};
   return Ok{};
 }

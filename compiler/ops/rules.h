@@ -51,7 +51,7 @@ ir::Attr derive_all_axes(const InferContext& c);     // of operand 0
 ir::Attr derive_first_dtype(const InferContext& c);  // of operand 0
 
 // Infer rule: one result of operand 0's type.
-Status infer_same(InferContext& c);
+Status infer_like_first(InferContext& c);
 // Shape without the given sorted axes.
 Shape without_axes(const Shape& shape, const Axes& axes);
 bool contains(const Axes& axes, int64_t axis);

@@ -64,7 +64,7 @@ void transpose_sample(ir::SampleContext& s) {
 
 Status infer_reverse(InferContext& c) {
   TENON_TRY(take_axes(c, "axes", c.operands[0].rank(), true));
-  return infer_same(c);
+  return infer_like_first(c);
 }
 
 std::vector<ir::IndexPiece> reverse_pieces(const ir::Node& node, const std::vector<Type>& operands,

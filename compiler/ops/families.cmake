@@ -1,4 +1,5 @@
 # Writes OUTPUT: a line X(<stem>) for every file of LIST that declares an operation family, in sorted order.
+cmake_minimum_required(VERSION 3.25)
 file(STRINGS ${LIST} files)
 set(stems)
 foreach(file ${files})

@@ -62,6 +62,33 @@ Result<int64_t> Dim::evaluate(const DimBindings& bindings) const {
   return v;
 }
 
+// What interval arithmetic cannot see, since it takes each quotient by itself: a remainder n - n/d*d lies in
+// 0..d-1, and n/d - m/d has the sign of n - m, and is at most 1 where n - m < d (a last, shorter batch).
+static void tighten_quotients(const Dim& dim, const DimRanges& ranges, DimRange* out) {
+  for (const Dim::Term& t : dim.terms()) {
+    for (const Dim::Atom& f : t.factors) {
+      if (f.quotient == nullptr) continue;
+      const auto& [n, d] = *f.quotient;
+      const DimRange divisor = d.range(ranges);
+      if (divisor.low < 1) continue;
+      if (dim == n - Dim::floor_div(n, d) * d) {
+        out->low = std::max<int64_t>(out->low, 0);
+        out->high = std::min(out->high, divisor.high - 1);
+      }
+      if (t.coefficient != 1 || t.factors.size() != 1) continue;
+      for (const Dim::Term& u : dim.terms()) {
+        if (u.coefficient != -1 || u.factors.size() != 1 || u.factors[0].quotient == nullptr) continue;
+        const auto& [m, e] = *u.factors[0].quotient;
+        if (!(e == d) || !(dim == Dim::floor_div(n, d) - Dim::floor_div(m, d)) ||
+            (n - m).range(ranges).low < 0)
+          continue;
+        out->low = std::max<int64_t>(out->low, 0);
+        if ((d - (n - m)).range(ranges).low >= 1) out->high = std::min<int64_t>(out->high, 1);
+      }
+    }
+  }
+}
+
 DimRange Dim::range(const DimRanges& ranges) const {
   if (overflowed()) return {INT64_MIN, INT64_MAX};
   __int128 low = constant_, high = constant_;
@@ -84,7 +111,9 @@ DimRange Dim::range(const DimRanges& ranges) const {
     low += product.low;
     high += product.high;
   }
-  return {saturate(low), saturate(high)};
+  DimRange out{saturate(low), saturate(high)};
+  tighten_quotients(*this, ranges, &out);
+  return out;
 }
 
 Dim Dim::substitute(const std::map<std::string, Dim, std::less<>>& values) const {

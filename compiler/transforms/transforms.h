@@ -1,0 +1,35 @@
+// Transforms: graph -> graph, changing meaning (derivatives, training steps, modes), as opposed to passes,
+// which keep it. All work on whole modules or functions in graph IR and leave verified IR.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace tenon::transforms {
+using namespace support;
+
+// Inlines every `call` of a function (callee's globals become arguments; inside regions, captures).
+Status inline_calls(ir::Module& module, ir::Function& function);
+
+// Gradients of a rank-0 float value of `graph` with respect to `wrt` (values of the same graph), appended to
+// the graph; any order, through loops, conds and composites. Zeros where no path leads. T113 where an
+// operation on the path has no derivative. The gradient of value h is named h'.
+Result<std::vector<ir::ValueId>> grad(ir::Graph& graph, const ir::Module& module, ir::ValueId loss,
+                                      const std::vector<ir::ValueId>& wrt);
+// Vector-Jacobian product: cotangents given for `outputs`.
+Result<std::vector<ir::ValueId>> vjp(ir::Graph& graph, const ir::Module& module,
+                                     const std::vector<ir::ValueId>& outputs,
+                                     const std::vector<ir::ValueId>& cotangents,
+                                     const std::vector<ir::ValueId>& wrt);
+
+// Resolves training or inference forms of operations that have both; adds the state rng.seed and rng.step
+// (i64[]) to the module where a training form draws random numbers.
+Status resolve_mode(ir::Module& module, ir::Function& function, ir::Mode mode);
+
+// Replaces every derive directive by ordinary functions: step (sgd, momentum, adam), grad, epochs; then adds
+// `init`. After it the module has no derives.
+Status expand_derives(ir::Module& module);
+
+}  // namespace tenon::transforms

@@ -119,6 +119,9 @@ struct Init {
   friend bool operator==(const Init&, const Init&) = default;
 };
 
+inline constexpr std::string_view init_names[] = {"constant",       "zeros",         "uniform",    "normal",
+                                                  "glorot_uniform", "glorot_normal", "he_uniform", "he_normal"};
+
 enum class GlobalKind : uint8_t { param, state, hyper };
 
 struct Global {

@@ -10,6 +10,8 @@
 
 namespace tenon::ir {
 
+inline constexpr size_t max_parse_errors = 100;  // further ones are dropped
+
 struct ParseOptions {
   std::string file = "<text>";  // for diagnostics
   // Resolves `data("hash")`; null or a failed result: T401.

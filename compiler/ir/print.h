@@ -23,6 +23,15 @@ std::string print(const Function& function, const Module& module, const PrintOpt
 Hasher structural_hash(const Module& module);
 // Short text of one node for diagnostics and explanations: "h = relu h0 : f32[batch,128]".
 std::string node_text(const Graph& graph, NodeId node);
+// The same with names at hand (value_names), for many nodes of one graph.
+std::string node_text(const Graph& graph, NodeId node, const std::vector<std::string>& names);
+// Text of a constant's elements: "0.5", "[[1, 2], [3, 4]]". Of an attribute: "0.2", "[0, 1]", "mean".
+std::string array_text(const Array& array);
+std::string attr_text(const Attr& attr);
+// A name as it stands in text: plain, or quoted where it would read as something else.
+std::string name_text(std::string_view name);
+// Hash by which a large constant is named in text and side files.
+std::string array_hash(const Array& array);
 // Unique printable name of each value (its own, or v<n>), indexed by ValueId.
 std::vector<std::string> value_names(const Graph& graph);
 

@@ -1,0 +1,204 @@
+#include "ir/inline_calls.h"
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "ir/builder.h"
+#include "ir/op_def.h"
+
+namespace tenon::ir {
+namespace {
+
+using Names = std::vector<std::string>;
+using Callees = std::map<std::string, Graph, std::less<>>;  // without calls
+
+bool is_call(const Node& node) {
+  return node.op->control != nullptr && node.op->control->what == Control::call;
+}
+
+// Names of functions that a graph calls, its regions included.
+void collect_callees(const Graph& graph, Names* names) {
+  for (size_t i = 0; i < graph.node_count(); ++i) {
+    const Node& node = graph.node(NodeId(i));
+    if (is_call(node)) names->push_back(node.get<std::string>("callee"));
+    for (const std::unique_ptr<Graph>& region : node.regions) collect_callees(*region, names);
+  }
+}
+
+// Globals that inlining brings into a graph, its regions included; in order of first need.
+void collect_globals(const Graph& graph, const Callees& callees, Names* names) {
+  auto add = [&](const std::string& name) {
+    if (std::find(names->begin(), names->end(), name) == names->end()) names->push_back(name);
+  };
+  for (size_t i = 0; i < graph.node_count(); ++i) {
+    const Node& node = graph.node(NodeId(i));
+    if (is_call(node)) {
+      const Graph& callee = callees.find(node.get<std::string>("callee"))->second;
+      for (ValueId a : callee.args)
+        if (callee.value(a).arg == ArgKind::global) add(callee.value(a).name);
+    }
+    for (const std::unique_ptr<Graph>& region : node.regions) collect_globals(*region, callees, names);
+  }
+}
+
+class Inliner {
+ public:
+  Inliner(const Module& module, const Callees& callees) : module_(module), callees_(callees) {}
+
+  // The graph without calls. `globals`: value of each global in `out`, whose arguments are in `map` already.
+  void fill(const Graph& from, Graph* out, std::vector<ValueId>* map,
+            std::map<std::string, ValueId> globals) {
+    Builder b(*out, &module_);
+    std::unordered_map<std::string, std::vector<ValueId>> done;
+    for (size_t i = 0; i < from.node_count(); ++i) {
+      const Node& node = from.node(NodeId(i));
+      std::vector<ValueId> results;
+      if (is_call(node)) {
+        std::string key = node.get<std::string>("callee");
+        for (ValueId v : node.operands) key += ' ' + std::to_string((*map)[v.index].index);
+        auto [at, fresh] = done.try_emplace(key);
+        if (fresh) at->second = call(node, *map, globals, b);
+        results = at->second;
+        for (size_t r = 0; r < node.results.size(); ++r) {
+          if (b.graph().value(results[r]).name.empty())
+            b.set_name(results[r], from.value(node.results[r]).name);
+        }
+      } else if (node.regions.empty() || node.op->control == nullptr) {
+        results = b.copy(from, node, *map);
+      } else {
+        results = control(from, node, *map, globals, b);
+      }
+      for (size_t r = 0; r < results.size(); ++r) (*map)[node.results[r].index] = results[r];
+    }
+    for (ValueId v : from.results) out->results.push_back((*map)[v.index]);
+  }
+
+ private:
+  std::vector<ValueId> call(const Node& node, const std::vector<ValueId>& map,
+                            const std::map<std::string, ValueId>& globals, Builder& b) {
+    const Graph& callee = callees_.find(node.get<std::string>("callee"))->second;
+    std::vector<ValueId> inner(callee.value_count());
+    size_t input = 0;
+    for (ValueId a : callee.args) {
+      inner[a.index] = callee.value(a).arg == ArgKind::global ? globals.at(callee.value(a).name)
+                                                              : map[node.operands[input++].index];
+    }
+    std::vector<ValueId> out = b.inline_graph(callee, inner);
+    out.resize(node.results.size());
+    return out;
+  }
+
+  std::vector<ValueId> control(const Graph& from, const Node& node, const std::vector<ValueId>& map,
+                               const std::map<std::string, ValueId>& globals, Builder& b) {
+    std::vector<ValueId> operands;
+    for (ValueId v : node.operands) operands.push_back(map[v.index]);
+    // All regions of a node take the same arguments.
+    Names needed;
+    for (const std::unique_ptr<Graph>& region : node.regions) collect_globals(*region, callees_, &needed);
+    const size_t own = operands.size(), first = node.op->control->what == Control::cond ? 1 : 0;
+    std::map<std::string, size_t> position;  // of the argument that carries a global into the regions
+    for (const std::string& name : needed) {
+      const ValueId value = globals.at(name);
+      size_t at = operands.size();
+      for (size_t i = first; i < own; ++i) {
+        const Graph& region = *node.regions[0];
+        if (operands[i] == value && region.value(region.args[i - first]).arg == ArgKind::capture) at = i;
+      }
+      if (at == operands.size()) operands.push_back(value);
+      position[name] = at - first;
+    }
+    std::vector<std::unique_ptr<Graph>> regions;
+    for (const std::unique_ptr<Graph>& region : node.regions) {
+      auto to = std::make_unique<Graph>();
+      std::vector<ValueId> inner(region->value_count());
+      auto add_old = [&](bool index) {
+        for (ValueId a : region->args) {
+          const Value& arg = region->value(a);
+          if ((arg.arg == ArgKind::index) == index) inner[a.index] = to->add_arg(arg.type, arg.arg, arg.name);
+        }
+      };
+      add_old(false);
+      for (size_t i = own; i < operands.size(); ++i) {
+        std::string name = b.graph().value(operands[i]).name;
+        for (ValueId a : to->args)
+          if (to->value(a).name == name) name.clear();
+        to->add_arg(b.type(operands[i]), ArgKind::capture, name);
+      }
+      add_old(true);
+      std::map<std::string, ValueId> inside;
+      for (const auto& [name, at] : position) inside[name] = to->args[at];
+      fill(*region, to.get(), &inner, std::move(inside));
+      regions.push_back(std::move(to));
+    }
+    std::vector<Type> types;
+    for (ValueId r : node.results) types.push_back(from.type(r));
+    const NodeId id = b.graph().add_node(node.op, std::move(operands), node.attrs, types, std::move(regions),
+                                         node.location, node.scope);
+    const std::vector<ValueId> results = b.graph().node(id).results;
+    for (size_t r = 0; r < results.size(); ++r) b.set_name(results[r], from.value(node.results[r]).name);
+    return results;
+  }
+
+  const Module& module_;
+  const Callees& callees_;
+};
+
+Graph without_calls(const Module& module, const Callees& callees, const Graph& from) {
+  Graph out;
+  std::vector<ValueId> map(from.value_count());
+  std::map<std::string, ValueId> globals;
+  for (ValueId a : from.args) {
+    const Value& arg = from.value(a);
+    map[a.index] = out.add_arg(arg.type, arg.arg, arg.name);
+    if (arg.arg == ArgKind::global) globals[arg.name] = map[a.index];
+  }
+  Names needed;
+  collect_globals(from, callees, &needed);
+  for (const std::string& name : needed) {
+    if (globals.contains(name)) continue;
+    globals[name] = out.add_arg(module.find_global(name)->type, ArgKind::global, name);
+  }
+  Inliner(module, callees).fill(from, &out, &map, std::move(globals));
+  return out;
+}
+
+}  // namespace
+
+bool has_calls(const Graph& graph) {
+  Names names;
+  collect_callees(graph, &names);
+  return !names.empty();
+}
+
+Status inline_calls(const Module& module, Graph& graph) {
+  Names wanted;
+  collect_callees(graph, &wanted);
+  if (wanted.empty()) return Ok{};
+  // All functions reached, then in module order, so that each callee is ready before its callers.
+  std::map<std::string, bool, std::less<>> reached;
+  while (!wanted.empty()) {
+    std::string name = std::move(wanted.back());
+    wanted.pop_back();
+    if (!reached.try_emplace(name, true).second) continue;
+    const Function* callee = module.find_function(name);
+    if (callee == nullptr) return error(Code::undefined_name, "call: no function is named " + name);
+    collect_callees(callee->graph, &wanted);
+  }
+  Callees callees;
+  for (const Function& f : module.functions) {
+    if (!reached.contains(f.name)) continue;
+    Names inner;
+    collect_callees(f.graph, &inner);
+    for (const std::string& name : inner) {
+      if (!callees.contains(name))
+        return error(Code::undefined_name,
+                     "call: " + name + " is not declared before " + f.name + ", which calls it");
+    }
+    callees.emplace(f.name, without_calls(module, callees, f.graph));
+  }
+  graph = without_calls(module, callees, graph);
+  return Ok{};
+}
+
+}  // namespace tenon::ir

@@ -1,0 +1,17 @@
+// Inlining of calls: every `call` of a function, in the graph and in its regions, is replaced by the callee's
+// nodes.
+//
+// The callee's globals become arguments of the function, one per name; inside regions they are captures. Two
+// calls of one function with the same operands are one value. Callees that call are inlined first, in module
+// order (a function is declared before its use), without recursion over the depth of calls.
+#pragma once
+
+#include "ir/graph.h"
+
+namespace tenon::ir {
+
+// T103 where a callee does not exist.
+Status inline_calls(const Module& module, Graph& graph);
+bool has_calls(const Graph& graph);
+
+}  // namespace tenon::ir

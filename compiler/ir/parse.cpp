@@ -1,0 +1,284 @@
+// Parser: header and the module's declarations.
+#include "ir/parse.h"
+
+#include <limits>
+
+#include "ir/parser.h"
+#include "support/text.h"
+
+namespace tenon::ir {
+namespace {
+
+constexpr size_t max_option_depth = 16;
+
+}  // namespace
+
+Result<Module> parse(std::string_view text, const ParseOptions& options) {
+  if (text.size() > options.max_bytes || text.size() > std::numeric_limits<uint32_t>::max()) {
+    Diagnostic d;
+    d.code = Code::text_limit;
+    d.file = options.file;
+    d.message = "text has " + std::to_string(text.size()) + " bytes, at most " +
+                std::to_string(options.max_bytes) + " are read";
+    return d;
+  }
+  return Parser(text, options).run();
+}
+
+Result<Module> Parser::run() {
+  if (!header()) return std::move(errors_);
+  while (true) {
+    lexer_.skip_newlines();
+    if (lexer_.peek().kind == Token::Kind::end) break;
+    if (!declaration()) lexer_.skip_line();
+  }
+  if (!errors_.empty()) return std::move(errors_);
+  return std::move(module_);
+}
+
+bool Parser::header() {
+  lexer_.skip_newlines();
+  Token first = lexer_.next();
+  if (!first.word("tenon"))
+    return fail(Code::bad_header, "the text does not begin with its form", first, "first line: tenon 1");
+  Token version = lexer_.next();
+  if (version.kind != Token::Kind::number || version.text != "1")
+    return fail(Code::bad_header,
+                "version '" + std::string(version.ends_line() ? "" : version.text) + "' is not known",
+                version, "this build reads: tenon 1");
+  if (!line_end()) return false;
+  return true;
+}
+
+bool Parser::declaration() {
+  Token word = lexer_.next();
+  if (word.word("stage")) {
+    Token stage;
+    if (!name("a stage's name", &stage)) return false;
+    module_.stage = name_of(stage);
+    return line_end();
+  }
+  if (word.word("module")) {
+    Token named;
+    if (!name("the module's name", &named)) return false;
+    module_.name = name_of(named);
+    if (lexer_.peek().word("from")) {
+      lexer_.next();
+      if (lexer_.peek().kind != Token::Kind::string) return unexpected("a file name in quotes");
+      if (!module_.files.empty())
+        return fail(Code::syntax, "the module line must stand before all that has a place", word);
+      module_.from = lexer_.next().value;
+      if (!module_.from.empty()) module_.files.push_back(module_.from);
+    }
+    return line_end();
+  }
+  if (word.word("dim")) return dim();
+  if (word.word("hyper")) return hyper();
+  if (word.word("param")) return global(GlobalKind::param);
+  if (word.word("state")) return global(GlobalKind::state);
+  if (word.word("func")) return function();
+  if (word.word("derive")) return derive();
+  static constexpr std::string_view words[] = {"stage", "module", "dim",  "hyper",
+                                               "param", "state",  "func", "derive"};
+  if (word.kind == Token::Kind::error) return fail(Code::syntax, word.value, word);
+  std::string_view near = word.kind == Token::Kind::name ? nearest(word.text, words) : std::string_view();
+  return fail(Code::syntax, "declaration expected, found '" + std::string(word.text) + "'", word,
+              near.empty() ? "one of: stage, module, dim, hyper, param, state, func, derive"
+                           : "did you mean " + std::string(near) + "?");
+}
+
+bool Parser::dim() {
+  Token named;
+  if (!name("a dimension's name", &named)) return false;
+  std::string key = name_of(named);
+  bool plain = named.kind == Token::Kind::name && key.find('/') == std::string::npos;
+  if (!plain) return fail(Code::syntax, "a dimension's name has letters, digits, _ and dots only", named);
+  DimRange range;
+  if (!expect("=")) return false;
+  Token low = lexer_.peek();
+  if (!integer(&range.low) || !expect("..") || !integer(&range.high)) return false;
+  if (range.low < 0 || range.low > range.high) {
+    // Declared all the same, lest every use of it be reported too.
+    module_.dims.emplace(key, DimRange{0, 1});
+    return fail(Code::dim_range,
+                "dimension " + key + " has the empty range " + std::to_string(range.low) + ".." +
+                    std::to_string(range.high),
+                low, "write low..high with 0 <= low <= high");
+  }
+  if (!module_.dims.emplace(key, range).second)
+    return fail(Code::duplicate_name, "dimension " + key + " is declared twice", named);
+  module_.dim_order.push_back(key);
+  return line_end();
+}
+
+bool Parser::number(double* out) {
+  bool negative = false;
+  if (lexer_.peek().is("-")) {
+    negative = true;
+    lexer_.next();
+  }
+  Token t = lexer_.peek();
+  if (t.word("inf") || t.word("nan")) {
+    *out = t.word("inf") ? std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
+  } else if (t.kind == Token::Kind::number) {
+    std::optional<double> v = parse_double(t.text);
+    if (!v)
+      return fail(Code::bad_literal, "number " + std::string(t.text.substr(0, 40)) + " is out of range", t);
+    *out = *v;
+  } else {
+    return unexpected("a number");
+  }
+  lexer_.next();
+  if (negative) *out = -*out;
+  return true;
+}
+
+bool Parser::hyper() {
+  Token named;
+  if (!name("a hyper-parameter's name", &named)) return false;
+  Global g;
+  g.kind = GlobalKind::hyper;
+  g.name = name_of(named);
+  double value = 0;
+  if (!expect("=") || !number(&value) || !expect(":")) return false;
+  g.init = {"constant", {value}};
+  Token t = lexer_.peek();
+  if (std::optional<DType> d = parse_dtype(t.text); t.kind == Token::Kind::name && d) {
+    Lexer::Mark mark = lexer_.mark();
+    lexer_.next();
+    if (lexer_.peek().is("[")) {
+      lexer_.reset(mark);
+      if (!type(&g.type, nullptr)) return false;
+    } else {
+      g.type = Type{*d, {}};
+    }
+  } else if (!type(&g.type, nullptr)) {
+    return false;
+  }
+  if (!location(&g.location)) return false;
+  if (!globals_.emplace(g.name, module_.globals.size()).second)
+    return fail(Code::duplicate_name, g.name + " is declared twice", named);
+  module_.globals.push_back(std::move(g));
+  global_lines_.push_back(named.line);
+  return line_end();
+}
+
+bool Parser::init(Init* out) {
+  Token named;
+  if (!name("an initial value: zeros, constant(0.1), glorot_uniform, ...", &named)) return false;
+  out->name = name_of(named);
+  bool known = false;
+  for (std::string_view n : init_names) known = known || n == out->name;
+  if (!known) {
+    std::string_view near = nearest(out->name, init_names);
+    std::string all;
+    for (std::string_view n : init_names) all += (all.empty() ? "one of: " : ", ") + std::string(n);
+    return fail(Code::undefined_name, "no initial value is named " + out->name, named,
+                near.empty() ? all : "did you mean " + std::string(near) + "?");
+  }
+  if (!lexer_.peek().is("(")) return true;
+  lexer_.next();
+  while (!lexer_.peek().is(")")) {
+    double v = 0;
+    if (!number(&v)) return false;
+    out->args.push_back(v);
+    if (!lexer_.peek().is(",")) break;
+    lexer_.next();
+  }
+  return expect(")");
+}
+
+bool Parser::global(GlobalKind kind) {
+  Token named;
+  if (!name(kind == GlobalKind::param ? "a parameter's name" : "a state's name", &named)) return false;
+  Global g;
+  g.kind = kind;
+  g.name = name_of(named);
+  // What cannot be read still declares its name, lest every use of it be reported too.
+  bool fresh = globals_.emplace(g.name, module_.globals.size()).second;
+  bool good = expect(":") && type(&g.type, nullptr);
+  if (good && lexer_.peek().is("=")) {
+    lexer_.next();
+    good = init(&g.init);
+  }
+  if (good && kind == GlobalKind::param && lexer_.peek().word("frozen")) {
+    lexer_.next();
+    g.frozen = true;
+  }
+  good = good && location(&g.location);
+  if (fresh) {
+    module_.globals.push_back(std::move(g));
+    global_lines_.push_back(good ? named.line : 0);
+  }
+  if (!fresh) fail(Code::duplicate_name, name_of(named) + " is declared twice", named);
+  return good && fresh && line_end();
+}
+
+bool Parser::options(std::vector<Option>* out, size_t depth) {
+  if (depth > max_option_depth) return fail(Code::text_limit, "options nest too deep", lexer_.peek());
+  lexer_.skip_newlines();
+  while (!lexer_.peek().is("}")) {
+    Token named;
+    if (!name("an option's name", &named)) return false;
+    Option o;
+    o.name = name_of(named);
+    if (lexer_.peek().is("=")) {
+      lexer_.next();
+      if (lexer_.peek().is("[")) {
+        o.is_list = true;
+        lexer_.next();
+        while (!lexer_.peek().is("]")) {
+          Token item = lexer_.raw_until(",]{}");
+          if (item.text.empty()) return unexpected("a name or number");
+          o.list.push_back(item.value);
+          if (!lexer_.peek().is(",")) break;
+          lexer_.next();
+        }
+        if (!expect("]")) return false;
+      } else if (!lexer_.peek().is("{")) {
+        Token item = lexer_.raw_until(",]{}");
+        if (item.text.empty()) return unexpected("an option's value");
+        if (item.text.find_first_of(" \t") != std::string_view::npos)
+          return fail(Code::syntax, "an option's value is one word, number, list or group", item);
+        o.word = item.value;
+      }
+    }
+    if (lexer_.peek().is("{")) {
+      lexer_.next();
+      if (!options(&o.group, depth + 1)) return false;
+    }
+    out->push_back(std::move(o));
+    lexer_.skip_newlines();
+    if (!lexer_.peek().is(",")) break;
+    lexer_.next();
+    lexer_.skip_newlines();
+  }
+  return expect("}");
+}
+
+bool Parser::derive() {
+  Token named, kind, source;
+  if (!name("the name of what is derived", &named) || !expect("=")) return false;
+  if (!name("what to derive: step, grad, epochs", &kind) || !name("a function's name", &source)) return false;
+  Derive d;
+  d.name = name_of(named);
+  d.kind = name_of(kind);
+  d.source = name_of(source);
+  if (lexer_.peek().is("{")) {
+    lexer_.next();
+    if (!options(&d.options, 0)) return false;
+  }
+  if (!location(&d.location)) return false;
+  if (!d.location.known()) {
+    if (file_ == ~0u) file_ = module_.file_index(options_.file);
+    d.location = {file_, named.line, named.column};
+  }
+  for (const Derive& other : module_.derives)
+    if (other.name == d.name) return fail(Code::duplicate_name, d.name + " is derived twice", named);
+  if (functions_.count(d.name) != 0)
+    return fail(Code::duplicate_name, d.name + " is already a function", named);
+  module_.derives.push_back(std::move(d));
+  return line_end();
+}
+
+}  // namespace tenon::ir

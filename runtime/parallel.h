@@ -1,0 +1,53 @@
+// Pool: the threads Tenon lends to compiled code, behind the callbacks of runtime/abi.h (struct Parallel).
+// The caller is worker 0; the others sleep between runs (no idle spinning) and spin, for a while, only inside
+// one.
+//
+// run   chunks are taken dynamically, one at a time. One chunk, or one worker, runs on the caller at once.
+// The
+//       caller never waits for a thread that is still asleep: whoever comes late finds the run closed.
+// team  all workers at once, each calls the body once; barriers between them are allowed.
+// Several threads may use one pool: the second waits until the first is done. A call from inside a running
+// chunk or body of the same pool never waits for itself: a nested run goes serially on its caller with worker
+// 0, a nested team gets threads of its own for that one call. The destructor waits for a run in progress and
+// joins. Signals are blocked in the pool's threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "runtime/abi.h"
+
+namespace tenon::runtime {
+
+class Pool {
+ public:
+  // 0: as many as the processors this process may use. Where the system refuses threads the pool has fewer
+  // workers than asked for, at least the caller; workers() tells.
+  explicit Pool(uint32_t workers = 0);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  uint32_t workers() const;
+  // The callbacks; valid while the pool lives.
+  Parallel parallel();
+  // The same without a team, so that every phase goes through `run` (and every chunk is counted).
+  Parallel parallel_without_team();
+
+  void run(uint32_t n, TaskFunction task, void* arg);
+  void team(BodyFunction body, void* arg);
+
+  // Chunks that each worker has run, and bodies counted as one chunk each, since the last reset.
+  std::vector<uint64_t> chunks() const;
+  void reset_chunks();
+
+ private:
+  struct Shared;
+  std::unique_ptr<Shared> shared_;
+};
+
+// Processors this process may run on (its affinity mask), at least 1.
+uint32_t processor_count();
+
+}  // namespace tenon::runtime

@@ -29,6 +29,8 @@
 
 #include <cmath>
 
+#include "ops/math/log.h"
+#include "ops/math/trig.h"
 #include "ops/scalar.h"
 
 namespace tenon::ops {
@@ -140,6 +142,17 @@ auto random_bernoulli(const Stream<U>& s, const Position<U>& at, double p) {
   if (rest > 0.5 || (rest == 0.5 && std::fmod(threshold, 2) != 0)) threshold += 1;
   if (threshold >= 0x1p32) return word <= uint32_t{0xFFFFFFFF};
   return word < static_cast<uint32_t>(threshold < 0 ? 0 : threshold);
+}
+
+template <class T, class U>
+auto random_normal(const Stream<U>& s, const Position<U>& at, double mean, double std) {
+  constexpr bool narrow = std::is_same_v<T, float>;
+  const Words<U> words = random_words<narrow ? 2 : 4>(s, at);
+  const auto u = (random_units<T>(words.w[0], words.w[1]) + T(1)) * random_unit<T>;
+  const auto v = narrow ? random_units<T>(words.w[1], words.w[1]) : random_units<T>(words.w[2], words.w[3]);
+  const auto radius = sqrt(log(u) * T(-2)), angle = v * random_unit<T> * static_cast<T>(6.283185307179586);
+  const T scale = static_cast<T>(std), center = static_cast<T>(mean);
+  return fma(radius * cos(angle), scale, center);
 }
 
 }  // namespace tenon::ops

@@ -1,0 +1,207 @@
+#include "codegen/codegen.h"
+
+#include <llvm/IR/LLVMContext.h>
+#include <llvm/IR/Verifier.h>
+#include <llvm/Support/raw_ostream.h>
+
+#include <algorithm>
+
+#include "codegen/emitter.h"
+
+namespace tenon::codegen {
+using kernel::Function;
+using llvm::BasicBlock;
+
+void ModuleEmitter::refuse(const Function& function, const std::string& what) {
+  if (errors.list.size() < 20) errors.append(error(Code::backend, function.name + ": " + what));
+}
+
+llvm::Type* ModuleEmitter::register_type(DType dtype) {
+  switch (dtype) {
+    case DType::f64:
+      return llvm::Type::getDoubleTy(context);
+    case DType::f32:
+      return llvm::Type::getFloatTy(context);
+    case DType::f16:
+      return llvm::Type::getHalfTy(context);
+    case DType::bf16:
+      return llvm::Type::getBFloatTy(context);
+    case DType::bool_:
+      return llvm::Type::getInt1Ty(context);
+    default:
+      return llvm::Type::getIntNTy(context, static_cast<unsigned>(8 * dtype_bytes(dtype)));
+  }
+}
+
+llvm::Type* ModuleEmitter::memory_type(DType dtype) {
+  return is_bool(dtype) ? llvm::Type::getInt8Ty(context) : register_type(dtype);
+}
+
+llvm::Function* ModuleEmitter::new_function(const std::string& name, llvm::FunctionType* type,
+                                            bool exported) {
+  llvm::Function* f = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, name, llvm_module);
+  if (!exported) f->setVisibility(llvm::GlobalValue::HiddenVisibility);
+  f->setDSOLocal(true);
+  f->addFnAttr(llvm::Attribute::NoUnwind);
+  f->addFnAttr("target-cpu", std::string(target.llvm_cpu));
+  f->addFnAttr("target-features", std::string(target.features));
+  const std::string width = std::to_string(target.vector_bytes * 8);
+  f->addFnAttr("min-legal-vector-width", width);
+  f->addFnAttr("prefer-vector-width", width);
+  return f;
+}
+
+llvm::Function* ModuleEmitter::declare_kernel(const Function& function) {
+  const std::string name = options.prefix + "." + function.name;
+  if (llvm::Function* f = llvm_module.getFunction(name)) return f;
+  std::vector<llvm::Type*> params;
+  for (kernel::VarId p : function.params)
+    params.push_back(function.var(p).kind == kernel::VarKind::buffer ? llvm::PointerType::getUnqual(context)
+                                                                     : register_type(function.var(p).dtype));
+  if (facts.fails.at(&function)) params.push_back(llvm::PointerType::getUnqual(context));
+  return new_function(name, llvm::FunctionType::get(llvm::Type::getVoidTy(context), params, false), false);
+}
+
+llvm::GlobalVariable* ModuleEmitter::constants_block(bool define) {
+  const std::string name = options.prefix + ".constants";
+  llvm::GlobalVariable* g = llvm_module.getNamedGlobal(name);
+  auto* type =
+      llvm::ArrayType::get(llvm::Type::getInt8Ty(context), std::max<uint64_t>(module.constant_bytes, 1));
+  if (g == nullptr) {
+    g = new llvm::GlobalVariable(llvm_module, type, true, llvm::GlobalValue::ExternalLinkage, nullptr, name);
+    g->setVisibility(llvm::GlobalValue::HiddenVisibility);
+    g->setDSOLocal(true);
+    g->setAlignment(llvm::Align(64));
+  }
+  if (define && !g->hasInitializer()) {
+    std::string bytes(std::max<uint64_t>(module.constant_bytes, 1), '\0');
+    for (const kernel::Constant& c : module.constants) {
+      const size_t n = c.array ? c.array->bytes() : 0;
+      if (c.offset > bytes.size() || n > bytes.size() - c.offset) {
+        errors.append(error(Code::backend, "constant " + c.hash + " does not fit the constants block"));
+        continue;
+      }
+      if (n != 0)
+        std::copy_n(reinterpret_cast<const char*>(c.array->data()), n,
+                    bytes.begin() + static_cast<ptrdiff_t>(c.offset));
+    }
+    g->setInitializer(llvm::ConstantDataArray::getString(context, bytes, false));
+  }
+  return g;
+}
+
+llvm::Constant* ModuleEmitter::dummy() {
+  const std::string name = options.prefix + ".zeros";
+  if (llvm::GlobalVariable* g = llvm_module.getNamedGlobal(name)) return g;
+  auto* type = llvm::ArrayType::get(llvm::Type::getInt64Ty(context), 1);
+  auto* g = new llvm::GlobalVariable(llvm_module, type, true, llvm::GlobalValue::InternalLinkage,
+                                     llvm::Constant::getNullValue(type), name);
+  g->setAlignment(llvm::Align(8));
+  return g;
+}
+
+// The failure with the least (place, detail) stays, whatever the order of chunks. The code's word is the
+// lock: its high bit is set while someone writes. No one waits for another's chunk, only for a few
+// instructions.
+llvm::Function* ModuleEmitter::record_failure() {
+  const std::string name = options.prefix + ".record_failure";
+  if (llvm::Function* f = llvm_module.getFunction(name)) return f;
+  llvm::IRBuilder<> b(context);
+  llvm::Function* f =
+      new_function(name,
+                   llvm::FunctionType::get(
+                       b.getVoidTy(), {b.getPtrTy(), b.getInt32Ty(), b.getInt32Ty(), b.getInt64Ty()}, false),
+                   false);
+  f->setLinkage(llvm::GlobalValue::InternalLinkage);
+  f->addFnAttr(llvm::Attribute::NoInline);
+  f->addFnAttr(llvm::Attribute::Cold);
+  llvm::Value *status = f->getArg(0), *code = f->getArg(1), *place = f->getArg(2), *detail = f->getArg(3);
+  auto* entry = BasicBlock::Create(context, "entry", f);
+  auto* lock = BasicBlock::Create(context, "lock", f);
+  auto* locked = BasicBlock::Create(context, "locked", f);
+  auto* write = BasicBlock::Create(context, "write", f);
+  auto* unlock = BasicBlock::Create(context, "unlock", f);
+  llvm::Constant* busy = b.getInt32(0x80000000u);
+  b.SetInsertPoint(entry);
+  b.CreateBr(lock);
+  b.SetInsertPoint(lock);
+  llvm::Value* old = b.CreateAtomicRMW(llvm::AtomicRMWInst::Or, status, busy, llvm::Align(4),
+                                       llvm::AtomicOrdering::AcquireRelease);
+  b.CreateCondBr(b.CreateICmpSLT(old, b.getInt32(0)), lock, locked);
+  b.SetInsertPoint(locked);
+  llvm::Value* place_at = b.CreateConstGEP1_64(b.getInt8Ty(), status, 4);
+  llvm::Value* detail_at = b.CreateConstGEP1_64(b.getInt8Ty(), status, 8);
+  llvm::Value* old_place = b.CreateAlignedLoad(b.getInt32Ty(), place_at, llvm::Align(4));
+  llvm::Value* old_detail = b.CreateAlignedLoad(b.getInt64Ty(), detail_at, llvm::Align(8));
+  llvm::Value* less =
+      b.CreateOr(b.CreateICmpULT(place, old_place),
+                 b.CreateAnd(b.CreateICmpEQ(place, old_place), b.CreateICmpSLT(detail, old_detail)));
+  b.CreateCondBr(b.CreateOr(less, b.CreateICmpEQ(old, b.getInt32(0))), write, unlock);
+  b.SetInsertPoint(write);
+  b.CreateAlignedStore(place, place_at, llvm::Align(4));
+  b.CreateAlignedStore(detail, detail_at, llvm::Align(8));
+  b.CreateBr(unlock);
+  b.SetInsertPoint(unlock);
+  llvm::PHINode* final_code = b.CreatePHI(b.getInt32Ty(), 2);
+  final_code->addIncoming(old, locked);
+  final_code->addIncoming(code, write);
+  b.CreateAlignedStore(final_code, status, llvm::Align(4))->setAtomic(llvm::AtomicOrdering::Release);
+  b.CreateRetVoid();
+  return f;
+}
+
+namespace {
+
+void emit_kernel(ModuleEmitter& m, const Function& function) {
+  llvm::Function* fn = m.declare_kernel(function);
+  const Analysis analysis = analyse(function);
+  FunctionEmitter e(m, function, analysis, fn);
+  unsigned i = 0;
+  for (kernel::VarId p : function.params) {
+    llvm::Argument* arg = fn->getArg(i++);
+    arg->setName(function.var(p).name);
+    e.bind(p, arg);
+  }
+  if (m.facts.fails.at(&function)) e.status = fn->getArg(i);
+  e.emit(function.body);
+  e.builder().CreateRetVoid();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<llvm::Module>> generate(const kernel::Module& module,
+                                               std::span<const Function* const> functions, bool constants,
+                                               const target::Target& target, llvm::LLVMContext& context,
+                                               const Options& options) {
+  for (const Function& f : module.functions)
+    for (const kernel::Var& v : f.vars)
+      if (v.dtype == DType::f16 || v.dtype == DType::bf16)
+        return error(Code::dtype_unsupported,
+                     f.name + ": " + std::string(dtype_name(v.dtype)) + " is not computed with");
+  auto result = std::make_unique<llvm::Module>(module.name.empty() ? "tenon" : module.name, context);
+  result->setTargetTriple("x86_64-unknown-linux-gnu");
+  result->setDataLayout("e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128");
+  result->setPICLevel(llvm::PICLevel::BigPIC);
+  const ModuleFacts facts = module_facts(module);
+  ModuleEmitter m{module, target, options, facts, context, *result, {}};
+  std::vector<const Function*> all;
+  if (functions.empty()) {
+    for (const Function& f : module.functions) all.push_back(&f);
+    functions = all;
+  }
+  for (const Function* f : functions) {
+    if (!f->entry) emit_kernel(m, *f);
+    for (const kernel::Entry& entry : module.entries) {
+      if (f->entry && entry.function == f->name) emit_entry(m, entry, *f);
+      if (!f->entry && entry.arena_function == f->name) emit_arena(m, entry, *f);
+    }
+  }
+  if (constants && module.constant_bytes != 0) m.constants_block(true);
+  if (!m.errors.empty()) return std::move(m.errors);
+  std::string broken;
+  llvm::raw_string_ostream out(broken);
+  if (llvm::verifyModule(*result, &out)) return error(Code::backend, "generated code is invalid: " + broken);
+  return result;
+}
+
+}  // namespace tenon::codegen

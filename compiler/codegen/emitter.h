@@ -1,0 +1,226 @@
+// Emission of one LLVM function from kernel statements. A kernel value is uniform (one scalar), affine in the
+// lane (an integer base and a constant stride, made into a vector only where one is needed) or a vector in
+// parts of the target's width. Every value knows the scope it was placed in: pure expressions are emitted at
+// the outermost loop in which their operands stand, never out of a branch, and shared while they hold.
+#pragma once
+
+#include <llvm/Analysis/InstSimplifyFolder.h>
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/Module.h>
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <tuple>
+
+#include "codegen/analysis.h"
+#include "codegen/codegen.h"
+
+namespace tenon::codegen {
+
+// State of one LLVM module under construction.
+struct ModuleEmitter {
+  const kernel::Module& module;
+  const target::Target& target;
+  const Options& options;
+  const ModuleFacts& facts;
+  llvm::LLVMContext& context;
+  llvm::Module& llvm_module;
+  Errors errors;
+
+  int part_lanes() const { return target.vector_bytes / 4; }
+  void refuse(const kernel::Function& function, const std::string& what);
+
+  llvm::Type* register_type(DType dtype);  // bool: i1
+  llvm::Type* memory_type(DType dtype);    // bool: i8
+  llvm::Function* new_function(const std::string& name, llvm::FunctionType* type, bool exported);
+  llvm::Function* declare_kernel(const kernel::Function& function);
+  llvm::GlobalVariable* constants_block(bool define);
+  llvm::Function* record_failure();  // void (CallStatus*, i32 code, i32 place, i64 detail)
+  llvm::Constant* dummy();           // readable zeros for loads whose lanes are all off
+};
+
+struct Value {
+  enum class Shape : uint8_t { uniform, affine, vector } shape = Shape::uniform;
+  llvm::SmallVector<llvm::Value*, 4> parts;  // uniform, affine: one scalar
+  int64_t stride = 0;                        // affine: lane l holds parts[0] + stride * l
+  uint32_t depth = 0, scope = 0;  // where it stands: index into the scope stack, and that scope's id
+
+  bool uniform() const { return shape == Shape::uniform; }
+  llvm::Value* scalar() const { return parts[0]; }
+};
+
+// Entry code runs in one of two forms: on the caller (phases inline or through `run`), or on every worker of
+// a team at once.
+struct TeamContext {
+  llvm::Value* frame = nullptr;  // shared frame: barrier words and chunk counter
+  llvm::Value* worker = nullptr;
+  llvm::Value* workers = nullptr;
+  bool pending_write = false, pending_read = false;  // memory accesses since the last barrier
+};
+
+class FunctionEmitter {
+ public:
+  FunctionEmitter(ModuleEmitter& m, const kernel::Function& f, const Analysis& a, llvm::Function* fn);
+
+  // Binds variables to what stands for them in this LLVM function.
+  void bind(kernel::VarId var, llvm::Value* value);
+  void bind_elements(kernel::VarId var, std::vector<llvm::Value*> values);
+  void emit(const std::vector<kernel::Stmt>& body);
+  void emit_body();  // all of the function, parameters bound
+  llvm::IRBuilderBase& builder() { return builder_; }
+  llvm::AllocaInst* alloca_bytes(uint64_t bytes, uint64_t align);
+
+  // Set by the emitter of entries.
+  llvm::Value* status = nullptr;    // CallStatus*, where the function may fail
+  llvm::Value* parallel = nullptr;  // Parallel*, or null: no phases here
+  TeamContext* team = nullptr;
+  llvm::BasicBlock* leave = nullptr;  // target of stop_on_failure
+  std::function<void(const kernel::Stmt&, FunctionEmitter&)> on_parallel;
+
+  // The LLVM values of a variable, scalars only; for captures.
+  std::vector<llvm::Value*> scalars_of(kernel::VarId var);
+  llvm::Value* scalar(kernel::ExprId e);
+  const kernel::Function& function() const { return f_; }
+  const Analysis& analysis() const { return a_; }
+  ModuleEmitter& module() { return m_; }
+  void memory_changed() { memory_stamp_ = ++clock_; }
+  // Count-controlled loop around code that assigns no variable: body(i) for i in 0..n (i64).
+  void plain_loop(llvm::Value* n, const std::function<void(llvm::Value*)>& body);
+
+ private:
+  using Builder = llvm::IRBuilder<llvm::InstSimplifyFolder>;
+
+  struct Scope {
+    uint32_t id = 0;
+    bool branch = false;                // code must not be moved out of it
+    llvm::Instruction* fork = nullptr;  // terminator in the enclosing scope that leads here
+  };
+  struct Variable {
+    std::vector<Value> elements;
+    std::vector<int64_t> extents;
+    uint64_t stamp = 0;
+    int predicates = 0;  // varying ifs around the declaration
+    bool bound = false;
+  };
+  struct Memo {
+    Value value;
+    uint64_t stamp = 0;  // 0: none
+  };
+  struct Lanes {
+    int width = 0, part_lanes = 0, parts = 0;
+    std::vector<llvm::Value*> mask;  // per part; empty: all lanes on
+    int predicates = 0;
+  };
+
+  // scopes.cpp
+  uint32_t depth() const { return static_cast<uint32_t>(scopes_.size()) - 1; }
+  void push_scope(bool branch, llvm::Instruction* fork);
+  void pop_scope();
+  bool holds(const Value& v) const { return v.depth < scopes_.size() && scopes_[v.depth].id == v.scope; }
+  Value at(uint32_t depth, Value v) const;
+  Value here(llvm::Value* scalar) const;
+  uint32_t floor_depth() const;
+  template <class F>
+  auto place(uint32_t target, F&& f) {
+    if (target >= depth()) return f();
+    llvm::IRBuilderBase::InsertPointGuard guard(builder_);
+    builder_.SetInsertPoint(scopes_[target + 1].fork);
+    return f();
+  }
+  struct Join {  // values of assigned variables on the edges into one block
+    std::vector<uint32_t> variables;
+    std::vector<std::pair<llvm::BasicBlock*, std::vector<Value>>> edges;
+  };
+  std::vector<uint32_t> live_assigned(const std::vector<kernel::Stmt>& body) const;
+  std::vector<Value> snapshot(const std::vector<uint32_t>& variables);
+  void restore(const std::vector<uint32_t>& variables, const std::vector<Value>& values);
+  void merge(Join& join);  // phis in the current block; assigns the variables
+  void assign_element(Variable& v, size_t element, Value value);
+
+  // expressions.cpp
+  Value evaluate(kernel::ExprId e);
+  bool fresh(kernel::ExprId e) const;
+  Value compute(kernel::ExprId e);
+  Value compute_pure(const kernel::Expr& x, std::span<const Value> args);
+  std::optional<Value> compute_affine(const kernel::Expr& x, std::span<const Value> args, uint32_t target);
+  int64_t static_index(kernel::ExprId e);
+  size_t element_index(const kernel::Var& var, const Variable& v, std::span<const kernel::ExprId> subscripts);
+  llvm::Value* splat(llvm::Value* scalar, uint32_t depth, uint32_t scope, int64_t stride, int part);
+  llvm::Value* part(const Value& v, int p);  // part p as a vector
+  Value to_vector(const Value& v);
+  Value to_scalar(const Value& v, const char* what);
+  Value current(kernel::VarId var, size_t element);
+
+  // arithmetic.cpp: scalars and vectors alike
+  llvm::Value* arithmetic(kernel::Op op, DType operand, DType result, llvm::ArrayRef<llvm::Value*> a);
+  llvm::Value* divide(bool remainder, bool is_signed, llvm::Value* a, llvm::Value* b);
+  llvm::Value* shift(kernel::Op op, llvm::Value* a, llvm::Value* b);
+  llvm::Value* convert(DType from, DType to, llvm::Value* a);
+  llvm::Value* combine(kernel::FoldOp op, DType dtype, llvm::Value* a, llvm::Value* b);
+
+  // memory.cpp
+  llvm::Value* pointer(kernel::VarId buffer);
+  llvm::Value* element_address(kernel::VarId buffer, llvm::Value* index);
+  Value load(const kernel::Expr& x, const Value& index);
+  void store(const kernel::Stmt& s);
+  llvm::Value* any_lane();  // i1: some lane is on
+  llvm::Value* full_mask() const;
+  llvm::Value* from_memory(DType dtype, llvm::Value* raw);
+  llvm::Value* to_memory(DType dtype, llvm::Value* value);
+
+  // statements.cpp
+  void statement(const kernel::Stmt& s);
+  void declare(const kernel::Stmt& s);
+  void assign(const kernel::Stmt& s);
+  void emit_for(const kernel::Stmt& s);
+  void emit_unroll(const kernel::Stmt& s);
+  void emit_specialize(const kernel::Stmt& s);
+  void emit_if(const kernel::Stmt& s);
+  void emit_fail(const kernel::Stmt& s);
+  void emit_call(const kernel::Stmt& s);
+  void emit_stop();
+  void emit_progress(const kernel::Stmt& s);
+  void bind_loop(kernel::VarId var, Value value);
+  // body(i) with i from lo below hi; the variables' phis are made and merged here.
+  void counted_loop(const Value& lo, const Value& hi, const Value& step,
+                    const std::vector<uint32_t>& assigned, bool nonempty, bool no_wrap,
+                    const std::function<void(llvm::Value*)>& body);
+  llvm::BasicBlock* block(const char* name);
+
+  // lanes.cpp
+  void emit_lanes(const kernel::Stmt& s);
+  void lanes_block(const kernel::Stmt& s, llvm::Value* base, int width, llvm::Value* count);
+  void lanes_tail_one_by_one(const kernel::Stmt& s, llvm::Value* base, llvm::Value* count, int width);
+  llvm::Value* fold_tree(kernel::FoldOp op, DType dtype, std::vector<llvm::Value*> parts);
+  llvm::Constant* fold_identity(kernel::FoldOp op, DType dtype);
+
+  // entries.cpp
+  void before_read();
+  void before_write();
+  void barrier();
+  bool on_worker_zero(const kernel::Stmt& s);
+  friend struct EntryEmitter;
+
+  ModuleEmitter& m_;
+  const kernel::Function& f_;
+  const Analysis& a_;
+  llvm::Function* fn_;
+  Builder builder_;
+  std::vector<Scope> scopes_;
+  uint32_t next_scope_ = 0;
+  uint64_t clock_ = 0, memory_stamp_ = 0;
+  std::vector<Variable> variables_;
+  std::vector<Memo> memo_;
+  std::map<std::tuple<llvm::Value*, int64_t, int, int>, Value>
+      splats_;  // scalar, stride, part, lanes of a part
+  std::optional<Lanes> lanes_;
+  std::map<const kernel::Stmt*, uint32_t> places_;  // fail statements
+};
+
+// entries.cpp: the exported functions of an entry, and its arena function.
+void emit_entry(ModuleEmitter& m, const kernel::Entry& entry, const kernel::Function& function);
+void emit_arena(ModuleEmitter& m, const kernel::Entry& entry, const kernel::Function& function);
+
+}  // namespace tenon::codegen

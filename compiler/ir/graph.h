@@ -50,10 +50,10 @@ enum class ArgKind : uint8_t {
 
 struct Value {
   Type type;
-  NodeId node;            // producer; invalid for arguments
-  uint32_t result = 0;    // which result of the producer; for arguments, the position in Graph::args
+  NodeId node;          // producer; invalid for arguments
+  uint32_t result = 0;  // which result of the producer; for arguments, the position in Graph::args
   ArgKind arg = ArgKind::none;
-  std::string name;       // unique within the graph where not empty; survives passes
+  std::string name;  // unique within the graph where not empty; survives passes
 };
 
 struct Node {
@@ -63,7 +63,7 @@ struct Node {
   Attrs attrs;                                  // same length as op->attrs
   std::vector<std::unique_ptr<Graph>> regions;  // loop: {body}; cond: {then, else}; composite: {} or {body}
   Location location;
-  std::string scope;                            // "encoder/layer0": dotted path of the enclosing modules
+  std::string scope;  // "encoder/layer0": dotted path of the enclosing modules
 
   const Attr& attr(std::string_view name) const;
   // Typed access by name; the attribute must exist and hold that alternative.
@@ -76,7 +76,7 @@ class Graph {
   Graph() = default;
   Graph(Graph&&) = default;
   Graph& operator=(Graph&&) = default;
-  Graph(const Graph& other);             // deep copy, ids kept
+  Graph(const Graph& other);  // deep copy, ids kept
   Graph& operator=(const Graph& other);
 
   std::vector<ValueId> args;
@@ -97,10 +97,11 @@ class Graph {
 
   ValueId add_arg(Type type, ArgKind kind, std::string name);
   // Appends a node; one new value per result type. Operands must exist already.
-  NodeId add_node(const OpDef* op, std::vector<ValueId> operands, Attrs attrs, const std::vector<Type>& results,
-                  std::vector<std::unique_ptr<Graph>> regions = {}, Location location = {}, std::string scope = {});
-  // One more result of a node that stands already: a loop or cond whose regions were given one more yield. Its
-  // id is above those of later nodes' values, so order by nodes, not by value ids.
+  NodeId add_node(const OpDef* op, std::vector<ValueId> operands, Attrs attrs,
+                  const std::vector<Type>& results, std::vector<std::unique_ptr<Graph>> regions = {},
+                  Location location = {}, std::string scope = {});
+  // One more result of a node that stands already: a loop or cond whose regions were given one more yield.
+  // Its id is above those of later nodes' values, so order by nodes, not by value ids.
   ValueId add_result(NodeId node, Type type, std::string name = {});
 
  private:
@@ -111,16 +112,17 @@ class Graph {
 // Number of uses of each value, results included.
 std::vector<uint32_t> count_uses(const Graph& graph);
 
-// How a parameter or state gets its first value. `init` is a name of ops/init (constant, zeros, uniform,
-// normal, glorot_uniform, glorot_normal, he_uniform, he_normal) with its numbers.
+// How a parameter or state gets its first value. `init` is a name of ops/init (constant, zeros, ones,
+// uniform, normal, glorot_uniform, glorot_normal, he_uniform, he_normal) with its numbers.
 struct Init {
   std::string name = "zeros";
   std::vector<double> args;
   friend bool operator==(const Init&, const Init&) = default;
 };
 
-inline constexpr std::string_view init_names[] = {"constant",       "zeros",         "uniform",    "normal",
-                                                  "glorot_uniform", "glorot_normal", "he_uniform", "he_normal"};
+inline constexpr std::string_view init_names[] = {"constant",      "zeros",      "ones",
+                                                  "uniform",       "normal",     "glorot_uniform",
+                                                  "glorot_normal", "he_uniform", "he_normal"};
 
 enum class GlobalKind : uint8_t { param, state, hyper };
 
@@ -128,8 +130,8 @@ struct Global {
   GlobalKind kind = GlobalKind::param;
   std::string name;
   Type type;
-  Init init;             // hyper: its default value as constant
-  bool frozen = false;   // param only: not trained
+  Init init;            // hyper: its default value as constant
+  bool frozen = false;  // param only: not trained
   Location location;
 };
 
@@ -147,34 +149,34 @@ struct Function {
   std::vector<std::string> result_names;  // one per returned value; may be empty strings
   std::vector<Write> writes;
   Mode mode = Mode::unresolved;
-  std::string origin;                     // "step(loss)" where a derive directive made it
+  std::string origin;  // "step(loss)" where a derive directive made it
   Location location;
 };
 
 // Options of a derive directive: words, numbers, lists of names and nested groups.
 struct Option {
-  std::string name;                 // in `with = adam {lr = lr}`: "with"
-  std::string word;                 // "adam", or a name or number as written
-  std::vector<std::string> list;    // [fc1.*, fc2.*]
+  std::string name;               // in `with = adam {lr = lr}`: "with"
+  std::string word;               // "adam", or a name or number as written
+  std::vector<std::string> list;  // [fc1.*, fc2.*]
   bool is_list = false;
-  std::vector<Option> group;        // {lr = lr}
+  std::vector<Option> group;  // {lr = lr}
 };
 
 // `derive train = step loss {over = [fc1.*], with = adam {lr = lr}}`
 struct Derive {
-  std::string name, kind, source;   // "train", "step", "loss"
+  std::string name, kind, source;  // "train", "step", "loss"
   std::vector<Option> options;
   Location location;
 };
 
 struct Module {
   std::string name = "module";
-  std::string stage = "graph";      // what a dump's header names: graph, optimized, ...
-  std::string from;                 // the source file named in the header, for locations `@n`
-  std::vector<std::string> files;   // files[0] is `from` where given
+  std::string stage = "graph";         // what a dump's header names: graph, optimized, ...
+  std::string from;                    // the source file named in the header, for locations `@n`
+  std::vector<std::string> files;      // files[0] is `from` where given
   std::vector<std::string> dim_order;  // names in declaration order
   DimRanges dims;
-  std::vector<Global> globals;      // in declaration order
+  std::vector<Global> globals;  // in declaration order
   std::vector<Function> functions;
   std::vector<Derive> derives;
 

@@ -67,34 +67,11 @@ constexpr auto sign_form = elementwise<1>(
     },
     [](auto x) { return wide::sign(x); });
 
-// IEEE 754-2019 maximum: NaN if either is, +0 above -0. `x > y` and `y > x` are both false for equal zeros,
-// where adding them gives +0 unless both are -0.
 constexpr auto max_form = elementwise<2>(
-    NumberTypes{},
-    [](auto x, auto y) {
-      using T = typename decltype(x)::type;
-      auto larger = select(x > y, x, y);
-      if constexpr (!std::is_floating_point_v<T>) {
-        return larger;
-      } else {
-        auto settled = select(x == y, select(x == T(0), x + y, x), larger);
-        return select(x == x, settled, x);
-      }
-    },
+    NumberTypes{}, [](auto x, auto y) { return maximum(x, y); },
     [](auto x, auto y) { return wide::max(x, y); });
-// IEEE 754-2019 minimum: NaN if either is, -0 below +0.
 constexpr auto min_form = elementwise<2>(
-    NumberTypes{},
-    [](auto x, auto y) {
-      using T = typename decltype(x)::type;
-      auto smaller = select(x < y, x, y);
-      if constexpr (!std::is_floating_point_v<T>) {
-        return smaller;
-      } else {
-        auto settled = select(x == y, select(x == T(0), -((-x) + (-y)), x), smaller);
-        return select(x == x, settled, x);
-      }
-    },
+    NumberTypes{}, [](auto x, auto y) { return minimum(x, y); },
     [](auto x, auto y) { return wide::min(x, y); });
 
 void add_vjp(ir::VjpContext& c) {

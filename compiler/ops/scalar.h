@@ -260,6 +260,27 @@ Num<U> bitcast(Num<T> a) {
   return {std::bit_cast<U>(a.v)};
 }
 
+// IEEE 754-2019 maximum and minimum: NaN if either is, -0 below +0. For equal operands both comparisons are
+// false; of two zeros the sum is +0 unless both are -0.
+template <Scalar S>
+S maximum(S x, S y) {
+  using T = typename S::type;
+  const S larger = select(x > y, x, y);
+  if constexpr (!std::is_floating_point_v<T>)
+    return larger;
+  else
+    return select(x == x, select(x == y, select(x == T(0), x + y, x), larger), x);
+}
+template <Scalar S>
+S minimum(S x, S y) {
+  using T = typename S::type;
+  const S smaller = select(x < y, x, y);
+  if constexpr (!std::is_floating_point_v<T>)
+    return smaller;
+  else
+    return select(x == x, select(x == y, select(x == T(0), -((-x) + (-y)), x), smaller), x);
+}
+
 // One chain of fma: c[0] + x (c[1] + x (c[2] + …)).
 template <Scalar S, size_t N>
 S horner(S x, const typename S::type (&c)[N]) {

@@ -1,0 +1,209 @@
+// The exact evaluator: declared dtype and order, one scalar at a time.
+#include "evaluate/evaluate.h"
+
+#include "evaluate/exact_forms.h"
+#include "evaluate/float_environment.h"
+#include "ops/scalar.h"
+
+namespace tenon::evaluate {
+
+Result<Array> exact_elementwise(const NodeContext& c, const Operands& in) {
+  const ir::ElementwiseForm& form = *c.node.op->elementwise;
+  const DType key = in[form.key]->dtype(), to = c.result().dtype;
+  const ir::ElementwiseForm::PerType functions =
+      form.by_types != nullptr ? form.by_types(key, to) : form.types[static_cast<size_t>(key)];
+  if (functions.exact == nullptr)
+    return error(Code::dtype_unsupported,
+                 std::string(c.node.op->name) + " does not compute with " + std::string(dtype_name(key)));
+  Array out(to, in[0]->shape());
+  const void* data[ir::ElementwiseForm::max_operands] = {};
+  TENON_CHECK(in.size() <= ir::ElementwiseForm::max_operands);
+  for (size_t i = 0; i < in.size(); ++i) {
+    TENON_CHECK(in[i]->shape() == out.shape());
+    data[i] = in[i]->data();
+  }
+  functions.exact(data, out.data(), out.count());
+  return out;
+}
+
+namespace {
+
+// Moves elements of any type.
+void copy_element(Array* to, int64_t at, const Array& from, int64_t source, int64_t count = 1) {
+  const size_t bytes = dtype_bytes(from.dtype());
+  std::memcpy(to->data() + static_cast<size_t>(at) * bytes, from.data() + static_cast<size_t>(source) * bytes,
+              static_cast<size_t>(count) * bytes);
+}
+
+// The indices of take and scatter_add as i64; false and the first bad one where outside 0..extent-1.
+bool read_indices(const Array& indices, int64_t extent, std::vector<int64_t>* out, Failure* failure) {
+  bool inside = true;
+  with_dtype(indices.dtype(), [&]<class T>() {
+    for (T i : indices.as<T>()) {
+      const int64_t at = static_cast<int64_t>(i);
+      if (inside && (at < 0 || at >= extent)) {
+        *failure = {static_cast<uint16_t>(code_number(Code::index_range)), at};
+        inside = false;
+      }
+      out->push_back(at);
+    }
+  });
+  return inside;
+}
+
+class Exact {
+ public:
+  using Tensor = Array;
+
+  Array zeros(DType dtype, const std::vector<int64_t>& shape) { return Array(dtype, shape); }
+  Array undecided(DType dtype, const std::vector<int64_t>& shape) { return Array(dtype, shape); }
+  Array row(const Array& x, int64_t i) {
+    Array out(x.dtype(), std::vector<int64_t>(x.shape().begin() + 1, x.shape().end()));
+    copy_element(&out, 0, x, i * out.count(), out.count());
+    return out;
+  }
+  void set_row(Array* x, int64_t i, const Array& row) {
+    copy_element(x, i * row.count(), row, 0, row.count());
+  }
+  Array index(int64_t i) { return Array::scalar<int64_t>(i); }
+  std::optional<bool> decide(const Array& x) { return x.as<bool>()[0]; }
+  Array hull(const Array&, const Array& a, const Array&) { return a; }  // never: decide always knows
+
+  Result<bool> compute(const NodeContext& c, const Operands& in, std::vector<Array>* out, Failure* failure) {
+    const ir::OpDef& op = *c.node.op;
+    if (op.elementwise != nullptr) return keep(exact_elementwise(c, in), out);
+    if (op.index_map != nullptr) return keep(index_map(c, in), out);
+    if (op.view != nullptr) return keep(view(c, in), out);
+    if (op.generate != nullptr) return keep(exact_generate(c, in), out);
+    if (op.reduce != nullptr) return keep(exact_reduce(c, in), out);
+    if (op.arg_reduce != nullptr) return keep(exact_arg_reduce(c, in), out);
+    if (op.contract != nullptr) return keep(exact_contract(c, in), out);
+    if (op.gather != nullptr) return gather(c, in, out, failure);
+    if (op.scatter != nullptr) return scatter(c, in, out, failure);
+    if (op.check != nullptr) return check(c, in, out, failure);
+    TENON_CHECK(false, std::string(op.name) + " declares no form");
+    return false;
+  }
+
+ private:
+  static Result<bool> keep(Result<Array> value, std::vector<Array>* out) {
+    if (!value) return value.take_errors();
+    out->push_back(std::move(*value));
+    return true;
+  }
+
+  static Result<Array> index_map(const NodeContext& c, const Operands& in) {
+    TENON_ASSIGN(const std::vector<Source> sources, index_sources(c.node, c.operands(), c.result(), c.dims));
+    TENON_ASSIGN(const std::vector<int64_t> shape, c.result_shape());
+    Array out(c.result().dtype, shape);
+    for (size_t e = 0; e < sources.size(); ++e)
+      copy_element(&out, static_cast<int64_t>(e), *in[sources[e].operand], sources[e].element);
+    return out;
+  }
+
+  static Result<Array> view(const NodeContext& c, const Operands& in) {
+    TENON_ASSIGN(const std::vector<int64_t> shape, c.result_shape());
+    Array out(in[0]->dtype(), shape);
+    TENON_CHECK(out.count() == in[0]->count());
+    copy_element(&out, 0, *in[0], 0, out.count());
+    return out;
+  }
+
+  static Result<bool> gather(const NodeContext& c, const Operands& in, std::vector<Array>* out,
+                             Failure* failure) {
+    const AxisPlan plan = plan_axis(in[0]->shape(), c.node.get<int64_t>("axis"));
+    std::vector<int64_t> rows;
+    if (!read_indices(*in[1], plan.extent, &rows, failure)) return false;
+    TENON_ASSIGN(const std::vector<int64_t> shape, c.result_shape());
+    Array result(in[0]->dtype(), shape);
+    int64_t at = 0;
+    for (int64_t o = 0; o < plan.outer; ++o)
+      for (int64_t row : rows) {
+        copy_element(&result, at, *in[0], (o * plan.extent + row) * plan.inner, plan.inner);
+        at += plan.inner;
+      }
+    out->push_back(std::move(result));
+    return true;
+  }
+
+  static Result<bool> scatter(const NodeContext& c, const Operands& in, std::vector<Array>* out,
+                              Failure* failure) {
+    const AxisPlan plan = plan_axis(in[0]->shape(), c.node.get<int64_t>("axis"));
+    std::vector<int64_t> rows;
+    if (!read_indices(*in[1], plan.extent, &rows, failure)) return false;
+    Array result = *in[0];
+    with_dtype(result.dtype(), [&]<class T>() {
+      const std::span<T> r = result.as<T>();
+      const std::span<const T> updates = in[2]->as<T>();
+      size_t next = 0;
+      for (int64_t o = 0; o < plan.outer; ++o)
+        for (int64_t row : rows)
+          for (int64_t i = 0; i < plan.inner; ++i) {
+            T& target = r[static_cast<size_t>((o * plan.extent + row) * plan.inner + i)];
+            target = (ops::Num<T>{target} + ops::Num<T>{updates[next++]}).v;
+          }
+    });
+    out->push_back(std::move(result));
+    return true;
+  }
+
+  static Result<bool> check(const NodeContext& c, const Operands& in, std::vector<Array>* out,
+                            Failure* failure) {
+    const std::span<const bool> holds = in[1]->as<bool>();
+    for (size_t i = 0; i < holds.size(); ++i) {
+      if (holds[i]) continue;
+      *failure = {static_cast<uint16_t>(c.node.get<int64_t>("code")), static_cast<int64_t>(i)};
+      return false;
+    }
+    out->push_back(*in[0]);
+    return true;
+  }
+};
+
+}  // namespace
+
+Result<Outputs> exact(const ir::Module& module, const ir::Function& function, const Inputs& inputs) {
+  const FloatEnvironment environment;
+  TENON_ASSIGN(const ir::DimBindings dims, bind_sizes(module, function, inputs));
+  Exact policy;
+  using ExactWalker = Walker<Exact>;
+  ExactWalker walker(policy, &module, dims, [&](const std::string& name, const ir::Type& type) {
+    return entry_value(module, name, type, inputs, dims);
+  });
+  ExactWalker::Refs given, results;
+  for (const Array& a : inputs.arguments) given.push_back(std::make_shared<Array>(a));
+  TENON_ASSIGN(ExactWalker::Refs args, walker.arguments(function.graph, given));
+  TENON_ASSIGN(const bool fine, walker.run(function.graph, std::move(args), &results));
+  Outputs out;
+  out.status = walker.failure().code;
+  out.detail = walker.failure().detail;
+  if (!fine) return out;
+  for (size_t i = 0; i < function.returns; ++i) out.returned.push_back(*results[i]);
+  for (size_t i = 0; i < function.writes.size(); ++i)
+    out.written[function.writes[i].global] = *results[function.returns + i];
+  return out;
+}
+
+Result<std::vector<Array>> exact_node(const ir::Graph& graph, ir::NodeId node,
+                                      const std::vector<const Array*>& operands,
+                                      const ir::DimBindings& dims) {
+  const FloatEnvironment environment;
+  Exact policy;
+  using ExactWalker = Walker<Exact>;
+  ExactWalker walker(policy, nullptr, dims, [](const std::string& name, const ir::Type&) -> Result<Array> {
+    return error(Code::data_shape, "no value is given for " + name);
+  });
+  ExactWalker::Refs in, out;
+  // Operands stay the caller's.
+  for (const Array* a : operands) in.push_back(std::shared_ptr<const Array>(std::shared_ptr<void>(), a));
+  TENON_ASSIGN(const bool fine, walker.step(graph, graph.node(node), std::move(in), &out));
+  if (!fine)
+    return error(
+        static_cast<Code>(walker.failure().code),
+        std::string(graph.node(node).op->name) + " fails at " + std::to_string(walker.failure().detail));
+  std::vector<Array> results;
+  for (const auto& r : out) results.push_back(*r);
+  return results;
+}
+
+}  // namespace tenon::evaluate

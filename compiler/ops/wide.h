@@ -221,6 +221,7 @@ Wide<W> monotone(const Wide<W>& a, F f, W left = -std::numeric_limits<W>::infini
   if (!std::isfinite(a.value)) return exactly(v, a.dtype);
   if (a.low() < left || a.high() > right) return undecided<W>(a.dtype);
   const W x = f(a.low()), y = f(a.high());
+  if (std::isinf(v) && x == y) return exactly(v, a.dtype);
   const W spread = std::max(std::abs(x - v), std::abs(y - v));
   const W own = std::max(std::abs(x), std::abs(y)) * std::numeric_limits<W>::epsilon() * 4;
   return within(v, spread + own, a.dtype, 4);

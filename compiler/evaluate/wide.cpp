@@ -1,0 +1,238 @@
+// The wide evaluator: independent arithmetic in a wider type with a running error bound.
+#include "evaluate/evaluate.h"
+#include "evaluate/float_environment.h"
+#include "evaluate/wide_forms.h"
+
+namespace tenon::evaluate {
+namespace {
+
+using ops::Wide;
+namespace wide_ops = ops::wide;
+
+template <class W>
+class WidePolicy {
+ public:
+  using Tensor = WideTensor<W>;
+  bool undecided_control = false;
+
+  Tensor zeros(DType dtype, const std::vector<int64_t>& shape) { return Tensor(dtype, shape); }
+  Tensor undecided(DType dtype, const std::vector<int64_t>& shape) {
+    undecided_control = true;
+    Tensor t(dtype, shape);
+    for (int64_t i = 0; i < t.count(); ++i) t[i] = wide_ops::undecided<W>(dtype);
+    return t;
+  }
+  Tensor row(const Tensor& x, int64_t i) {
+    Tensor out(x.dtype(), std::vector<int64_t>(x.shape().begin() + 1, x.shape().end()));
+    for (int64_t e = 0; e < out.count(); ++e) out[e] = x[i * out.count() + e];
+    return out;
+  }
+  void set_row(Tensor* x, int64_t i, const Tensor& row) {
+    for (int64_t e = 0; e < row.count(); ++e) (*x)[i * row.count() + e] = row[e];
+  }
+  Tensor index(int64_t i) {
+    Tensor t(DType::i64, {});
+    t[0] = wide_ops::integer<W>(i, DType::i64);
+    return t;
+  }
+  std::optional<bool> decide(const Tensor& x) {
+    if (x[0].undecided()) return std::nullopt;
+    return x[0].value != 0;
+  }
+  Tensor hull(const Tensor& predicate, const Tensor& a, const Tensor& b) {
+    Tensor out(a.dtype(), a.shape());
+    for (int64_t e = 0; e < out.count(); ++e) out[e] = wide_ops::select(predicate[0], a[e], b[e]);
+    return out;
+  }
+
+  Result<bool> compute(const NodeContext& c, const WideOperands<W>& in, std::vector<Tensor>* out,
+                       Failure* failure) {
+    const ir::OpDef& op = *c.node.op;
+    if (op.elementwise != nullptr) return keep(elementwise(c, in), out);
+    if (op.index_map != nullptr) return keep(index_map(c, in), out);
+    if (op.view != nullptr) return keep(view(c, in), out);
+    if (op.generate != nullptr) return keep(wide_generate<W>(c, in), out);
+    if (op.reduce != nullptr) return keep(wide_reduce<W>(c, in), out);
+    if (op.arg_reduce != nullptr) return keep(wide_arg_reduce<W>(c, in), out);
+    if (op.contract != nullptr) return keep(wide_contract<W>(c, in), out);
+    if (op.gather != nullptr) return gather(c, in, out, failure);
+    if (op.scatter != nullptr) return scatter(c, in, out, failure);
+    if (op.check != nullptr) return check(c, in, out, failure);
+    TENON_CHECK(false, std::string(op.name) + " declares no form");
+    return false;
+  }
+
+ private:
+  static Result<bool> keep(Result<Tensor> value, std::vector<Tensor>* out) {
+    if (!value) return value.take_errors();
+    out->push_back(std::move(*value));
+    return true;
+  }
+
+  static Result<Tensor> elementwise(const NodeContext& c, const WideOperands<W>& in) {
+    const ir::ElementwiseForm& form = *c.node.op->elementwise;
+    const ir::ElementwiseForm::Wide rule = sizeof(W) == sizeof(double) ? form.wide32 : form.wide64;
+    Tensor out(c.result().dtype, in[0]->shape());
+    Wide<W> args[ir::ElementwiseForm::max_operands];
+    for (int64_t e = 0; e < out.count(); ++e) {
+      for (size_t i = 0; i < in.size(); ++i) args[i] = (*in[i])[e];
+      Wide<W> r{0, 0, out.dtype()};
+      rule(args, &r);
+      r.dtype = out.dtype();
+      out[e] = form.ulp > 0 ? ops::round_to(r, form.ulp) : r;
+    }
+    return out;
+  }
+
+  static Result<Tensor> index_map(const NodeContext& c, const WideOperands<W>& in) {
+    TENON_ASSIGN(const std::vector<Source> sources, index_sources(c.node, c.operands(), c.result(), c.dims));
+    TENON_ASSIGN(const std::vector<int64_t> shape, c.result_shape());
+    Tensor out(c.result().dtype, shape);
+    for (size_t e = 0; e < sources.size(); ++e)
+      out[static_cast<int64_t>(e)] = (*in[sources[e].operand])[sources[e].element];
+    return out;
+  }
+  static Result<Tensor> view(const NodeContext& c, const WideOperands<W>& in) {
+    TENON_ASSIGN(const std::vector<int64_t> shape, c.result_shape());
+    Tensor out(in[0]->dtype(), shape);
+    for (int64_t e = 0; e < out.count(); ++e) out[e] = (*in[0])[e];
+    return out;
+  }
+
+  // Row of index number i: -1 where the index is not known; false where it is outside.
+  static bool read_index(const Wide<W>& index, int64_t extent, int64_t* row, Failure* failure) {
+    *row = index.exact() ? static_cast<int64_t>(index.value) : -1;
+    if (!index.exact() || (*row >= 0 && *row < extent)) return true;
+    *failure = {static_cast<uint16_t>(code_number(Code::index_range)), *row};
+    return false;
+  }
+  static Result<bool> gather(const NodeContext& c, const WideOperands<W>& in, std::vector<Tensor>* out,
+                             Failure* failure) {
+    const AxisPlan plan = plan_axis(in[0]->shape(), c.node.get<int64_t>("axis"));
+    TENON_ASSIGN(const std::vector<int64_t> shape, c.result_shape());
+    Tensor result(in[0]->dtype(), shape);
+    int64_t at = 0;
+    for (int64_t o = 0; o < plan.outer; ++o)
+      for (int64_t i = 0; i < in[1]->count(); ++i) {
+        int64_t row = 0;
+        if (!read_index((*in[1])[i], plan.extent, &row, failure)) return false;
+        for (int64_t k = 0; k < plan.inner; ++k, ++at)
+          result[at] = row < 0 ? wide_ops::undecided<W>(result.dtype())
+                               : (*in[0])[(o * plan.extent + row) * plan.inner + k];
+      }
+    out->push_back(std::move(result));
+    return true;
+  }
+  static Result<bool> scatter(const NodeContext& c, const WideOperands<W>& in, std::vector<Tensor>* out,
+                              Failure* failure) {
+    const AxisPlan plan = plan_axis(in[0]->shape(), c.node.get<int64_t>("axis"));
+    Tensor result = *in[0];
+    int64_t next = 0;
+    for (int64_t o = 0; o < plan.outer; ++o)
+      for (int64_t i = 0; i < in[1]->count(); ++i) {
+        int64_t row = 0;
+        if (!read_index((*in[1])[i], plan.extent, &row, failure)) return false;
+        if (row < 0) {
+          for (int64_t e = 0; e < result.count(); ++e) result[e] = wide_ops::undecided<W>(result.dtype());
+          next += plan.inner;
+          continue;
+        }
+        for (int64_t k = 0; k < plan.inner; ++k, ++next) {
+          Wide<W>& target = result[(o * plan.extent + row) * plan.inner + k];
+          target = ops::round_to(wide_ops::add(target, (*in[2])[next]), 0.5);
+        }
+      }
+    out->push_back(std::move(result));
+    return true;
+  }
+  Result<bool> check(const NodeContext& c, const WideOperands<W>& in, std::vector<Tensor>* out,
+                     Failure* failure) {
+    for (int64_t i = 0; i < in[1]->count(); ++i) {
+      const Wide<W>& holds = (*in[1])[i];
+      undecided_control |= holds.undecided();
+      if (holds.undecided() || holds.value != 0) continue;
+      *failure = {static_cast<uint16_t>(c.node.get<int64_t>("code")), i};
+      return false;
+    }
+    out->push_back(*in[0]);
+    return true;
+  }
+};
+
+// |value in W - value| and W's bound, rounded outwards.
+template <class W>
+WideArray to_output(const WideTensor<W>& t) {
+  WideArray out;
+  out.shape = t.shape();
+  for (int64_t i = 0; i < t.count(); ++i) {
+    const double value = static_cast<double>(t[i].value);
+    double bound = std::numeric_limits<double>::infinity();
+    if (!t[i].undecided()) {
+      const W lost = std::isfinite(t[i].value) ? std::abs(t[i].value - W(value)) : W(0);
+      bound = static_cast<double>(t[i].bound + lost);
+      if (bound > 0) bound = std::nextafter(bound, std::numeric_limits<double>::infinity());
+    }
+    out.value.push_back(value);
+    out.bound.push_back(bound);
+  }
+  return out;
+}
+
+// Whether f64 values or random numbers occur, also in regions and callees; the latter need whole 64-bit
+// seeds.
+bool needs_wider(const ir::Module& module, const ir::Graph& graph, std::map<const ir::Graph*, bool>* seen) {
+  if (auto known = seen->find(&graph); known != seen->end()) return known->second;
+  (*seen)[&graph] = false;
+  bool wider = false;
+  for (size_t v = 0; v < graph.value_count(); ++v) wider |= graph.type(ir::ValueId(v)).dtype == DType::f64;
+  for (size_t n = 0; n < graph.node_count() && !wider; ++n) {
+    const ir::Node& node = graph.node(ir::NodeId(n));
+    if (node.op->generate != nullptr) {
+      const ir::Generator what = node.op->generate->what;
+      wider |= what == ir::Generator::random_uniform || what == ir::Generator::random_normal ||
+               what == ir::Generator::random_bernoulli;
+    }
+    for (const auto& region : node.regions) wider |= needs_wider(module, *region, seen);
+    if (node.op->control != nullptr && node.op->control->what == ir::Control::call)
+      if (const ir::Function* callee = module.find_function(node.get<std::string>("callee")))
+        wider |= needs_wider(module, callee->graph, seen);
+  }
+  return (*seen)[&graph] = wider;
+}
+
+template <class W>
+Result<WideOutputs> evaluate_wide(const ir::Module& module, const ir::Function& function,
+                                  const Inputs& inputs, const ir::DimBindings& dims) {
+  WidePolicy<W> policy;
+  using WideWalker = Walker<WidePolicy<W>>;
+  WideWalker walker(policy, &module, dims,
+                    [&](const std::string& name, const ir::Type& type) -> Result<WideTensor<W>> {
+                      TENON_ASSIGN(const Array value, entry_value(module, name, type, inputs, dims));
+                      return WideTensor<W>::of(value);
+                    });
+  typename WideWalker::Refs given, results;
+  for (const Array& a : inputs.arguments)
+    given.push_back(std::make_shared<WideTensor<W>>(WideTensor<W>::of(a)));
+  TENON_ASSIGN(typename WideWalker::Refs args, walker.arguments(function.graph, given));
+  TENON_ASSIGN(const bool fine, walker.run(function.graph, std::move(args), &results));
+  WideOutputs out;
+  out.undecided_control = policy.undecided_control;
+  if (!fine) return out;
+  for (size_t i = 0; i < function.returns; ++i) out.returned.push_back(to_output(*results[i]));
+  for (size_t i = 0; i < function.writes.size(); ++i)
+    out.written[function.writes[i].global] = to_output(*results[function.returns + i]);
+  return out;
+}
+
+}  // namespace
+
+Result<WideOutputs> wide(const ir::Module& module, const ir::Function& function, const Inputs& inputs) {
+  const FloatEnvironment environment;
+  TENON_ASSIGN(const ir::DimBindings dims, bind_sizes(module, function, inputs));
+  std::map<const ir::Graph*, bool> seen;
+  if (needs_wider(module, function.graph, &seen))
+    return evaluate_wide<long double>(module, function, inputs, dims);
+  return evaluate_wide<double>(module, function, inputs, dims);
+}
+
+}  // namespace tenon::evaluate

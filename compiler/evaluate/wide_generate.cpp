@@ -1,0 +1,137 @@
+// Generated values. Random bits come from a Philox of its own, in 64-bit arithmetic, after the recipe that
+// ops/random.h states in prose.
+#include "evaluate/wide_forms.h"
+
+namespace tenon::evaluate {
+namespace {
+
+using ops::Wide;
+namespace wide = ops::wide;
+
+struct Generator4 {
+  uint64_t key = 0, counter = 0;
+
+  // Four words of the call number `call` (its low and high half).
+  std::array<uint32_t, 4> words(uint32_t low, uint32_t high) const {
+    uint64_t left = low | (uint64_t{high} << 32), right = counter, k = key;
+    for (int round = 0; round < 10; ++round) {
+      const uint64_t p = 0xD2511F53ull * (left & 0xffffffff), q = 0xCD9E8D57ull * (right & 0xffffffff);
+      const uint64_t l = (q & 0xffffffff) << 32 | ((q >> 32) ^ (left >> 32) ^ (k & 0xffffffff));
+      right = (p & 0xffffffff) << 32 | ((p >> 32) ^ (right >> 32) ^ (k >> 32));
+      left = l;
+      const uint64_t k0 = (k & 0xffffffff) + 0x9E3779B9, k1 = (k >> 32) + 0xBB67AE85;
+      k = (k0 & 0xffffffff) | (k1 << 32);
+    }
+    return {static_cast<uint32_t>(left), static_cast<uint32_t>(left >> 32), static_cast<uint32_t>(right),
+            static_cast<uint32_t>(right >> 32)};
+  }
+  // The words of element e, of which it needs `count`: 64 / count neighbours share 16 calls.
+  std::array<uint32_t, 4> element(uint64_t e, unsigned count) const {
+    const uint32_t low = static_cast<uint32_t>(e), high = static_cast<uint32_t>(e >> 32);
+    if (count == 4) return words(low, high);
+    const uint32_t group = 64 / count;
+    const std::array<uint32_t, 4> all = words(low / group * 16 + low % 16, high);
+    const size_t first = low % group / 16 * count;
+    std::array<uint32_t, 4> mine{};
+    for (size_t i = 0; i < count; ++i) mine[i] = all[first + i];
+    return mine;
+  }
+};
+
+// seed, counters: exact integers, or nothing is known.
+template <class W>
+std::optional<Generator4> generator(const NodeContext& c, const WideOperands<W>& in) {
+  for (const WideTensor<W>* t : in)
+    if (!(*t)[0].exact()) return std::nullopt;
+  const auto bits = [](const WideTensor<W>& t) {
+    return static_cast<uint64_t>(static_cast<int64_t>(t[0].value));
+  };
+  Generator4 g;
+  g.key = bits(*in[0]) ^ static_cast<uint64_t>(c.node.get<int64_t>("stream"));
+  for (size_t i = 1; i < in.size(); ++i) g.counter = g.counter * 0x9E3779B97F4A7C15ull + bits(*in[i]);
+  return g;
+}
+
+// k of 24 or 53 bits.
+template <class W>
+W fraction(DType d, uint32_t a, uint32_t b) {
+  if (d == DType::f32) return W(a >> 8);
+  return W(a >> 5) * W(67108864) + W(b >> 6);
+}
+// A double attribute as the element type holds it.
+template <class W>
+Wide<W> rounded(double x, DType d) {
+  return ops::round_to(Wide<W>{W(x), 0, d}, 0.5);
+}
+
+}  // namespace
+
+template <class W>
+Result<WideTensor<W>> wide_generate(const NodeContext& c, const WideOperands<W>& in) {
+  const ir::Generator what = c.node.op->generate->what;
+  if (what == ir::Generator::constant)
+    return WideTensor<W>::of(*c.node.get<std::shared_ptr<const Array>>("value"));
+  TENON_ASSIGN(const std::vector<int64_t> shape, c.result_shape());
+  const DType d = c.result().dtype;
+  WideTensor<W> out(d, shape);
+  if (what == ir::Generator::extent) {
+    TENON_ASSIGN(const int64_t value, dim_value(c.node.get<ir::Dim>("dim"), c.dims));
+    out[0] = wide::integer<W>(value, d);
+    return out;
+  }
+  if (what == ir::Generator::iota) {
+    const AxisPlan plan = plan_axis(shape, c.node.get<int64_t>("axis"));
+    for (int64_t e = 0; e < out.count(); ++e) {
+      const int64_t k = e / plan.inner % plan.extent;
+      out[e] = is_float(d) ? ops::round_to(Wide<W>{W(k), 0, d}, 0.5) : wide::integer<W>(k, d);
+    }
+    return out;
+  }
+  const std::optional<Generator4> g = generator(c, in);
+  const auto number = [&](std::string_view name) { return c.node.get<double>(name); };
+  const unsigned base = d == DType::f64 ? 2 : 1;
+  const W unit = d == DType::f64 ? W(0x1p-53) : W(0x1p-24);
+  for (int64_t e = 0; e < out.count(); ++e) {
+    if (!g) {
+      out[e] = wide::undecided<W>(d);
+      continue;
+    }
+    switch (what) {
+      case ir::Generator::random_bernoulli: {
+        const double limit = std::nearbyint(number("p") * 0x1p32);
+        out[e] = wide::exactly(W(g->element(static_cast<uint64_t>(e), 1)[0] < limit), d);
+        break;
+      }
+      case ir::Generator::random_uniform: {
+        const auto w = g->element(static_cast<uint64_t>(e), base);
+        const Wide<W> u{fraction<W>(d, w[0], w[1]) * unit, 0, d}, low = rounded<W>(number("low"), d);
+        const Wide<W> width = ops::round_to(wide::sub(rounded<W>(number("high"), d), low), 0.5);
+        out[e] = ops::round_to(wide::add(wide::mul(u, width), low), 0.5);
+        break;
+      }
+      case ir::Generator::random_normal: {
+        const auto w = g->element(static_cast<uint64_t>(e), 2 * base);
+        const Wide<W> u{(fraction<W>(d, w[0], w[1]) + 1) * unit, 0, d};
+        const Wide<W> v{fraction<W>(d, w[base], w[3]) * unit, 0, d};
+        // Declared bounds of the functions used: log 1, sqrt and products 0.5, cos 1.5 units.
+        const Wide<W> minus_two{-2, 0, d}, turn = rounded<W>(6.283185307179586, d);
+        const Wide<W> radius =
+            ops::round_to(wide::sqrt(wide::mul(ops::round_to(wide::log(u), 1), minus_two)), 0.5);
+        const Wide<W> wave = ops::round_to(wide::cos(ops::round_to(wide::mul(v, turn), 0.5)), 1.5);
+        const Wide<W> z = ops::round_to(wide::mul(radius, wave), 0.5);
+        out[e] = ops::round_to(
+            wide::add(wide::mul(z, rounded<W>(number("std"), d)), rounded<W>(number("mean"), d)), 0.5);
+        break;
+      }
+      default:
+        return error(Code::not_yet, std::string(c.node.op->name) + " has no evaluation");
+    }
+  }
+  return out;
+}
+
+template Result<WideTensor<double>> wide_generate<double>(const NodeContext&, const WideOperands<double>&);
+template Result<WideTensor<long double>> wide_generate<long double>(const NodeContext&,
+                                                                    const WideOperands<long double>&);
+
+}  // namespace tenon::evaluate

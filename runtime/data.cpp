@@ -1,0 +1,170 @@
+#include "runtime/data.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "runtime/permutation.h"
+#include "support/text.h"
+
+namespace tenon::runtime {
+
+using support::Array;
+using support::Code;
+using support::error;
+using support::Ok;
+using support::Result;
+using support::Status;
+
+namespace {
+
+// Rows of one array, gathered.
+Array gather(const Array& from, std::span<const int64_t> rows) {
+  std::vector<int64_t> shape = from.shape();
+  const size_t stride = shape[0] == 0 ? 0 : from.bytes() / static_cast<size_t>(shape[0]);
+  shape[0] = static_cast<int64_t>(rows.size());
+  Array out(from.dtype(), std::move(shape));
+  std::byte* to = out.data();
+  for (int64_t row : rows) {
+    if (stride != 0) std::memcpy(to, from.data() + static_cast<size_t>(row) * stride, stride);
+    to += stride;
+  }
+  return out;
+}
+
+std::string quoted(std::string_view name) { return support::quote(name); }
+
+}  // namespace
+
+const Column* DataSet::find(std::string_view name) const {
+  for (const Column& c : columns_)
+    if (c.name == name) return &c;
+  return nullptr;
+}
+
+Status DataSet::add(Column column) {
+  TENON_CHECK(column.array != nullptr, column.name);
+  if (column.name.empty()) return error(Code::bad_option, "a column needs a name");
+  if (find(column.name) != nullptr)
+    return error(Code::duplicate_name, "the data has two columns " + quoted(column.name),
+                 "rename one of them");
+  if (column.array->rank() == 0)
+    return error(Code::data_shape, "column " + quoted(column.name) + " has rank 0, and so no rows",
+                 "give it a leading dimension of rows");
+  const int64_t rows = column.array->shape()[0];
+  if (!columns_.empty() && rows != rows_)
+    return error(Code::data_shape,
+                 "column " + quoted(column.name) + " has " + std::to_string(rows) + " rows, column " +
+                     quoted(columns_.front().name) + " has " + std::to_string(rows_),
+                 "all columns of a set have the same rows");
+  rows_ = rows;
+  columns_.push_back(std::move(column));
+  return Ok{};
+}
+
+Status DataSet::add(std::string name, Array array) {
+  Column c;
+  c.name = std::move(name);
+  c.array = std::make_shared<const Array>(std::move(array));
+  return add(std::move(c));
+}
+
+Status DataSet::rename(std::string_view from, std::string to) {
+  if (to.empty()) return error(Code::bad_option, "a column needs a name");
+  if (to != from && find(to) != nullptr)
+    return error(Code::duplicate_name, "the data has a column " + quoted(to) + " already");
+  for (Column& c : columns_)
+    if (c.name == from) {
+      c.name = std::move(to);
+      return Ok{};
+    }
+  std::vector<std::string> names;
+  for (const Column& c : columns_) names.push_back(c.name);
+  return error(Code::undefined_name, "the data has no column " + quoted(from),
+               "it has " + support::join(names, ", "));
+}
+
+Result<DataSet> DataSet::slice(int64_t begin, int64_t end) const {
+  if (begin < 0 || end < begin || end > rows_)
+    return error(Code::index_range, "rows " + std::to_string(begin) + ".." + std::to_string(end) +
+                                        " of a set of " + std::to_string(rows_));
+  std::vector<int64_t> order(static_cast<size_t>(end - begin));
+  for (size_t i = 0; i < order.size(); ++i) order[i] = begin + static_cast<int64_t>(i);
+  return take(order);
+}
+
+Result<DataSet> DataSet::take(std::span<const int64_t> rows) const {
+  for (int64_t row : rows)
+    if (row < 0 || row >= rows_)
+      return error(Code::index_range, "row " + std::to_string(row) + " of a set of " + std::to_string(rows_));
+  DataSet out;
+  for (const Column& c : columns_) {
+    Column taken{c.name, std::make_shared<const Array>(gather(*c.array, rows)), c.file, c.classes};
+    TENON_TRY(out.add(std::move(taken)));
+  }
+  if (lines_ != nullptr) {
+    std::vector<uint32_t> lines;
+    lines.reserve(rows.size());
+    for (int64_t row : rows) lines.push_back((*lines_)[static_cast<size_t>(row)]);
+    out.set_lines(std::move(lines));
+  }
+  return out;
+}
+
+Result<std::pair<DataSet, DataSet>> DataSet::split(double fraction, uint64_t seed) const {
+  if (!(fraction > 0 && fraction < 1))
+    return error(Code::bad_option,
+                 "split fraction " + support::format_float(fraction) + " is not between 0 and 1",
+                 "0.9 keeps nine rows of ten in the first part");
+  const int64_t first = static_cast<int64_t>(std::floor(fraction * static_cast<double>(rows_) + 0.5));
+  if (first <= 0 || first >= rows_)
+    return error(Code::data_missing,
+                 "a split of " + std::to_string(rows_) + " rows at " + support::format_float(fraction) +
+                     " leaves one part empty",
+                 "choose another fraction, or use more rows");
+  const std::vector<int64_t> order = permutation(rows_, random_of(seed, Stream::split));
+  const std::span<const int64_t> all = order;
+  TENON_ASSIGN(DataSet a, take(all.first(static_cast<size_t>(first))));
+  TENON_ASSIGN(DataSet b, take(all.subspan(static_cast<size_t>(first))));
+  return std::pair<DataSet, DataSet>(std::move(a), std::move(b));
+}
+
+Result<Batches> DataSet::batches(int64_t size, BatchOptions options) const {
+  if (size < 1) return error(Code::bad_option, "batch size " + std::to_string(size) + " is below 1");
+  if (rows_ == 0) return error(Code::data_missing, "the data has no rows");
+  Batches out;
+  out.data_ = *this;
+  out.size_ = size;
+  out.count_ = rows_ / size + (rows_ % size != 0 && !options.drop_last ? 1 : 0);
+  if (options.shuffle) {
+    out.order_ = permutation(rows_, random_of(*options.shuffle, Stream::shuffle, options.epoch));
+  } else {
+    out.order_.resize(static_cast<size_t>(rows_));
+    for (int64_t i = 0; i < rows_; ++i) out.order_[static_cast<size_t>(i)] = i;
+  }
+  return out;
+}
+
+Batch Batches::at(int64_t index) const {
+  TENON_CHECK(index >= 0 && index < count_, "batch " + std::to_string(index));
+  const int64_t begin = index * size_, end = std::min(begin + size_, data_.rows());
+  Batch b;
+  b.index = index;
+  b.rows =
+      std::span<const int64_t>(order_).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+  Result<DataSet> rows = data_.take(b.rows);
+  b.data = std::move(rows.value());  // the order holds valid rows only
+  return b;
+}
+
+Place DataSet::place(const Column& column, int64_t row) const {
+  Place p{column.file, 0};
+  if (lines_ != nullptr && row >= 0 && row < rows_) p.line = (*lines_)[static_cast<size_t>(row)];
+  return p;
+}
+
+void DataSet::set_lines(std::vector<uint32_t> lines) {
+  TENON_CHECK(static_cast<int64_t>(lines.size()) == rows_);
+  lines_ = std::make_shared<const std::vector<uint32_t>>(std::move(lines));
+}
+
+}  // namespace tenon::runtime

@@ -1,0 +1,120 @@
+// DataSet: named columns that share their rows. A column is an array whose first dimension is the row; arrays
+// are shared, never changed, so copies of a DataSet are cheap. Slices, splits and batches gather rows into
+// new arrays.
+//
+// Invariants: every column has rank >= 1 and the same number of rows; names are unique and not empty.
+// Refused: a name twice (T104), rows that differ or rank 0 (T305), a row number outside (T605), a split or a
+// batch size out of range (T610), no rows where some are needed (T301).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "support/array.h"
+#include "support/diagnostic.h"
+
+namespace tenon::runtime {
+
+using ArrayPtr = std::shared_ptr<const support::Array>;
+
+struct Column {
+  std::string name;
+  ArrayPtr array;
+  std::string file;                  // where it came from; empty: generated, or given in memory
+  std::vector<std::string> classes;  // texts that class indices stand for; empty: plain numbers
+};
+
+struct Place {
+  std::string file;
+  uint32_t line = 0;  // 0: the source has no lines
+};
+
+struct BatchOptions {
+  std::optional<uint64_t> shuffle;  // seed; none: rows in order
+  uint32_t epoch = 0;               // each epoch of one seed has its own order
+  bool drop_last = false;           // leave out a last batch that is shorter
+};
+
+class Batches;
+
+class DataSet {
+ public:
+  int64_t rows() const { return rows_; }
+  const std::vector<Column>& columns() const { return columns_; }
+  const Column* find(std::string_view name) const;  // null: no such column
+  // Adds at the end. The first column settles the number of rows.
+  support::Status add(Column column);
+  support::Status add(std::string name, support::Array array);
+  support::Status rename(std::string_view from, std::string to);
+
+  // Rows begin..end-1.
+  support::Result<DataSet> slice(int64_t begin, int64_t end) const;
+  // The rows with these numbers, in this order; a row may be taken more than once.
+  support::Result<DataSet> take(std::span<const int64_t> rows) const;
+  // round(fraction * rows) rows drawn by the seed, and the others; both keep the drawn order. Neither may be
+  // empty.
+  support::Result<std::pair<DataSet, DataSet>> split(double fraction, uint64_t seed) const;
+  // ceil(rows / size) batches, the last one shorter. The DataSet need not outlive them.
+  support::Result<Batches> batches(int64_t size, BatchOptions options = {}) const;
+
+  // Where row `row` of a column was read: "train.csv", line 4129.
+  Place place(const Column& column, int64_t row) const;
+  // Line numbers of the rows, from a loader of text.
+  void set_lines(std::vector<uint32_t> lines);
+
+ private:
+  int64_t rows_ = 0;
+  std::vector<Column> columns_;
+  std::shared_ptr<const std::vector<uint32_t>> lines_;
+};
+
+struct Batch {
+  DataSet data;
+  int64_t index = 0;              // within the epoch
+  std::span<const int64_t> rows;  // the rows' numbers in the set, valid while the Batches live
+};
+
+// One epoch's batches, gathered one by one as the iterator comes to them.
+class Batches {
+ public:
+  class Iterator {
+   public:
+    Iterator(const Batches* batches, int64_t index) : batches_(batches), index_(index) {}
+    Batch operator*() const { return batches_->at(index_); }
+    Iterator& operator++() {
+      ++index_;
+      return *this;
+    }
+    friend bool operator==(const Iterator&, const Iterator&) = default;
+
+   private:
+    const Batches* batches_;
+    int64_t index_;
+  };
+
+  int64_t count() const { return count_; }
+  Batch at(int64_t index) const;  // index < count()
+  Iterator begin() const { return {this, 0}; }
+  Iterator end() const { return {this, count_}; }
+  const std::vector<int64_t>& order() const { return order_; }
+
+ private:
+  friend class DataSet;
+  DataSet data_;
+  std::vector<int64_t> order_;
+  int64_t size_ = 1, count_ = 0;
+};
+
+// What a loader found: rows to train on, and rows held out where the source has them.
+struct TrainTest {
+  DataSet train;
+  std::optional<DataSet> test;
+};
+
+}  // namespace tenon::runtime

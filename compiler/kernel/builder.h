@@ -58,6 +58,7 @@ class Builder {
   void prefetch(VarId buffer, ExprId index, bool write);
   void call(std::string callee, std::vector<ExprId> args);
   void stop_on_failure();
+  void exit_if(ExprId condition);
   void progress(ExprId steps);
   void comment(std::string text);                      // on the next statement
 

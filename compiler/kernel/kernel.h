@@ -115,8 +115,9 @@ enum class StmtKind : uint8_t {
   prefetch,    // var (buffer), index, write
   call,        // callee, args (scalars and addresses)
   parallel,    // entries only: var (chunk), hi (count); body: calls and lets
-  stop_on_failure,  // entries only: leaves the entry where a failure is recorded
-  progress,    // entries only: value (i64) is stored as the number of committed steps
+  stop_on_failure,  // leaves the function where a failure is recorded; not inside lanes or parallel
+  progress,    // value (i64) is added to the number of committed steps; not inside lanes or parallel
+  exit_if,     // leaves the innermost `for` where value (uniform bool) holds; not inside lanes between
 };
 
 enum class FoldOp : uint8_t { add, mul, min, max, band, bor };  // min, max: NaN-propagating

@@ -1,0 +1,100 @@
+// How single nodes iterate, by the forms of their declarations.
+#include <algorithm>
+
+#include "lower/fuse.h"
+
+namespace tenon::lower {
+namespace {
+
+std::vector<uint32_t> iota_axes(size_t n) {
+  std::vector<uint32_t> axes(n);
+  for (size_t i = 0; i < n; ++i) axes[i] = static_cast<uint32_t>(i);
+  return axes;
+}
+
+NodeDomain gather_domain(const Graph& graph, const Node& node) {
+  const Shape& result = graph.type(node.results[0]).shape;
+  NodeDomain out{GroupKind::pointwise, squeeze(result), {}, {}};
+  out.reduced.assign(out.domain.size(), false);
+  Index at = identity_index(result, iota_axes(out.domain.size()));
+  auto axis = static_cast<size_t>(node.get<int64_t>("axis"));
+  size_t rank = graph.type(node.operands[1]).shape.size();
+  // operand 0 is read at a computed index: it must be stored, and has no affine index here.
+  out.operands = {Index{}, Index(at.begin() + static_cast<std::ptrdiff_t>(axis),
+                                 at.begin() + static_cast<std::ptrdiff_t>(axis + rank))};
+  return out;
+}
+
+}  // namespace
+
+NodeDomain contraction_domain(const Graph& graph, const Node& node) {
+  NodeDomain out{GroupKind::reduce, {}, {}, {}};
+  using Axes = std::vector<int64_t>;
+  const Shape& a = graph.type(node.operands[0]).shape;
+  const Shape& b = graph.type(node.operands[1]).shape;
+  const Axes &ab = node.get<Axes>("lhs_batch"), &bb = node.get<Axes>("rhs_batch");
+  const Axes &ac = node.get<Axes>("lhs_contract"), &bc = node.get<Axes>("rhs_contract");
+  Index ia(a.size()), ib(b.size());
+  auto axis = [&](const Dim& extent, bool reduced) {
+    if (is_one(extent)) return affine_constant(Dim(0));
+    out.domain.push_back(extent);
+    out.reduced.push_back(reduced);
+    return affine_axis(static_cast<uint32_t>(out.domain.size() - 1));
+  };
+  auto member = [](const Axes& axes, size_t d) {
+    return std::find(axes.begin(), axes.end(), static_cast<int64_t>(d)) != axes.end();
+  };
+  for (size_t i = 0; i < ab.size(); ++i) {
+    AffineIndex index = axis(a[static_cast<size_t>(ab[i])], false);
+    ia[static_cast<size_t>(ab[i])] = index;
+    ib[static_cast<size_t>(bb[i])] = index;
+  }
+  for (size_t d = 0; d < a.size(); ++d)
+    if (!member(ab, d) && !member(ac, d)) ia[d] = axis(a[d], false);
+  for (size_t d = 0; d < b.size(); ++d)
+    if (!member(bb, d) && !member(bc, d)) ib[d] = axis(b[d], false);
+  for (size_t i = 0; i < ac.size(); ++i) {
+    AffineIndex index = axis(a[static_cast<size_t>(ac[i])], true);
+    ia[static_cast<size_t>(ac[i])] = index;
+    ib[static_cast<size_t>(bc[i])] = index;
+  }
+  out.operands = {std::move(ia), std::move(ib)};
+  return out;
+}
+
+NodeDomain node_domain(const Graph& graph, const Node& node) {
+  const ir::OpDef& op = *node.op;
+  if (op.contract != nullptr && node.get<std::string>("order") == "lanes")
+    return contraction_domain(graph, node);
+  if (op.gather != nullptr) return gather_domain(graph, node);
+  NodeDomain out{GroupKind::pointwise, {}, {}, {}};
+  if (op.reduce != nullptr || op.arg_reduce != nullptr) {
+    const Shape& shape = graph.type(node.operands[0]).shape;
+    std::vector<int64_t> axes = op.reduce != nullptr ? node.get<std::vector<int64_t>>("axes")
+                                                     : std::vector<int64_t>{node.get<int64_t>("axis")};
+    out.kind = GroupKind::reduce;
+    for (size_t d = 0; d < shape.size(); ++d) {
+      if (is_one(shape[d])) continue;
+      out.domain.push_back(shape[d]);
+      out.reduced.push_back(std::find(axes.begin(), axes.end(), static_cast<int64_t>(d)) != axes.end());
+    }
+    out.operands = {identity_index(shape, iota_axes(out.domain.size()))};
+    return out;
+  }
+  if (op.contract != nullptr) out.kind = GroupKind::contract;
+  if (op.scatter != nullptr) out.kind = GroupKind::scatter;
+  if (op.check != nullptr) out.kind = GroupKind::check;
+  if (op.control != nullptr) out.kind = GroupKind::control;
+  if (op.generate != nullptr && op.generate->what == ir::Generator::permutation)
+    out.kind = GroupKind::permute;
+  if (out.kind != GroupKind::pointwise && out.kind != GroupKind::contract) return out;
+  const Shape& shape = graph.type(node.results[0]).shape;
+  out.domain = squeeze(shape);
+  out.reduced.assign(out.domain.size(), false);
+  if (out.kind == GroupKind::contract) return out;
+  Index at = identity_index(shape, iota_axes(out.domain.size()));
+  for (ValueId v : node.operands) out.operands.push_back(graph.type(v).shape.empty() ? Index{} : at);
+  return out;
+}
+
+}  // namespace tenon::lower

@@ -1,0 +1,84 @@
+// Emission: groups -> kernel IR statements. Each kind of group has its schedule in a file of its own; all
+// read elements through terms, so that prologues and epilogues are the same composition everywhere.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lower/frame.h"
+#include "lower/terms.h"
+
+namespace tenon::lower {
+
+ExprId dim_value(kernel::Builder& b, const Dim& d, const std::function<ExprId(const std::string&)>& symbol);
+
+// Emits terms into the innermost open block; terms used more than once are bound by `let`.
+class TermEmitter {
+ public:
+  TermEmitter(Frame& frame, const Scope& scope, const TermGraph& terms)
+      : frame_(frame), scope_(scope), terms_(terms) {}
+
+  // The expression of each axis of the domain.
+  std::vector<ExprId> axes;
+  // Registers: values of TermKind::held.
+  void hold(ValueId value, ExprId expression) { held_[value.index] = expression; }
+  ExprId emit(TermId id);
+  // Forget what was emitted: the block it stands in was closed, or memory was written.
+  void forget() { memo_.clear(); }
+  std::unordered_map<uint32_t, ExprId> save() const { return memo_; }
+  void restore(std::unordered_map<uint32_t, ExprId> memo) { memo_ = std::move(memo); }
+
+ private:
+  ExprId emit_load(const Term& term);
+  ExprId emit_choose(const Term& term);
+  ExprId emit_scalar(const Term& term);
+  ExprId emit_literal(const Term& term);
+
+  Frame& frame_;
+  const Scope& scope_;
+  const TermGraph& terms_;
+  std::unordered_map<uint32_t, ExprId> memo_, held_;
+};
+
+// The work of a group that can be cut into chunks: indices begin..end of one axis.
+struct Work {
+  Dim extent = Dim(1);  // of the axis that is cut
+  int64_t granule = 1;  // chunks are multiples of it
+  double cost = 1;      // estimated nanoseconds x GHz of one index (at the top of the ranges)
+  bool serial = false;  // must be one chunk
+};
+Work group_work(const Frame& frame, const Scope& scope, int32_t group);
+
+// Statements for indices begin..end of the group's axis.
+void emit_group(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
+void emit_pointwise(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
+void emit_reduce(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
+void emit_contract(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
+void emit_scatter(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
+void emit_check(Frame& frame, const Scope& scope, int32_t group);
+void emit_permutation(Frame& frame, const Scope& scope, int32_t group);
+void emit_copy(Frame& frame, const Copy& copy, ExprId begin, ExprId end);
+
+// One comment line naming what a group computes.
+std::string group_comment(const Scope& scope, int32_t group);
+// Applies a two-operand elementwise operation of the table ("add", "max", …) to kernel expressions.
+ExprId apply_binary(kernel::Builder& b, std::string_view op, DType dtype, ExprId x, ExprId y);
+ExprId apply_scalar(kernel::Builder& b, const ir::ElementwiseForm& form, DType from, DType to,
+                    const std::vector<ExprId>& args);
+
+// One random value of a random_* node (ops/random.h).
+ExprId random_element(kernel::Builder& b, const Node& node, ExprId position, const std::vector<ExprId>& args);
+
+struct Combine {
+  std::string_view op;  // elementwise operation of the table
+  kernel::FoldOp fold;
+};
+Combine combine_of(ir::Combiner c);
+ExprId identity_of(kernel::Builder& b, ir::Combiner c, DType dtype);
+// Width of a lanes loop over `extent` elements: a multiple of the vector, at most `most`.
+int64_t lanes_width(const Frame& frame, const Dim& extent, int64_t most);
+
+}  // namespace tenon::lower

@@ -1,0 +1,88 @@
+// Pointwise groups: one flat loop where all accesses run on evenly, else a nest whose last axis is in lanes.
+#include <algorithm>
+
+#include "lower/emit.h"
+#include "lower/hoist.h"
+
+namespace tenon::lower {
+namespace {
+
+struct Pointwise {
+  TermGraph terms;
+  std::vector<TermId> values;
+  std::vector<AffineIndex> addresses;
+  Shape extents;
+
+  Pointwise(const Scope& scope, int32_t number) : terms(*scope.graph, scope.fusion, number) {
+    const Group& group = scope.fusion.groups[static_cast<size_t>(number)];
+    for (ValueId v : group.outputs) {
+      const Shape& shape = scope.graph->type(v).shape;
+      Index at = identity_index(shape, group.all_axes());
+      values.push_back(terms.element(v, at));
+      addresses.push_back(affine_linear(at, shape));
+    }
+    extents = group.domain;
+    std::vector<int> classes(extents.size(), 0);
+    std::vector<AffineIndex*> more;
+    for (AffineIndex& a : addresses) more.push_back(&a);
+    collapse_axes(&terms, more, &extents, &classes);
+  }
+};
+
+}  // namespace
+
+void emit_pointwise(Frame& frame, const Scope& scope, int32_t number, ExprId begin, ExprId end) {
+  kernel::Builder& b = frame.b;
+  const Group& group = scope.fusion.groups[static_cast<size_t>(number)];
+  Pointwise p(scope, number);
+  TermEmitter emitter(frame, scope, p.terms);
+  size_t n = p.extents.size();
+  for (size_t a = 0; a < n; ++a) {
+    hoist(emitter, p.terms, p.values, [a](uint32_t axis) { return axis < a; });
+    ExprId lo = a == 0 ? begin : b.index(0);
+    ExprId hi = a == 0 ? end : frame.dim(p.extents[a]);
+    bool last = a + 1 == n;
+    int64_t most = p.terms.size() <= 12 ? 64 : 16;
+    emitter.axes.push_back(last ? b.begin_lanes("i", lo, hi, b.index(lanes_width(frame, p.extents[a], most)))
+                                : b.begin_for("i", lo, hi, b.index(1)));
+  }
+  std::vector<ExprId> values;
+  for (TermId t : p.values) values.push_back(emitter.emit(t));
+  for (size_t i = 0; i < values.size(); ++i) {
+    ValueId v = group.outputs[i];
+    frame.store(scope.places[v.index], scope.graph->type(v).dtype,
+                affine_value(frame, p.addresses[i], emitter.axes), values[i]);
+  }
+  for (size_t a = 0; a < n; ++a) b.end();
+}
+
+Work pointwise_work(const Frame& frame, const Scope& scope, int32_t number) {
+  Pointwise p(scope, number);
+  Work work;
+  double all = 1;
+  for (const Dim& d : p.extents) all *= static_cast<double>(std::max<int64_t>(1, frame.high(d)));
+  if (p.extents.empty()) {
+    work.serial = true;
+  } else {
+    work.extent = p.extents[0];
+    // Neighbouring chunks do not share a cache line.
+    if (p.extents.size() == 1) work.granule = 64;
+  }
+  work.cost = all * static_cast<double>(p.terms.size()) / 8 /
+              static_cast<double>(std::max<int64_t>(1, frame.high(work.extent)));
+  return work;
+}
+
+void emit_copy(Frame& frame, const Copy& copy, ExprId begin, ExprId end) {
+  kernel::Builder& b = frame.b;
+  DType dtype = copy.type.dtype;
+  if (copy.type.shape.empty()) {
+    frame.store(copy.to, dtype, b.index(0), frame.load(copy.from, dtype, b.index(0)));
+    return;
+  }
+  ExprId i = b.begin_lanes("i", begin, end, b.index(lanes_width(frame, copy.type.count(), 64)));
+  frame.store(copy.to, dtype, i, b.let("v", frame.load(copy.from, dtype, i)));
+  b.end();
+}
+
+}  // namespace tenon::lower

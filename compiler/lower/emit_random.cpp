@@ -1,0 +1,43 @@
+// Random elements on kernel expressions: the recipe of ops/random.h.
+#include "lower/emit.h"
+#include "ops/random.h"
+#include "ops/scalar_kernel.h"
+
+namespace tenon::lower {
+namespace {
+
+using ops::Lane;
+
+// Binds a lane to a name, so that the ten rounds are straight code over registers.
+template <class T>
+Lane<T> bound(Lane<T> x) {
+  return {x.b, x.b->let("w", x.e)};
+}
+
+template <class T>
+ExprId element(const Node& node, const ops::Stream<Lane<uint32_t>>& stream,
+               const ops::Position<Lane<uint32_t>>& at) {
+  if (node.op->generate->what == ir::Generator::random_normal)
+    return ops::random_normal<T>(stream, at, node.get<double>("mean"), node.get<double>("std")).e;
+  return ops::random_uniform<T>(stream, at, node.get<double>("low"), node.get<double>("high")).e;
+}
+
+}  // namespace
+
+ExprId random_element(kernel::Builder& b, const Node& node, ExprId position,
+                      const std::vector<ExprId>& args) {
+  using I = Lane<int64_t>;
+  std::vector<I> counters;
+  for (size_t i = 1; i < args.size(); ++i) counters.push_back({&b, b.cast(args[i], DType::i64)});
+  I seed{&b, b.cast(args[0], DType::i64)};
+  auto stream = ops::random_stream(seed, counters.data(), counters.size(), node.get<int64_t>("stream"));
+  stream = {bound(stream.k0), bound(stream.k1), bound(stream.c2), bound(stream.c3)};
+  auto at = ops::random_position(I{&b, position});
+  at = {bound(at.lo), bound(at.hi)};
+  if (node.op->generate->what == ir::Generator::random_bernoulli)
+    return ops::random_bernoulli(stream, at, node.get<double>("p")).e;
+  return node.get<DType>("dtype") == DType::f64 ? element<double>(node, stream, at)
+                                                : element<float>(node, stream, at);
+}
+
+}  // namespace tenon::lower

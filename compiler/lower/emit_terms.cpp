@@ -1,0 +1,173 @@
+#include <limits>
+
+#include "lower/emit.h"
+
+namespace tenon::lower {
+
+ExprId apply_scalar(kernel::Builder& b, const ir::ElementwiseForm& form, DType from, DType to,
+                    const std::vector<ExprId>& args) {
+  ir::ElementwiseForm::PerType functions =
+      form.by_types != nullptr ? form.by_types(from, to) : form.types[static_cast<size_t>(from)];
+  TENON_CHECK(functions.kernel != nullptr, "no kernel form for this element type");
+  return functions.kernel(b, args.data());
+}
+
+ExprId apply_binary(kernel::Builder& b, std::string_view op, DType dtype, ExprId x, ExprId y) {
+  const ir::OpDef* def = ir::op_table().find(op);
+  TENON_CHECK(def != nullptr && def->elementwise != nullptr, std::string(op));
+  return apply_scalar(b, *def->elementwise, dtype, dtype, {x, y});
+}
+
+ExprId TermEmitter::emit(TermId id) {
+  if (auto it = memo_.find(id.index); it != memo_.end()) return it->second;
+  const Term& term = terms_.term(id);
+  kernel::Builder& b = frame_.b;
+  ExprId e;
+  switch (term.kind) {
+    case TermKind::literal:
+      e = emit_literal(term);
+      break;
+    case TermKind::load:
+      e = emit_load(term);
+      break;
+    case TermKind::held: {
+      auto it = held_.find(term.value.index);
+      TENON_CHECK(it != held_.end(), "a reduction's result is used before it is there");
+      return it->second;
+    }
+    case TermKind::scalar:
+      e = emit_scalar(term);
+      break;
+    case TermKind::choose:
+      e = emit_choose(term);
+      break;
+    case TermKind::position:
+      e = b.cast(affine_value(frame_, term.address, axes), term.dtype);
+      break;
+    case TermKind::extent:
+      e = b.cast(frame_.dim(term.address.constant), term.dtype);
+      break;
+    case TermKind::random: {
+      std::vector<ExprId> args;
+      for (TermId a : term.args) args.push_back(emit(a));
+      e = random_element(b, *term.node, affine_value(frame_, term.address, axes), args);
+      break;
+    }
+  }
+  // Every value is bound where it is made: a later store must not move its loads.
+  if (term.kind != TermKind::literal) e = b.let("v", e);
+  memo_[id.index] = e;
+  return e;
+}
+
+ExprId TermEmitter::emit_literal(const Term& term) {
+  const auto& array = term.node->get<std::shared_ptr<const Array>>("value");
+  uint64_t bits = 0;
+  std::memcpy(&bits, array->data(), array->bytes());
+  return frame_.b.constant(term.dtype, bits);
+}
+
+ExprId TermEmitter::emit_scalar(const Term& term) {
+  std::vector<ExprId> args;
+  for (TermId a : term.args) args.push_back(emit(a));
+  const ir::ElementwiseForm& form = *term.node->op->elementwise;
+  return apply_scalar(frame_.b, form, frame_.b.dtype(args[form.key < args.size() ? form.key : 0]), term.dtype,
+                      args);
+}
+
+ExprId TermEmitter::emit_load(const Term& term) {
+  kernel::Builder& b = frame_.b;
+  const Place& place = scope_.places[term.value.index];
+  ExprId address = affine_value(frame_, term.address, axes);
+  if (!term.dynamic.valid()) return frame_.load(place, term.dtype, address);
+  ExprId index = b.let("index", b.cast(emit(term.dynamic), DType::i64));
+  ExprId bound = frame_.dim(term.bound);
+  ExprId inside = b.let("inside", b.binary(kernel::Op::band, b.binary(kernel::Op::le, b.index(0), index),
+                                           b.binary(kernel::Op::lt, index, bound)));
+  b.fail(static_cast<uint16_t>(Code::index_range), b.unary(kernel::Op::bnot, inside), index);
+  if (frame_.low(term.bound) > 0) {
+    ExprId safe = b.let("safe", b.select(inside, index, b.index(0)));
+    return frame_.load(place, term.dtype, b.add(address, b.mul(safe, frame_.dim(term.stride))));
+  }
+  VarId out = b.declare("gathered", term.dtype, b.constant(term.dtype, 0));
+  b.begin_if(inside);
+  b.assign(out, frame_.load(place, term.dtype, b.add(address, b.mul(index, frame_.dim(term.stride)))));
+  b.end();
+  return b.use(out);
+}
+
+// First piece whose guards hold; loads of the others do not happen.
+ExprId TermEmitter::emit_choose(const Term& term) {
+  kernel::Builder& b = frame_.b;
+  VarId out = b.declare("chosen", term.dtype, b.constant(term.dtype, 0));
+  size_t open = 0;
+  auto outside = memo_;
+  for (const TermPiece& piece : term.pieces) {
+    memo_ = outside;
+    ExprId holds;
+    for (const TermGuard& g : piece.guards) {
+      ExprId i = affine_value(frame_, g.index, axes);
+      ExprId low = frame_.dim(g.low);
+      ExprId ok = b.binary(kernel::Op::band, b.binary(kernel::Op::le, low, i),
+                           b.binary(kernel::Op::lt, i, frame_.dim(g.high)));
+      if (!(g.stride == Dim(1)))
+        ok = b.binary(kernel::Op::band, ok,
+                      b.binary(kernel::Op::eq, b.binary(kernel::Op::rem, b.sub(i, low), frame_.dim(g.stride)),
+                               b.index(0)));
+      holds = holds.valid() ? b.binary(kernel::Op::band, holds, ok) : ok;
+    }
+    if (holds.valid()) {
+      b.begin_if(b.let("holds", holds));
+      ++open;
+      b.assign(out, emit(piece.term));
+      b.begin_else();
+    } else {
+      b.assign(out, emit(piece.term));
+      break;
+    }
+  }
+  for (size_t i = 0; i < open; ++i) b.end();
+  memo_ = std::move(outside);
+  return b.use(out);
+}
+
+Combine combine_of(ir::Combiner c) {
+  switch (c) {
+    case ir::Combiner::sum:
+      return {"add", kernel::FoldOp::add};
+    case ir::Combiner::prod:
+      return {"mul", kernel::FoldOp::mul};
+    case ir::Combiner::max:
+      return {"max", kernel::FoldOp::max};
+    case ir::Combiner::min:
+      return {"min", kernel::FoldOp::min};
+    case ir::Combiner::any:
+      return {"or", kernel::FoldOp::bor};
+    case ir::Combiner::all:
+      return {"and", kernel::FoldOp::band};
+  }
+  return {"add", kernel::FoldOp::add};
+}
+
+ExprId identity_of(kernel::Builder& b, ir::Combiner c, DType dtype) {
+  return with_dtype(dtype, [&]<class T>() {
+    using Limits = std::numeric_limits<T>;
+    T value{};
+    if (c == ir::Combiner::prod || c == ir::Combiner::all) value = T(1);
+    if (c == ir::Combiner::max) value = Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
+    if (c == ir::Combiner::min) value = Limits::has_infinity ? Limits::infinity() : Limits::max();
+    uint64_t bits = 0;
+    std::memcpy(&bits, &value, sizeof value);
+    return b.constant(dtype, bits);
+  });
+}
+
+int64_t lanes_width(const Frame& frame, const Dim& extent, int64_t most) {
+  int64_t vector = frame.target().lanes(4);
+  int64_t high = frame.high(extent);
+  int64_t width = most;
+  while (width > vector && width / 2 >= high) width /= 2;
+  return width;
+}
+
+}  // namespace tenon::lower

@@ -1,0 +1,327 @@
+#include "lower/entry.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "kernel/print.h"
+
+namespace tenon::lower {
+
+bool counts_steps(const Plan& plan, const Scope& body);
+std::vector<Copy> initial_copies(const Scope& outer, int32_t group, const Scope& body);
+
+namespace {
+
+constexpr int64_t alignment = 64;
+constexpr int64_t most_chunks = 64;
+
+void collect(const Graph& graph, std::set<std::string>* names) {
+  std::vector<std::string> found;
+  for (size_t v = 0; v < graph.value_count(); ++v)
+    for (const Dim& d : graph.type(ValueId(v)).shape) d.collect_symbols(&found);
+  for (size_t i = 0; i < graph.node_count(); ++i) {
+    const Node& node = graph.node(NodeId(i));
+    for (const ir::Attr& a : node.attrs) {
+      if (const Dim* d = std::get_if<Dim>(&a)) d->collect_symbols(&found);
+      if (const auto* list = std::get_if<std::vector<Dim>>(&a))
+        for (const Dim& d : *list) d.collect_symbols(&found);
+    }
+    for (const auto& region : node.regions) collect(*region, names);
+  }
+  names->insert(found.begin(), found.end());
+}
+
+}  // namespace
+
+std::vector<ExprId> arena_layout(kernel::Builder& b, const Plan& plan,
+                                 const std::function<ExprId(const Dim&)>& dim) {
+  // Each block stands behind the highest end among the blocks placed before it that are live with it.
+  std::vector<ExprId> offsets, ends;
+  ExprId total = b.index(0);
+  for (size_t i = 0; i < plan.arena.size(); ++i) {
+    const Root& r = plan.roots[plan.arena[i].first.index];
+    ExprId offset = b.index(0);
+    for (size_t j = 0; j < i; ++j) {
+      const Root& other = plan.roots[plan.arena[j].first.index];
+      if (other.first <= r.last && r.first <= other.last) offset = b.binary(kernel::Op::max, offset, ends[j]);
+    }
+    ExprId a = b.index(alignment);
+    ExprId bytes =
+        b.mul(b.binary(kernel::Op::div, b.add(dim(plan.arena[i].second), b.index(alignment - 1)), a), a);
+    offsets.push_back(offset);
+    ends.push_back(b.let("end", b.add(offset, bytes)));
+    total = b.binary(kernel::Op::max, total, ends.back());
+  }
+  offsets.push_back(total);
+  return offsets;
+}
+
+EntryEmitter::EntryEmitter(const ir::Module& module, const ir::Function& function, const Graph& graph,
+                           const Plan& plan, const Layout& layout, const Options& options,
+                           kernel::Module* out)
+    : module_(module),
+      function_(function),
+      graph_(graph),
+      plan_(plan),
+      layout_(layout),
+      options_(options),
+      out_(out),
+      b_(entry_) {}
+
+ExprId EntryEmitter::dim(const Dim& d) {
+  return dim_value(b_, d, [this](const std::string& name) {
+    auto it = dims_.find(name);
+    TENON_CHECK(it != dims_.end(), name);
+    return it->second;
+  });
+}
+
+void EntryEmitter::parameters() {
+  entry_.name = "entry_" + function_.name;
+  entry_.entry = true;
+  interface_.name = function_.name;
+  interface_.function = entry_.name;
+  interface_.arena_function = "arena_" + function_.name;
+  interface_.writes_state = !function_.writes.empty();
+  for (const Loop& l : plan_.loops) interface_.loops = interface_.loops || l.commit;
+  bool uses_constants = false;
+  for (const Root& r : plan_.roots) uses_constants = uses_constants || r.base == RootBase::constants;
+  auto add = [&](kernel::ParamRole role, std::string name, DType dtype, const Shape& shape) {
+    kernel::EntryParam p{role, std::move(name), dtype, {}};
+    for (const Dim& d : shape) p.shape.push_back(d.text());
+    interface_.params.push_back(std::move(p));
+  };
+  state_ = b_.buffer("state", DType::u8, alignment, true, true);
+  add(kernel::ParamRole::state, "state", DType::u8, {});
+  arena_ = b_.buffer("arena", DType::u8, alignment, true, true);
+  add(kernel::ParamRole::arena, "arena", DType::u8, {});
+  if (uses_constants) {
+    constants_ = b_.buffer("constants", DType::u8, alignment, true, false);
+    add(kernel::ParamRole::constants, "constants", DType::u8, {});
+  }
+  for (ValueId v : plan_.inputs) {
+    const ir::Value& value = graph_.value(v);
+    inputs_.push_back(b_.buffer(value.name, value.type.dtype, 0, true, false));
+    add(kernel::ParamRole::input, value.name, value.type.dtype, value.type.shape);
+  }
+  for (size_t i = 0; i < function_.returns; ++i) {
+    const ir::Type& type = graph_.type(graph_.results[i]);
+    std::string name = i < function_.result_names.size() ? function_.result_names[i] : "";
+    if (name.empty()) name = graph_.value(graph_.results[i]).name;
+    if (name.empty()) name = "out" + std::to_string(i);
+    outputs_.push_back(b_.buffer(name, type.dtype, 0, true, true));
+    add(kernel::ParamRole::output, name, type.dtype, type.shape);
+  }
+  for (uint32_t r = 0; r < plan_.roots.size(); ++r) {
+    const Root& root = plan_.roots[r];
+    if (root.base != RootBase::hyper) continue;
+    hypers_[r] = b_.scalar(root.name, root.dtype);
+    add(kernel::ParamRole::hyper, root.name, root.dtype, {});
+  }
+  std::set<std::string> names;
+  collect(graph_, &names);
+  for (const std::string& name : module_.dim_order) {
+    if (names.count(name) == 0) continue;
+    dims_[name] = b_.use(b_.scalar(name));
+    add(kernel::ParamRole::dim, name, DType::i64, {});
+    const ir::DimRange& range = module_.dims.find(name)->second;
+    interface_.dims.push_back({name, range.low, range.high});
+  }
+}
+
+void EntryEmitter::arena_offsets() {
+  std::vector<ExprId> offsets = arena_layout(b_, plan_, [this](const Dim& d) { return dim(d); });
+  for (size_t i = 0; i < plan_.arena.size(); ++i)
+    offsets_[plan_.arena[i].first.index] = b_.let("offset", offsets[i]);
+
+  kernel::Function f;
+  f.name = interface_.arena_function;
+  kernel::Builder b(f);
+  std::map<std::string, ExprId> dims;
+  for (const kernel::DimSlot& d : interface_.dims) dims[d.name] = b.use(b.scalar(d.name));
+  VarId out = b.buffer("bytes", DType::i64, 0, false, true);
+  std::vector<ExprId> layout = arena_layout(b, plan_, [&](const Dim& d) {
+    return dim_value(b, d, [&](const std::string& n) { return dims.at(n); });
+  });
+  b.store(out, b.index(0), layout.back());
+  f.comment = "bytes of arena that " + function_.name + " needs";
+  out_->functions.push_back(std::move(f));
+}
+
+ExprId EntryEmitter::address(const Place& place) {
+  const Root& root = plan_.roots[place.root.index];
+  int64_t size = static_cast<int64_t>(dtype_bytes(root.dtype));
+  ExprId bytes = b_.index(static_cast<int64_t>(root.offset));
+  VarId base;
+  switch (root.base) {
+    case RootBase::state:
+      base = state_;
+      break;
+    case RootBase::constants:
+      base = constants_;
+      break;
+    case RootBase::arena:
+      base = arena_;
+      bytes = offsets_.at(place.root.index);
+      break;
+    case RootBase::input:
+      base = inputs_[root.slot];
+      break;
+    case RootBase::output:
+      base = outputs_[root.slot];
+      break;
+    case RootBase::hyper:
+      TENON_CHECK(false, "a hyper-parameter has no address");
+  }
+  for (const Step& step : place.steps)
+    bytes = b_.add(bytes, b_.mul(loops_.at(step.loop.index), dim(step.stride * Dim(size))));
+  return b_.address(base, bytes, root.dtype);
+}
+
+ExprId EntryEmitter::argument(const FrameArgument& a, ExprId begin, ExprId end) {
+  switch (a.kind) {
+    case FrameArgument::Kind::place:
+      return address(a.place);
+    case FrameArgument::Kind::dim:
+      return dim(Dim::symbol(a.dim));
+    case FrameArgument::Kind::hyper:
+      return b_.use(hypers_.at(a.hyper.index));
+    case FrameArgument::Kind::loop:
+      return loops_.at(a.loop.index);
+    case FrameArgument::Kind::span:
+      return a.span_end ? end : begin;
+  }
+  return begin;
+}
+
+void EntryEmitter::outline(const std::string& comment, const Work& work,
+                           const std::function<void(Frame&, ExprId, ExprId)>& body) {
+  kernel::Function f;
+  f.comment = comment;
+  Frame frame(f, module_, plan_, *options_.target);
+  ExprId begin = frame.b.index(0), end = frame.b.index(1);
+  if (!work.serial) {
+    begin = frame.span_begin();
+    end = frame.span_end();
+  }
+  body(frame, begin, end);
+  f.name = "k_" + kernel::structural_hash(f).hex().substr(0, 12);
+  std::string name = f.name;
+  if (out_->find(name) == nullptr) out_->functions.push_back(std::move(f));
+
+  auto call = [&](ExprId lo, ExprId hi) {
+    std::vector<ExprId> args;
+    for (const FrameArgument& a : frame.arguments) args.push_back(argument(a, lo, hi));
+    b_.comment(comment);
+    b_.call(name, std::move(args));
+  };
+  ExprId extent = dim(work.extent);
+  int64_t high = work.extent.range(module_.dims).high;
+  // Least indices of a chunk, a multiple of the granule.
+  double least = std::ceil(options_.chunk_cycles / std::max(work.cost, 1e-9));
+  int64_t size = static_cast<int64_t>(std::min(least, 1e15));
+  size = (size + work.granule - 1) / work.granule * work.granule;
+  if (work.serial || !options_.parallel || size >= high) {
+    call(b_.index(0), extent);
+    return;
+  }
+  ExprId chunk = b_.index(size);
+  if (high / size >= most_chunks) {
+    ExprId g = b_.index(work.granule);
+    ExprId even =
+        b_.binary(kernel::Op::div, b_.add(extent, b_.index(most_chunks - 1)), b_.index(most_chunks));
+    even = b_.mul(b_.binary(kernel::Op::div, b_.add(even, b_.index(work.granule - 1)), g), g);
+    chunk = b_.let("chunk", b_.binary(kernel::Op::max, chunk, even));
+  }
+  ExprId count = b_.binary(kernel::Op::div, b_.sub(b_.add(extent, chunk), b_.index(1)), chunk);
+  ExprId c = b_.begin_parallel("c", b_.let("chunks", count));
+  ExprId lo = b_.let("lo", b_.mul(c, chunk));
+  call(lo, b_.let("hi", b_.binary(kernel::Op::min, b_.add(lo, chunk), extent)));
+  b_.end();
+}
+
+void EntryEmitter::copy(const Copy& c) {
+  Work work;
+  work.extent = c.type.count();
+  work.granule = 64;
+  work.cost = 0.125;
+  work.serial = c.type.shape.empty();
+  outline("copy", work, [&](Frame& f, ExprId begin, ExprId end) { emit_copy(f, c, begin, end); });
+}
+
+void EntryEmitter::group(const Scope& s, int32_t number) {
+  kernel::Function scratch;
+  Frame probe(scratch, module_, plan_, *options_.target);
+  Work work = group_work(probe, s, number);
+  outline(group_comment(s, number), work,
+          [&](Frame& f, ExprId begin, ExprId end) { emit_group(f, s, number, begin, end); });
+}
+
+void EntryEmitter::loop(const Scope& s, int32_t number) {
+  const Scope& body = *s.regions[static_cast<size_t>(number)][0];
+  const Loop& l = plan_.loops[body.loop.index];
+  for (const Copy& c : initial_copies(s, number, body)) copy(c);
+  ExprId trip = dim(l.trip);
+  ExprId t = b_.begin_for("t", b_.index(0), trip, b_.index(1));
+  loops_[body.loop.index] = l.reverse ? b_.let("t", b_.sub(b_.sub(trip, b_.index(1)), t)) : t;
+  scope(body);
+  if (counts_steps(plan_, body)) b_.progress(b_.index(1));
+  b_.end();
+}
+
+void EntryEmitter::scope(const Scope& s) {
+  bool stopped = !s.may_fail;
+  for (const Item& item : s.items) {
+    if (item.writes_old && !stopped) {
+      b_.stop_on_failure();
+      stopped = true;
+    }
+    if (item.group < 0) {
+      copy(item.copy);
+      continue;
+    }
+    const Group& g = s.fusion.groups[static_cast<size_t>(item.group)];
+    if (g.kind != GroupKind::control) {
+      group(s, item.group);
+      continue;
+    }
+    const Node& node = s.graph->node(g.nodes[0]);
+    kernel::Function scratch;
+    Frame probe(scratch, module_, plan_, *options_.target);
+    double cycles = 0;
+    for (const auto& region : s.regions[static_cast<size_t>(item.group)])
+      cycles += scope_cycles(probe, *region);
+    // Predicates are values in memory, which only kernels read.
+    bool is_loop = node.op->control->what == ir::Control::loop && !node.get<bool>("predicate");
+    if (is_loop && cycles > options_.inline_cycles) {
+      loop(s, item.group);
+    } else {
+      Work serial;
+      serial.serial = true;
+      outline(group_comment(s, item.group), serial,
+              [&](Frame& f, ExprId, ExprId) { emit_control(f, s, item.group); });
+    }
+    // A failed iteration ends the call: what follows would work on a half-done loop.
+    if (s.may_fail) b_.stop_on_failure();
+  }
+}
+
+void EntryEmitter::run() {
+  parameters();
+  arena_offsets();
+  kernel::Function scratch;
+  Frame probe(scratch, module_, plan_, *options_.target);
+  if (scope_cycles(probe, *plan_.scope) <= options_.inline_cycles) {
+    Work serial;
+    serial.serial = true;
+    outline(function_.name, serial, [&](Frame& f, ExprId, ExprId) { emit_scope(f, *plan_.scope); });
+  } else {
+    scope(*plan_.scope);
+  }
+  entry_.comment = function_.name;
+  out_->functions.push_back(std::move(entry_));
+  out_->entries.push_back(std::move(interface_));
+}
+
+}  // namespace tenon::lower

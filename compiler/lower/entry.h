@@ -1,0 +1,62 @@
+// Entries: the sequence of phases that runs a function. Builds leaf kernels (equal ones once), calls them
+// with the places of the plan, cuts large ones into parallel chunks, and runs large loops phase by phase.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "lower/emit.h"
+#include "lower/lower.h"
+
+namespace tenon::lower {
+
+class EntryEmitter {
+ public:
+  EntryEmitter(const ir::Module& module, const ir::Function& function, const Graph& graph, const Plan& plan,
+               const Layout& layout, const Options& options, kernel::Module* out);
+  // Appends leaf kernels, the arena function and the entry to the kernel module.
+  void run();
+
+ private:
+  void parameters();
+  void arena_offsets();
+  void scope(const Scope& s);
+  void group(const Scope& s, int32_t number);
+  void loop(const Scope& s, int32_t number);
+  void copy(const Copy& c);
+  // Outlines what `body` emits into a leaf kernel and calls it; `work` cuts it into chunks.
+  void outline(const std::string& comment, const Work& work,
+               const std::function<void(Frame&, ExprId, ExprId)>& body);
+  ExprId argument(const FrameArgument& a, ExprId begin, ExprId end);
+  ExprId address(const Place& place);
+  ExprId dim(const Dim& d);
+
+  const ir::Module& module_;
+  const ir::Function& function_;
+  const Graph& graph_;
+  const Plan& plan_;
+  const Layout& layout_;
+  const Options& options_;
+  kernel::Module* out_;
+  kernel::Function entry_;
+  kernel::Entry interface_;
+  kernel::Builder b_;
+  std::map<std::string, ExprId, std::less<>> dims_;
+  std::map<uint32_t, ExprId> loops_;
+  VarId state_, arena_, constants_;
+  std::vector<VarId> inputs_, outputs_;
+  std::map<uint32_t, VarId> hypers_;
+  std::map<uint32_t, ExprId> offsets_;  // arena roots: bytes
+};
+
+// Estimated vector cycles of one run of a scope, loops counted once.
+double scope_cycles(const Frame& frame, const Scope& scope);
+// Statements of a whole scope, serial, into one kernel.
+void emit_scope(Frame& frame, const Scope& scope);
+void emit_loop(Frame& frame, const Scope& scope, int32_t group);
+void emit_control(Frame& frame, const Scope& scope, int32_t group);
+// Byte offsets of the arena roots (in Plan::arena order) and the total, as expressions of `dim`.
+std::vector<ExprId> arena_layout(kernel::Builder& b, const Plan& plan,
+                                 const std::function<ExprId(const Dim&)>& dim);
+
+}  // namespace tenon::lower

@@ -1,0 +1,127 @@
+#include "lower/frame.h"
+
+#include "lower/emit.h"
+
+namespace tenon::lower {
+
+ExprId dim_value(kernel::Builder& b, const Dim& d, const std::function<ExprId(const std::string&)>& symbol) {
+  ExprId sum = b.index(d.offset());
+  for (const Dim::Term& term : d.terms()) {
+    ExprId product = b.index(term.coefficient);
+    for (const Dim::Atom& factor : term.factors) {
+      ExprId value = factor.quotient == nullptr
+                         ? symbol(factor.name)
+                         : b.binary(kernel::Op::div, dim_value(b, factor.quotient->first, symbol),
+                                    dim_value(b, factor.quotient->second, symbol));
+      product = b.mul(product, value);
+    }
+    sum = b.add(sum, product);
+  }
+  return sum;
+}
+
+ExprId Frame::dim(const Dim& d) {
+  return dim_value(b, d, [this](const std::string& name) {
+    auto [it, fresh] = dims_.try_emplace(name);
+    if (fresh) {
+      it->second = b.use(b.scalar(name));
+      FrameArgument a{FrameArgument::Kind::dim};
+      a.dim = name;
+      arguments.push_back(std::move(a));
+    }
+    return it->second;
+  });
+}
+
+ExprId Frame::iteration(LoopId loop) {
+  if (auto it = loops_.find(loop.index); it != loops_.end()) return it->second;
+  auto [it, fresh] = outer_loops_.try_emplace(loop.index);
+  if (fresh) {
+    it->second = b.use(b.scalar("iteration"));
+    FrameArgument a{FrameArgument::Kind::loop};
+    a.loop = loop;
+    arguments.push_back(std::move(a));
+  }
+  return it->second;
+}
+
+std::pair<VarId, ExprId> Frame::resolve(const Place& place, DType dtype, ExprId element, bool write) {
+  TENON_CHECK(place.root.valid(), "a value without a place is read");
+  // Steps of loops run here are added to the element; those of loops outside are the caller's business.
+  FrameArgument a{FrameArgument::Kind::place};
+  a.place.root = place.root;
+  std::string key = std::to_string(place.root.index);
+  bool aligned = true;
+  for (const Step& step : place.steps) {
+    if (loops_.count(step.loop.index) != 0) {
+      element = b.add(element, b.mul(loops_[step.loop.index], dim(step.stride)));
+    } else {
+      a.place.steps.push_back(step);
+      key += "|" + std::to_string(step.loop.index) + ":" + step.stride.text();
+      aligned = aligned && step.stride.is_constant() &&
+                step.stride.constant() * static_cast<int64_t>(dtype_bytes(dtype)) % 64 == 0;
+    }
+  }
+  auto it = buffers_.find(key);
+  if (it == buffers_.end()) {
+    const Root& root = plan_.roots[place.root.index];
+    bool ours =
+        root.base == RootBase::state || root.base == RootBase::arena || root.base == RootBase::constants;
+    VarId var = b.buffer(root.name.empty() ? "t" : root.name, dtype, ours && aligned ? 64 : 0, false, false);
+    arguments.push_back(std::move(a));
+    it = buffers_.emplace(key, var).first;
+  }
+  kernel::Var& var = b.function().vars[it->second.index];
+  (write ? var.written : var.read) = true;
+  return {it->second, element};
+}
+
+ExprId Frame::load(const Place& place, DType dtype, ExprId element) {
+  if (place.index.valid()) return iteration(place.index);
+  if (plan_.roots[place.root.index].base == RootBase::hyper) {
+    auto [it, fresh] = hypers_.try_emplace(place.root.index);
+    if (fresh) {
+      it->second = b.use(b.scalar(plan_.roots[place.root.index].name, dtype));
+      FrameArgument a{FrameArgument::Kind::hyper};
+      a.hyper = place.root;
+      arguments.push_back(std::move(a));
+    }
+    return it->second;
+  }
+  auto [var, index] = resolve(place, dtype, element, false);
+  return b.load(var, index);
+}
+
+void Frame::store(const Place& place, DType dtype, ExprId element, ExprId value) {
+  auto [var, index] = resolve(place, dtype, element, true);
+  b.store(var, index, value);
+}
+
+void Frame::prefetch(const Place& place, DType dtype, ExprId element, bool write) {
+  auto [var, index] = resolve(place, dtype, element, write);
+  b.prefetch(var, index, write);
+}
+
+ExprId Frame::span_begin() {
+  if (!span_[0].valid()) {
+    span_[0] = b.use(b.scalar("begin"));
+    arguments.push_back({FrameArgument::Kind::span, {}, {}, {}, {}, false});
+  }
+  return span_[0];
+}
+ExprId Frame::span_end() {
+  if (!span_[1].valid()) {
+    span_[1] = b.use(b.scalar("end"));
+    arguments.push_back({FrameArgument::Kind::span, {}, {}, {}, {}, true});
+  }
+  return span_[1];
+}
+
+ExprId affine_value(Frame& frame, const AffineIndex& a, const std::vector<ExprId>& axes) {
+  ExprId sum = frame.dim(a.constant);
+  for (const AffineIndex::Part& p : a.parts)
+    sum = frame.b.add(sum, frame.b.mul(axes[p.axis], frame.dim(p.coefficient)));
+  return sum;
+}
+
+}  // namespace tenon::lower

@@ -1,0 +1,74 @@
+// Frame: one kernel function under construction, and what it asks of its caller. A leaf kernel gets a buffer
+// parameter per place it touches and a scalar per dimension it needs; the entry passes exactly those.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kernel/builder.h"
+#include "lower/plan.h"
+#include "target/target.h"
+
+namespace tenon::lower {
+using kernel::ExprId;
+using kernel::VarId;
+
+// What the caller passes for one parameter of a leaf kernel.
+struct FrameArgument {
+  enum class Kind : uint8_t { place, dim, hyper, loop, span } kind;
+  Place place = {};      // place: root and the steps of loops outside this frame
+  std::string dim = {};  // dim: symbol
+  RootId hyper = {};
+  LoopId loop = {};       // loop: iteration number of a loop outside
+  bool span_end = false;  // span: chunk bounds
+};
+
+class Frame {
+ public:
+  Frame(kernel::Function& function, const ir::Module& module, const Plan& plan, const target::Target& target)
+      : b(function), module_(module), plan_(plan), target_(target) {}
+
+  kernel::Builder b;
+  std::vector<FrameArgument> arguments;
+
+  const target::Target& target() const { return target_; }
+  const ir::Module& module() const { return module_; }
+  const Plan& plan() const { return plan_; }
+
+  // Value of a dimension expression; symbols become i64 parameters on first use.
+  ExprId dim(const Dim& d);
+  int64_t high(const Dim& d) const { return d.range(module_.dims).high; }
+  int64_t low(const Dim& d) const { return d.range(module_.dims).low; }
+
+  // Loops that this function itself runs.
+  void enter(LoopId loop, ExprId iteration) { loops_[loop.index] = iteration; }
+  void leave(LoopId loop) { loops_.erase(loop.index); }
+  ExprId iteration(LoopId loop);
+
+  // Element access; `element` counts within the place.
+  ExprId load(const Place& place, DType dtype, ExprId element);
+  void store(const Place& place, DType dtype, ExprId element, ExprId value);
+  void prefetch(const Place& place, DType dtype, ExprId element, bool write);
+
+  // Chunk bounds as parameters (outlined) or given values (inline).
+  ExprId span_begin();
+  ExprId span_end();
+
+ private:
+  std::pair<VarId, ExprId> resolve(const Place& place, DType dtype, ExprId element, bool write);
+
+  const ir::Module& module_;
+  const Plan& plan_;
+  const target::Target& target_;
+  std::map<std::string, ExprId> dims_;
+  std::map<uint32_t, ExprId> loops_;
+  std::map<std::string, VarId> buffers_;
+  std::map<uint32_t, ExprId> hypers_, outer_loops_;
+  ExprId span_[2];
+};
+
+// Value of an affine index, with the value of each axis.
+ExprId affine_value(Frame& frame, const AffineIndex& a, const std::vector<ExprId>& axes);
+
+}  // namespace tenon::lower

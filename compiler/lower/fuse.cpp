@@ -1,0 +1,372 @@
+#include "lower/fuse.h"
+
+#include <algorithm>
+#include <set>
+
+#include "ir/print.h"
+
+namespace tenon::lower {
+
+std::vector<uint32_t> Group::kept_axes() const {
+  std::vector<uint32_t> out;
+  for (uint32_t i = 0; i < reduced.size(); ++i)
+    if (!reduced[i]) out.push_back(i);
+  return out;
+}
+std::vector<uint32_t> Group::reduced_axes() const {
+  std::vector<uint32_t> out;
+  for (uint32_t i = 0; i < reduced.size(); ++i)
+    if (reduced[i]) out.push_back(i);
+  return out;
+}
+std::vector<uint32_t> Group::all_axes() const {
+  std::vector<uint32_t> out;
+  for (uint32_t i = 0; i < reduced.size(); ++i) out.push_back(i);
+  return out;
+}
+
+ValueId storage_of(const Graph& graph, ValueId value) {
+  while (true) {
+    const Node* node = graph.producer(value);
+    if (node == nullptr || node->op->view == nullptr) return value;
+    value = node->operands[0];
+  }
+}
+
+namespace {
+
+bool any(const std::vector<bool>& flags) {
+  return std::find(flags.begin(), flags.end(), true) != flags.end();
+}
+
+class Fuser {
+ public:
+  Fuser(const Graph& graph, const FuseOptions& options) : graph_(graph), options_(options) {}
+
+  Fusion run() {
+    out_.index_only.assign(graph_.node_count(), false);
+    out_.group_of.assign(graph_.node_count(), -1);
+    for (size_t i = 0; i < graph_.node_count(); ++i)
+      out_.index_only[i] = is_index_only(graph_.node(NodeId(i)));
+    force_stored();
+    for (size_t i = 0; i < graph_.node_count(); ++i) place(NodeId(i));
+    return finish();
+  }
+
+ private:
+  // A working group; merged ones point on.
+  struct Work {
+    Group group;
+    uint32_t first = 0, last = 0;  // node numbers, for pruning path searches
+    std::set<uint32_t> preds;
+    std::set<uint32_t> refused;  // producers whose values must be in memory first
+    uint32_t forward;
+  };
+  struct Edge {
+    uint32_t group;
+    ValueId source;
+    Index at;
+    bool barrier;
+  };
+
+  // Index-only nodes whose buffer something needs: results, operands of views, control flow and scatters,
+  // gathered operands, and contraction operands that are not one plain affine read.
+  void force_stored() {
+    auto force = [&](ValueId v) {
+      NodeId n = graph_.value(storage_of(graph_, v)).node;
+      if (n.valid()) out_.index_only[n.index] = false;
+    };
+    for (ValueId v : graph_.results) force(v);
+    // Long chains of index maps are cut, so that terms stay shallow.
+    constexpr uint32_t chain_limit = 32;
+    std::vector<uint32_t> chain(graph_.node_count(), 0);
+    for (size_t i = 0; i < graph_.node_count(); ++i) {
+      if (!out_.index_only[i]) continue;
+      for (ValueId v : graph_.node(NodeId(i)).operands) {
+        NodeId n = graph_.value(v).node;
+        if (n.valid() && out_.index_only[n.index]) chain[i] = std::max(chain[i], chain[n.index] + 1);
+      }
+      if (chain[i] > chain_limit) out_.index_only[i] = false;
+    }
+    for (size_t i = graph_.node_count(); i-- > 0;) {
+      const Node& node = graph_.node(NodeId(i));
+      const ir::OpDef& op = *node.op;
+      if (op.view != nullptr || op.control != nullptr || op.scatter != nullptr || op.check != nullptr)
+        for (ValueId v : node.operands) force(v);
+      if (op.gather != nullptr) force(node.operands[0]);
+      if (op.contract != nullptr && node.get<std::string>("order") != "lanes")
+        for (ValueId v : node.operands)
+          if (!plain_read(v)) force(v);
+    }
+  }
+
+  // One unguarded affine read of a stored value through index-only nodes.
+  bool plain_read(ValueId v) {
+    std::vector<Source> sources;
+    std::vector<uint32_t> axes(graph_.type(v).rank());
+    for (uint32_t i = 0; i < axes.size(); ++i) axes[i] = i;
+    Index at;
+    for (uint32_t d = 0; d < axes.size(); ++d) at.push_back(affine_axis(d));
+    collect_sources(graph_, v, at, out_.index_only, &sources);
+    if (sources.size() != 1 || sources[0].guarded) return false;
+    NodeId n = graph_.value(sources[0].value).node;
+    return !n.valid() || !out_.index_only[n.index];
+  }
+
+  uint32_t find(uint32_t g) {
+    while (works_[g].forward != g) {
+      works_[g].forward = works_[works_[g].forward].forward;
+      g = works_[g].forward;
+    }
+    return g;
+  }
+
+  void place(NodeId id) {
+    const Node& node = graph_.node(id);
+    if (out_.index_only[id.index] || node.op->view != nullptr) return;
+    NodeDomain domain = node_domain(graph_, node);
+    uint32_t self = static_cast<uint32_t>(works_.size());
+    Work work;
+    work.group.kind = domain.kind;
+    work.group.nodes = {id};
+    work.group.domain = domain.domain;
+    work.group.reduced = domain.reduced;
+    if (work.group.kind == GroupKind::reduce && !any(domain.reduced)) work.group.kind = GroupKind::pointwise;
+    work.first = work.last = id.index;
+    work.forward = self;
+    works_.push_back(std::move(work));
+    out_.group_of[id.index] = static_cast<int32_t>(self);
+
+    std::vector<Edge> edges;
+    for (size_t i = 0; i < node.operands.size(); ++i) {
+      bool indexed =
+          i < domain.operands.size() && domain.operands[i].size() == graph_.type(node.operands[i]).rank();
+      std::vector<Source> sources;
+      Index at;
+      if (indexed) {
+        at = domain.operands[i];
+      } else {
+        for (size_t d = 0; d < graph_.type(node.operands[i]).rank(); ++d)
+          at.push_back(affine_constant(Dim(0)));
+      }
+      collect_sources(graph_, node.operands[i], at, out_.index_only, &sources);
+      for (Source& s : sources) {
+        ValueId stored = storage_of(graph_, s.value);
+        NodeId producer = graph_.value(stored).node;
+        if (!producer.valid()) continue;
+        uint32_t g = find(static_cast<uint32_t>(out_.group_of[producer.index]));
+        edges.push_back({g, stored, std::move(s.at), !indexed || !(stored == s.value)});
+        works_[self].preds.insert(g);
+      }
+    }
+    if (!options_.enabled) return;
+    // The producer met last is tried first: it is the one most likely in cache and shares most operands.
+    std::vector<uint32_t> producers;
+    for (const Edge& e : edges)
+      if (std::find(producers.begin(), producers.end(), e.group) == producers.end())
+        producers.push_back(e.group);
+    std::sort(producers.begin(), producers.end(), std::greater<>());
+    for (uint32_t g : producers) {
+      std::string reason = refuse(id, find(self), find(g), edges);
+      NodeId producer = works_[g].group.nodes.back();
+      for (const Edge& e : edges)
+        if (e.group == g) producer = graph_.value(e.source).node;
+      if (reason.empty()) {
+        merge(find(g), find(self));
+        out_.notes.push_back({producer, id, true, "same domain, aligned indices"});
+      } else {
+        works_[find(self)].refused.insert(g);
+        out_.notes.push_back({producer, id, false, reason});
+      }
+    }
+  }
+
+  // Position of a node in a group: 1 full, 2 outer, 0 neither.
+  int position(const Shape& domain, const Group& g) const {
+    if (domain == g.domain) return 1;
+    if (g.kind != GroupKind::reduce) return 0;
+    Shape outer;
+    for (uint32_t a : g.kept_axes()) outer.push_back(g.domain[a]);
+    return domain == outer ? 2 : 0;
+  }
+  int value_position(ValueId v, const Group& g) const { return position(squeeze(graph_.type(v).shape), g); }
+
+  // Why group `a` (holding the new node) and its producer group `b` cannot be one kernel; empty: they can.
+  std::string refuse(NodeId id, uint32_t a, uint32_t b, const std::vector<Edge>& edges) {
+    if (a == b) return "already one kernel";
+    const Group &ga = works_[a].group, &gb = works_[b].group;
+    auto fusible = [](GroupKind k) {
+      return k == GroupKind::pointwise || k == GroupKind::reduce || k == GroupKind::contract;
+    };
+    if (!fusible(gb.kind)) return "the producer lowers on its own";
+    if (!fusible(ga.kind)) return "the consumer lowers on its own";
+    if (ga.kind == GroupKind::contract) return "a contraction reads its operands from memory";
+    if (ga.nodes.size() + gb.nodes.size() > options_.max_nodes) return "the kernel would grow past its limit";
+    if (gb.kind == GroupKind::contract && ga.kind == GroupKind::reduce)
+      return "a reduction does not run inside a contraction's tile";
+    std::optional<Group> merged = combined(ga, gb);
+    if (!merged) return "domains differ";
+    // Every edge from b into the new node must be aligned with the common domain.
+    int at_node = node_position(id, *merged);
+    if (at_node == 0) return "domains differ";
+    for (const Edge& e : edges) {
+      if (find(e.group) != b) continue;
+      if (e.barrier) return "the consumer needs the whole value in memory";
+      int at_value = result_position(e.source, *merged);
+      if (at_value == 0) return "domains differ";
+      if (at_value == 1 && at_node == 2) return "a reduced value would be read per element";
+      // Axes of the node's own numbering: all domain axes when full, kept ones renumbered when outer.
+      std::vector<uint32_t> axes;
+      if (at_node == 1 && at_value == 2) {
+        axes = merged->kept_axes();
+      } else {
+        for (uint32_t i = 0; i < squeeze(graph_.type(e.source).shape).size(); ++i) axes.push_back(i);
+      }
+      if (!is_identity(e.at, graph_.type(e.source).shape, axes))
+        return "the element is read at another index";
+    }
+    for (uint32_t p : works_[a].refused)
+      if (find(p) == b) return "another value of the producer must be in memory first";
+    if (path_around(b, a)) return "another kernel must run in between";
+    return {};
+  }
+
+  int node_position(NodeId id, const Group& g) const {
+    NodeDomain d = node_domain(graph_, graph_.node(id));
+    if (any(d.reduced)) return d.domain == g.domain ? 1 : 0;
+    return position(d.domain, g);
+  }
+  // Where a value produced in the group stands: results of reductions are outer.
+  int result_position(ValueId v, const Group& g) const {
+    NodeId n = graph_.value(v).node;
+    if (g.kind == GroupKind::reduce && n.valid() && any(node_domain(graph_, graph_.node(n)).reduced))
+      return 2;
+    return value_position(v, g);
+  }
+
+  std::optional<Group> combined(const Group& a, const Group& b) const {
+    auto with = [](const Group& base, GroupKind kind) {
+      Group g;
+      g.kind = kind;
+      g.domain = base.domain;
+      g.reduced = base.reduced;
+      return g;
+    };
+    if (a.kind == b.kind && a.domain == b.domain && a.reduced == b.reduced) return with(a, a.kind);
+    if (a.kind == GroupKind::pointwise && position(a.domain, b) != 0) return with(b, b.kind);
+    if (b.kind == GroupKind::pointwise && position(b.domain, a) == 1) return with(a, a.kind);
+    return std::nullopt;
+  }
+
+  // Is there a path from group `from` to group `to` through a third group?
+  bool path_around(uint32_t from, uint32_t to) {
+    std::vector<uint32_t> work;
+    std::set<uint32_t> seen;
+    auto push = [&](uint32_t g, bool direct) {
+      for (uint32_t p : works_[g].preds) {
+        p = find(p);
+        if (p == g || (direct && p == from)) continue;
+        if (works_[p].last < works_[from].first) continue;
+        if (seen.insert(p).second) work.push_back(p);
+      }
+    };
+    push(to, true);
+    constexpr size_t visit_limit = 4096;
+    while (!work.empty()) {
+      uint32_t g = work.back();
+      work.pop_back();
+      if (g == from) return true;
+      if (seen.size() > visit_limit) return true;
+      push(g, false);
+    }
+    return false;
+  }
+
+  void merge(uint32_t into, uint32_t from) {
+    Work &a = works_[into], &b = works_[from];
+    Group merged = *combined(b.group, a.group);
+    merged.nodes = a.group.nodes;
+    merged.nodes.insert(merged.nodes.end(), b.group.nodes.begin(), b.group.nodes.end());
+    std::sort(merged.nodes.begin(), merged.nodes.end());
+    a.group = std::move(merged);
+    a.first = std::min(a.first, b.first);
+    a.last = std::max(a.last, b.last);
+    a.preds.insert(b.preds.begin(), b.preds.end());
+    a.refused.insert(b.refused.begin(), b.refused.end());
+    b.preds.clear();
+    b.group.nodes.clear();
+    b.forward = into;
+    a.preds.erase(into);
+    a.preds.erase(from);
+  }
+
+  Fusion finish();
+
+  const Graph& graph_;
+  const FuseOptions& options_;
+  Fusion out_;
+  std::vector<Work> works_;
+};
+
+Fusion Fuser::finish() {
+  // Order: groups by readiness, ties by the number of their last node.
+  std::vector<uint32_t> alive;
+  for (uint32_t g = 0; g < works_.size(); ++g)
+    if (find(g) == g) alive.push_back(g);
+  std::vector<uint32_t> waiting(works_.size(), 0);
+  std::vector<std::vector<uint32_t>> succs(works_.size());
+  for (uint32_t g : alive) {
+    std::set<uint32_t> preds;
+    for (uint32_t p : works_[g].preds)
+      if (find(p) != g) preds.insert(find(p));
+    waiting[g] = static_cast<uint32_t>(preds.size());
+    for (uint32_t p : preds) succs[p].push_back(g);
+  }
+  std::set<std::pair<uint32_t, uint32_t>> ready;
+  for (uint32_t g : alive)
+    if (waiting[g] == 0) ready.insert({works_[g].last, g});
+  std::vector<int32_t> number(works_.size(), -1);
+  while (!ready.empty()) {
+    uint32_t g = ready.begin()->second;
+    ready.erase(ready.begin());
+    number[g] = static_cast<int32_t>(out_.groups.size());
+    out_.groups.push_back(std::move(works_[g].group));
+    for (uint32_t s : succs[g])
+      if (--waiting[s] == 0) ready.insert({works_[s].last, s});
+  }
+  TENON_CHECK(out_.groups.size() == alive.size(), "fusion made a cycle");
+  for (int32_t& g : out_.group_of)
+    if (g >= 0) g = number[find(static_cast<uint32_t>(g))];
+
+  // Outputs: values read by another group, by a view, or returned.
+  std::vector<bool> needed(graph_.value_count(), false);
+  for (ValueId v : graph_.results) needed[storage_of(graph_, v).index] = true;
+  for (size_t i = 0; i < graph_.node_count(); ++i) {
+    const Node& node = graph_.node(NodeId(i));
+    if (node.op->view != nullptr) needed[storage_of(graph_, node.operands[0]).index] = true;
+    if (out_.group_of[i] < 0) continue;
+    NodeDomain domain = node_domain(graph_, node);
+    for (ValueId operand : node.operands) {
+      std::vector<Source> sources;
+      Index at(graph_.type(operand).rank(), affine_constant(Dim(0)));
+      collect_sources(graph_, operand, at, out_.index_only, &sources);
+      for (const Source& s : sources) {
+        NodeId p = graph_.value(storage_of(graph_, s.value)).node;
+        if (p.valid() && out_.group_of[p.index] != out_.group_of[i])
+          needed[storage_of(graph_, s.value).index] = true;
+      }
+    }
+  }
+  for (Group& g : out_.groups)
+    for (NodeId n : g.nodes)
+      for (ValueId v : graph_.node(n).results)
+        if (needed[v.index] || graph_.node(n).op->control != nullptr || graph_.node(n).op->check != nullptr)
+          g.outputs.push_back(v);
+  return std::move(out_);
+}
+
+}  // namespace
+
+Fusion fuse(const Graph& graph, const FuseOptions& options) { return Fuser(graph, options).run(); }
+
+}  // namespace tenon::lower

@@ -1,0 +1,133 @@
+#include "lower/index.h"
+
+#include <algorithm>
+
+namespace tenon::lower {
+
+AffineIndex affine_axis(uint32_t axis) { return {Dim(0), {{axis, Dim(1)}}}; }
+AffineIndex affine_constant(Dim c) { return {std::move(c), {}}; }
+
+void affine_add(AffineIndex* to, const AffineIndex& a, const Dim& scale) {
+  to->constant = to->constant + a.constant * scale;
+  for (const AffineIndex::Part& part : a.parts) {
+    Dim c = part.coefficient * scale;
+    auto it = std::lower_bound(to->parts.begin(), to->parts.end(), part.axis,
+                               [](const AffineIndex::Part& p, uint32_t axis) { return p.axis < axis; });
+    if (it != to->parts.end() && it->axis == part.axis) {
+      it->coefficient = it->coefficient + c;
+      if (it->coefficient == Dim(0)) to->parts.erase(it);
+    } else if (!(c == Dim(0))) {
+      to->parts.insert(it, {part.axis, c});
+    }
+  }
+}
+
+bool affine_equal(const AffineIndex& a, const AffineIndex& b) {
+  if (!(a.constant == b.constant) || a.parts.size() != b.parts.size()) return false;
+  for (size_t i = 0; i < a.parts.size(); ++i)
+    if (a.parts[i].axis != b.parts[i].axis || !(a.parts[i].coefficient == b.parts[i].coefficient))
+      return false;
+  return true;
+}
+
+bool affine_is_axis(const AffineIndex& a, uint32_t axis) {
+  return a.constant == Dim(0) && a.parts.size() == 1 && a.parts[0].axis == axis &&
+         a.parts[0].coefficient == Dim(1);
+}
+
+std::string affine_text(const AffineIndex& a) {
+  std::string out = a.constant.text();
+  for (const AffineIndex::Part& p : a.parts)
+    out += "+(" + p.coefficient.text() + ")*a" + std::to_string(p.axis);
+  return out;
+}
+
+AffineIndex affine_substitute(const AffineIndex& a, const Index& at) {
+  AffineIndex out{a.constant, {}};
+  for (const AffineIndex::Part& p : a.parts) affine_add(&out, at[p.axis], p.coefficient);
+  return out;
+}
+
+AffineIndex affine_linear(const Index& at, const Shape& shape) {
+  AffineIndex out{Dim(0), {}};
+  Dim stride(1);
+  for (size_t d = shape.size(); d-- > 0;) {
+    affine_add(&out, at[d], stride);
+    stride = stride * shape[d];
+  }
+  return out;
+}
+
+bool is_one(const Dim& d) { return d == Dim(1); }
+
+Shape squeeze(const Shape& shape) {
+  Shape out;
+  for (const Dim& d : shape)
+    if (!is_one(d)) out.push_back(d);
+  return out;
+}
+
+Index identity_index(const Shape& shape, const std::vector<uint32_t>& axes) {
+  Index at;
+  size_t next = 0;
+  for (const Dim& d : shape) at.push_back(is_one(d) ? affine_constant(Dim(0)) : affine_axis(axes[next++]));
+  return at;
+}
+
+bool is_identity(const Index& at, const Shape& shape, const std::vector<uint32_t>& axes) {
+  size_t next = 0;
+  for (size_t d = 0; d < shape.size(); ++d) {
+    if (is_one(shape[d])) continue;
+    if (next == axes.size() || !affine_is_axis(at[d], axes[next++])) return false;
+  }
+  return next == axes.size();
+}
+
+bool is_index_only(const Node& node) {
+  if (node.op->index_map != nullptr) return true;
+  if (node.op->generate == nullptr) return false;
+  switch (node.op->generate->what) {
+    case ir::Generator::iota:
+    case ir::Generator::extent:
+      return true;
+    case ir::Generator::constant:
+      return node.get<std::shared_ptr<const Array>>("value")->count() == 1;
+    default:
+      return false;
+  }
+}
+
+bool is_pointwise(const Node& node) {
+  return node.op->elementwise != nullptr || node.op->gather != nullptr || node.op->index_map != nullptr ||
+         node.op->generate != nullptr;
+}
+
+void collect_sources(const Graph& graph, ValueId value, const Index& at, const std::vector<bool>& index_only,
+                     std::vector<Source>* out) {
+  struct Item {
+    ValueId value;
+    Index at;
+    bool guarded;
+  };
+  std::vector<Item> work{{value, at, false}};
+  while (!work.empty()) {
+    Item item = std::move(work.back());
+    work.pop_back();
+    NodeId producer = graph.value(item.value).node;
+    if (!producer.valid() || !index_only[producer.index]) {
+      out->push_back({item.value, std::move(item.at), item.guarded});
+      continue;
+    }
+    const Node& node = graph.node(producer);
+    if (node.op->index_map == nullptr) continue;  // iota, constants, extents read nothing
+    std::vector<ir::Type> types;
+    for (ValueId v : node.operands) types.push_back(graph.type(v));
+    for (const ir::IndexPiece& piece : node.op->index_map->pieces(node, types, graph.type(item.value))) {
+      Index inner;
+      for (const AffineIndex& a : piece.index) inner.push_back(affine_substitute(a, item.at));
+      work.push_back({node.operands[piece.operand], std::move(inner), item.guarded || !piece.guards.empty()});
+    }
+  }
+}
+
+}  // namespace tenon::lower

@@ -1,0 +1,53 @@
+// Where parameters, state and constants lie.
+#include "lower/plan.h"
+
+namespace tenon::lower {
+namespace {
+constexpr uint64_t alignment = 64;
+uint64_t aligned(uint64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+}  // namespace
+
+Layout layout_state(const ir::Module& module) {
+  Layout out;
+  uint64_t offset = 64;  // the header, see runtime/abi.h
+  for (const ir::Global& g : module.globals) {
+    if (g.kind == ir::GlobalKind::hyper) continue;
+    kernel::StateSlot slot;
+    slot.name = g.name;
+    slot.dtype = g.type.dtype;
+    uint64_t count = 1;
+    for (const Dim& d : g.type.shape) {
+      slot.shape.push_back(d.constant());
+      count *= static_cast<uint64_t>(d.constant());
+    }
+    slot.offset = offset;
+    slot.bytes = count * dtype_bytes(g.type.dtype);
+    slot.kind = g.kind == ir::GlobalKind::param ? "param" : "state";
+    offset += aligned(slot.bytes);
+    out.state.push_back(std::move(slot));
+  }
+  out.state_bytes = offset;
+  return out;
+}
+
+const kernel::StateSlot* Layout::find(std::string_view name) const {
+  for (const kernel::StateSlot& s : state)
+    if (s.name == name) return &s;
+  return nullptr;
+}
+
+uint64_t Layout::constant_offset(const std::shared_ptr<const Array>& array) {
+  Hasher h;
+  h.add(dtype_name(array->dtype()));
+  for (int64_t extent : array->shape()) h.add(static_cast<uint64_t>(extent));
+  h.add(std::string_view(reinterpret_cast<const char*>(array->data()), array->bytes()));
+  std::string hash = h.hex();
+  for (const kernel::Constant& c : constants)
+    if (c.hash == hash) return c.offset;
+  constants.push_back({hash, constant_bytes, array});
+  uint64_t offset = constant_bytes;
+  constant_bytes += aligned(array->bytes());
+  return offset;
+}
+
+}  // namespace tenon::lower

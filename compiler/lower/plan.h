@@ -1,0 +1,108 @@
+// Plan: where every stored value lives, and in which order groups run.
+//
+// A root is a block of memory known to the program: a state slot, a constant, an input, an output, or a piece
+// of the arena. A place is a root, or the row of a root that the iteration of surrounding loops selects.
+// Values that a graph writes into state or carries go straight into their old value's place where the order
+// of reads allows it; otherwise they are made elsewhere and copied at the end. Overlap in the arena follows
+// from liveness; offsets are expressions of dimensions, exact for every binding.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernel/kernel.h"
+#include "lower/fuse.h"
+
+namespace tenon::lower {
+
+using RootId = Id<struct RootTag>;
+using LoopId = Id<struct LoopTag>;
+
+enum class RootBase : uint8_t { state, arena, constants, input, output, hyper };
+
+struct Root {
+  RootBase base = RootBase::arena;
+  DType dtype = DType::f32;
+  Dim count = {};  // elements
+  std::string name = {};
+  uint64_t offset = 0;             // state, constants: bytes
+  uint32_t slot = 0;               // input, output, hyper: which one
+  uint32_t first = ~0u, last = 0;  // arena: positions at which it is live
+};
+
+struct Step {
+  LoopId loop;
+  Dim stride;  // elements an iteration
+};
+struct Place {
+  RootId root;
+  std::vector<Step> steps;
+  LoopId index;  // the value is this loop's iteration number; no memory
+
+  bool none() const { return !root.valid() && !index.valid(); }
+};
+
+struct Scope;
+struct Copy {
+  Place from, to;
+  ir::Type type;
+};
+// One step of a scope: a group, or a copy.
+struct Item {
+  int32_t group = -1;
+  Copy copy;
+  bool writes_old = false;  // overwrites state or a carry: failures are tested before the first such item
+};
+
+struct Loop {
+  Dim trip;
+  bool predicate = false, reverse = false, commit = false;
+  std::string name;
+};
+
+struct Scope {
+  const Graph* graph = nullptr;
+  Fusion fusion;
+  std::vector<Place> places;  // per value; none where only recomputed
+  std::vector<Item> items;
+  std::vector<std::vector<std::unique_ptr<Scope>>> regions;  // per group: loop {body}, cond {then, else}
+  LoopId loop;                                               // of a loop body
+  std::vector<std::pair<Place, Place>> carries;              // predicate loops: {}
+  std::vector<std::vector<RootId>> scratch;                  // per group
+  bool may_fail = false;
+};
+
+// What lowering needs to know of one function.
+struct Plan {
+  std::vector<Root> roots;
+  std::vector<Loop> loops;
+  std::unique_ptr<Scope> scope;
+  std::vector<ValueId> inputs;                // graph arguments that are inputs, in order
+  std::vector<std::pair<RootId, Dim>> arena;  // placement order: root and its bytes
+};
+
+// Where the module's globals lie; made once a module.
+struct Layout {
+  std::vector<kernel::StateSlot> state;
+  uint64_t state_bytes = 0;
+  std::vector<kernel::Constant> constants;
+  uint64_t constant_bytes = 0;
+
+  const kernel::StateSlot* find(std::string_view name) const;
+  // Offset of a constant in the constants block; equal contents share one.
+  uint64_t constant_offset(const std::shared_ptr<const Array>& array);
+};
+Layout layout_state(const ir::Module& module);
+
+struct PlanOptions {
+  FuseOptions fuse;
+  bool in_place = true;
+};
+Plan plan(const ir::Module& module, const ir::Function& function, Layout* layout, const PlanOptions& options);
+
+// Scratch a group needs beside its outputs (packed operands, partial sums): element counts.
+std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Fusion& fusion,
+                                                 const Group& group);
+
+}  // namespace tenon::lower

@@ -1,0 +1,120 @@
+// Whole scopes in one kernel: small loops and functions, where calls and phases would cost more than the
+// work.
+#include "lower/entry.h"
+
+namespace tenon::lower {
+
+double scope_cycles(const Frame& frame, const Scope& s) {
+  double cycles = 0;
+  for (const Item& item : s.items) {
+    if (item.group < 0) {
+      cycles += static_cast<double>(frame.high(item.copy.type.count())) / 8;
+      continue;
+    }
+    const Group& group = s.fusion.groups[static_cast<size_t>(item.group)];
+    if (group.kind == GroupKind::control) {
+      for (const auto& region : s.regions[static_cast<size_t>(item.group)])
+        cycles += scope_cycles(frame, *region);
+    } else {
+      Work w = group_work(frame, s, item.group);
+      cycles += w.cost * static_cast<double>(frame.high(w.extent));
+    }
+  }
+  return cycles;
+}
+
+namespace {
+
+bool same(const Place& a, const Place& b) {
+  if (!(a.root == b.root) || !(a.index == b.index) || a.steps.size() != b.steps.size()) return false;
+  for (size_t i = 0; i < a.steps.size(); ++i)
+    if (!(a.steps[i].loop == b.steps[i].loop)) return false;
+  return true;
+}
+
+bool commits_inside(const Plan& plan, const Scope& s) {
+  for (const auto& regions : s.regions)
+    for (const auto& region : regions) {
+      if (region->loop.valid() && plan.loops[region->loop.index].commit) return true;
+      if (commits_inside(plan, *region)) return true;
+    }
+  return false;
+}
+
+}  // namespace
+
+bool counts_steps(const Plan& plan, const Scope& body) {
+  return plan.loops[body.loop.index].commit && !commits_inside(plan, body);
+}
+
+std::vector<Copy> initial_copies(const Scope& outer, int32_t group, const Scope& body) {
+  std::vector<Copy> out;
+  const Node& node = outer.graph->node(outer.fusion.groups[static_cast<size_t>(group)].nodes[0]);
+  for (size_t c = 0; c < body.carries.size(); ++c) {
+    const auto& [from, to] = body.carries[c];
+    if (!same(from, to)) out.push_back({from, to, outer.graph->type(node.results[c])});
+  }
+  return out;
+}
+
+void emit_scope(Frame& frame, const Scope& s) {
+  bool stopped = !s.may_fail;
+  for (const Item& item : s.items) {
+    if (item.writes_old && !stopped) {
+      frame.b.stop_on_failure();
+      stopped = true;
+    }
+    if (item.group < 0) {
+      emit_copy(frame, item.copy, frame.b.index(0), frame.dim(item.copy.type.count()));
+      continue;
+    }
+    const Group& group = s.fusion.groups[static_cast<size_t>(item.group)];
+    frame.b.comment(group_comment(s, item.group));
+    if (group.kind == GroupKind::control) {
+      emit_control(frame, s, item.group);
+    } else {
+      Work work = group_work(frame, s, item.group);
+      emit_group(frame, s, item.group, frame.b.index(0), frame.dim(work.extent));
+    }
+  }
+}
+
+void emit_control(Frame& frame, const Scope& s, int32_t number) {
+  const Group& group = s.fusion.groups[static_cast<size_t>(number)];
+  const Node& node = s.graph->node(group.nodes[0]);
+  if (node.op->control->what == ir::Control::loop) {
+    emit_loop(frame, s, number);
+    return;
+  }
+  const auto& regions = s.regions[static_cast<size_t>(number)];
+  ExprId predicate =
+      frame.load(s.places[storage_of(*s.graph, node.operands[0]).index], DType::bool_, frame.b.index(0));
+  frame.b.begin_if(frame.b.let("predicate", predicate));
+  emit_scope(frame, *regions[0]);
+  frame.b.begin_else();
+  emit_scope(frame, *regions[1]);
+  frame.b.end();
+}
+
+void emit_loop(Frame& frame, const Scope& s, int32_t number) {
+  kernel::Builder& b = frame.b;
+  const Scope& body = *s.regions[static_cast<size_t>(number)][0];
+  const Loop& loop = frame.plan().loops[body.loop.index];
+  const Node& node = s.graph->node(s.fusion.groups[static_cast<size_t>(number)].nodes[0]);
+  for (const Copy& c : initial_copies(s, number, body))
+    emit_copy(frame, c, b.index(0), frame.dim(c.type.count()));
+  bool bounded = std::get_if<Dim>(&node.attr("trip")) != nullptr;
+  ExprId trip = bounded ? frame.dim(loop.trip) : b.index(INT64_MAX);
+  ExprId t = b.begin_for("t", b.index(0), trip, b.index(1));
+  if (loop.predicate) {
+    ExprId go = frame.load(body.carries[0].second, DType::bool_, b.index(0));
+    b.exit_if(b.unary(kernel::Op::bnot, b.let("go", go)));
+  }
+  frame.enter(body.loop, loop.reverse ? b.let("t", b.sub(b.sub(trip, b.index(1)), t)) : t);
+  emit_scope(frame, body);
+  frame.leave(body.loop);
+  if (counts_steps(frame.plan(), body)) b.progress(b.index(1));
+  b.end();
+}
+
+}  // namespace tenon::lower

@@ -1,0 +1,155 @@
+#include "lower/terms.h"
+
+#include <algorithm>
+
+namespace tenon::lower {
+
+TermId TermGraph::add(Term term) {
+  terms_.push_back(std::move(term));
+  return TermId(terms_.size() - 1);
+}
+
+TermId TermGraph::element(ValueId value, const Index& at) {
+  std::string key = std::to_string(value.index);
+  for (const AffineIndex& a : at) key += "|" + affine_text(a);
+  if (auto it = memo_.find(key); it != memo_.end()) return it->second;
+
+  Mode mode = Mode::computed;
+  if (auto it = mode_.find(value.index); it != mode_.end()) mode = it->second;
+  NodeId producer = graph_.value(value).node;
+  bool here = producer.valid() &&
+              (fusion_.index_only[producer.index] || fusion_.group_of[producer.index] == group_) &&
+              graph_.node(producer).op->view == nullptr;
+  TermId id;
+  if (mode == Mode::held) {
+    Term t{TermKind::held};
+    t.dtype = graph_.type(value).dtype;
+    t.value = value;
+    id = add(std::move(t));
+  } else if (mode == Mode::stored || !here) {
+    Term t{TermKind::load};
+    t.dtype = graph_.type(value).dtype;
+    t.value = value;
+    t.address = affine_linear(at, graph_.type(value).shape);
+    id = add(std::move(t));
+  } else {
+    id = node_element(graph_.node(producer), at);
+  }
+  memo_.emplace(std::move(key), id);
+  return id;
+}
+
+TermId TermGraph::node_element(const Node& node, const Index& at) {
+  const ir::Type type = graph_.type(node.results[0]);
+  Term t{TermKind::scalar};
+  t.dtype = type.dtype;
+  t.node = &node;
+  if (node.op->elementwise != nullptr) {
+    for (ValueId v : node.operands) t.args.push_back(element(v, at));
+    return add(std::move(t));
+  }
+  if (node.op->index_map != nullptr) {
+    std::vector<ir::Type> types;
+    for (ValueId v : node.operands) types.push_back(graph_.type(v));
+    std::vector<ir::IndexPiece> pieces = node.op->index_map->pieces(node, types, type);
+    t.kind = TermKind::choose;
+    for (const ir::IndexPiece& piece : pieces) {
+      Index inner;
+      for (const AffineIndex& a : piece.index) inner.push_back(affine_substitute(a, at));
+      TermPiece out;
+      out.term = element(node.operands[piece.operand], inner);
+      for (const auto& g : piece.guards) out.guards.push_back({at[g.axis], g.low, g.high, g.stride});
+      t.pieces.push_back(std::move(out));
+      if (piece.guards.empty()) break;
+    }
+    if (t.pieces.size() == 1 && t.pieces[0].guards.empty()) return t.pieces[0].term;
+    return add(std::move(t));
+  }
+  if (node.op->gather != nullptr) {
+    t.kind = TermKind::load;
+    t.value = node.operands[0];
+    const Shape& shape = graph_.type(t.value).shape;
+    auto axis = static_cast<size_t>(node.get<int64_t>("axis"));
+    size_t rank = graph_.type(node.operands[1]).rank();
+    Index indices(at.begin() + static_cast<std::ptrdiff_t>(axis),
+                  at.begin() + static_cast<std::ptrdiff_t>(axis + rank));
+    t.dynamic = element(node.operands[1], indices);
+    Index source;
+    t.stride = Dim(1);
+    for (size_t d = 0; d < shape.size(); ++d) {
+      source.push_back(d < axis ? at[d] : d == axis ? affine_constant(Dim(0)) : at[d + rank - 1]);
+      if (d > axis) t.stride = t.stride * shape[d];
+    }
+    t.bound = shape[axis];
+    t.address = affine_linear(source, shape);
+    return add(std::move(t));
+  }
+  TENON_CHECK(node.op->generate != nullptr, std::string(node.op->name) + " has no element form");
+  switch (node.op->generate->what) {
+    case ir::Generator::constant:
+      t.kind = TermKind::literal;
+      break;
+    case ir::Generator::iota:
+      t.kind = TermKind::position;
+      t.address = at[static_cast<size_t>(node.get<int64_t>("axis"))];
+      break;
+    case ir::Generator::extent:
+      t.kind = TermKind::extent;
+      t.address = affine_constant(node.get<Dim>("dim"));
+      break;
+    default:
+      t.kind = TermKind::random;
+      t.address = affine_linear(at, type.shape);
+      for (ValueId v : node.operands) t.args.push_back(element(v, {}));
+      break;
+  }
+  return add(std::move(t));
+}
+
+std::vector<uint32_t> collapse_axes(TermGraph* terms, std::vector<AffineIndex*> more, Shape* extents,
+                                    std::vector<int>* classes) {
+  std::vector<std::pair<AffineIndex*, bool>> all;
+  terms->for_each_affine([&](AffineIndex& a, bool guard) { all.push_back({&a, guard}); });
+  for (AffineIndex* a : more) all.push_back({a, false});
+  auto coefficient = [](const AffineIndex& a, size_t axis) {
+    for (const AffineIndex::Part& p : a.parts)
+      if (p.axis == axis) return p.coefficient;
+    return Dim(0);
+  };
+  size_t n = extents->size();
+  std::vector<bool> joins(n, false);  // axis a runs on into a+1
+  for (size_t a = 0; a + 1 < n; ++a) {
+    bool ok = (*classes)[a] == (*classes)[a + 1];
+    for (size_t i = 0; ok && i < all.size(); ++i) {
+      Dim outer = coefficient(*all[i].first, a), inner = coefficient(*all[i].first, a + 1);
+      ok = outer == inner * (*extents)[a + 1] && !(all[i].second && !(outer == Dim(0) && inner == Dim(0)));
+    }
+    joins[a] = ok;
+  }
+  std::vector<uint32_t> renamed(n);
+  Shape merged;
+  std::vector<int> merged_classes;
+  for (size_t a = 0; a < n; ++a) {
+    if (a > 0 && joins[a - 1]) {
+      merged.back() = merged.back() * (*extents)[a];
+    } else {
+      merged.push_back((*extents)[a]);
+      merged_classes.push_back((*classes)[a]);
+    }
+    renamed[a] = static_cast<uint32_t>(merged.size() - 1);
+  }
+  for (auto& [affine, guard] : all) {
+    AffineIndex out{affine->constant, {}};
+    for (const AffineIndex::Part& p : affine->parts) {
+      // Only the finest axis of a joined run carries the coefficient.
+      if (p.axis + 1 < n && joins[p.axis]) continue;
+      out.parts.push_back({renamed[p.axis], p.coefficient});
+    }
+    *affine = std::move(out);
+  }
+  *extents = std::move(merged);
+  *classes = std::move(merged_classes);
+  return renamed;
+}
+
+}  // namespace tenon::lower

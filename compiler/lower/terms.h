@@ -1,0 +1,100 @@
+// Terms: what one element of a value is, over the axes of a group's domain. A term is built by composing the
+// declarations' forms, looks at stored values through affine element numbers, and says nothing about loops.
+#pragma once
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lower/fuse.h"
+#include "lower/index.h"
+#include "support/id.h"
+
+namespace tenon::lower {
+
+using TermId = Id<struct TermTag>;
+
+enum class TermKind : uint8_t {
+  literal,   // node: a one-element constant
+  load,      // value at element number `address` (+ dynamic * stride)
+  held,      // value held in a register: a reduction's result, or a contraction's accumulator
+  scalar,    // node: elementwise function of args
+  choose,    // first piece whose guards hold
+  position,  // `address` converted to the dtype
+  extent,    // `address.constant` converted to the dtype
+  random,    // node: random value number `address`; args: seed and counters
+};
+
+struct TermGuard {
+  AffineIndex index;
+  Dim low, high, stride;
+};
+struct TermPiece {
+  std::vector<TermGuard> guards;
+  TermId term;
+};
+struct Term {
+  TermKind kind;
+  DType dtype = DType::f32;
+  ValueId value = {};
+  AffineIndex address = {};
+  TermId dynamic = {};  // load: run-time index, checked against `bound`
+  Dim stride = {}, bound = {};
+  const Node* node = nullptr;
+  std::vector<TermId> args = {};
+  std::vector<TermPiece> pieces = {};
+};
+
+class TermGraph {
+ public:
+  // `group` tells the nodes whose values are computed here; others are loaded.
+  TermGraph(const Graph& graph, const Fusion& fusion, int32_t group)
+      : graph_(graph), fusion_(fusion), group_(group) {}
+
+  const Graph& graph() const { return graph_; }
+  const Term& term(TermId id) const { return terms_[id.index]; }
+  Term& term(TermId id) { return terms_[id.index]; }
+  size_t size() const { return terms_.size(); }
+
+  // The element of `value` at `at`.
+  TermId element(ValueId value, const Index& at);
+  // From now on read from memory, or from a register.
+  void set_stored(ValueId value) {
+    mode_[value.index] = Mode::stored;
+    memo_.clear();
+  }
+  void set_held(ValueId value) {
+    mode_[value.index] = Mode::held;
+    memo_.clear();
+  }
+
+  // Element numbers and guards of all terms, for collapsing axes.
+  template <class F>
+  void for_each_affine(F&& f) {
+    for (Term& t : terms_) {
+      f(t.address, false);
+      for (TermPiece& p : t.pieces)
+        for (TermGuard& g : p.guards) f(g.index, true);
+    }
+  }
+
+ private:
+  enum class Mode : uint8_t { computed, stored, held };
+  TermId add(Term term);
+  TermId node_element(const Node& node, const Index& at);
+
+  const Graph& graph_;
+  const Fusion& fusion_;
+  int32_t group_;
+  std::vector<Term> terms_;
+  std::unordered_map<std::string, TermId> memo_;
+  std::unordered_map<uint32_t, Mode> mode_;
+};
+
+// Joins neighbouring axes over which every element number runs on evenly, so that loops are few and long.
+// `classes` tells axes that may be joined (equal numbers only). Returns, for each old axis, its new axis; the
+// terms and `extents` are rewritten.
+std::vector<uint32_t> collapse_axes(TermGraph* terms, std::vector<AffineIndex*> more, Shape* extents,
+                                    std::vector<int>* classes);
+
+}  // namespace tenon::lower

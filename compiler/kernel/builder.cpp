@@ -303,6 +303,7 @@ void Builder::call(std::string callee, std::vector<ExprId> args) {
   s.args = std::move(args);
 }
 void Builder::stop_on_failure() { append(StmtKind::stop_on_failure); }
+void Builder::exit_if(ExprId condition) { append(StmtKind::exit_if).value = condition; }
 void Builder::progress(ExprId steps) { append(StmtKind::progress).value = steps; }
 void Builder::comment(std::string text) { comment_ = std::move(text); }
 

@@ -278,6 +278,12 @@ bool FunctionParser::statement(Stmt& s, const Token& at) {
     s.kind = StmtKind::stop_on_failure;
     return true;
   }
+  if (at.is("exit_if")) {
+    c_.take();
+    s.kind = StmtKind::exit_if;
+    s.value = condition();
+    return true;
+  }
   if (at.is("progress")) {
     c_.take();
     s.kind = StmtKind::progress;

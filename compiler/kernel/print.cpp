@@ -149,6 +149,10 @@ class Printer {
       case StmtKind::stop_on_failure:
         out_ += "stop_on_failure";
         break;
+      case StmtKind::exit_if:
+        out_ += "exit_if ";
+        expr(s.value, &bool_);
+        break;
       case StmtKind::progress:
         out_ += "progress ";
         index(s.value);

@@ -32,8 +32,9 @@ constexpr OpWord op_words[] = {
 };
 constexpr std::string_view fold_words[] = {"add", "mul", "min", "max", "and", "or"};
 constexpr std::string_view stmt_words[] = {
-    "var", "let",  "assignment", "store", "for",      "lanes",           "unroll",  "specialize",
-    "if",  "fail", "prefetch",   "call",  "parallel", "stop_on_failure", "progress"};
+    "var",        "let",     "assignment", "store",    "for",  "lanes",    "unroll",
+    "specialize", "if",      "fail",       "prefetch", "call", "parallel", "stop_on_failure",
+    "progress",   "exit_if", "exit_if"};
 constexpr std::string_view role_words[] = {"state", "arena", "constants", "input", "output", "hyper", "dim"};
 constexpr std::string_view keywords[] = {
     "kernel",   "entry",           "module",     "var",  "let",    "for",  "in",       "step",  "lanes",

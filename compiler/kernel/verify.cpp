@@ -276,11 +276,18 @@ class Verifier {
   void statement(const Stmt& s, std::vector<VarId>& declared) {
     if (in_parallel_ && s.kind != StmtKind::let && s.kind != StmtKind::call)
       invalid("a parallel body holds calls and lets only", &s);
-    const bool entry_only =
-        s.kind == StmtKind::parallel || s.kind == StmtKind::stop_on_failure || s.kind == StmtKind::progress;
-    if (entry_only && !f_.entry) invalid(std::string(stmt_name(s.kind)) + " stands in entries only", &s);
-    if (in_lanes_ && (entry_only || s.kind == StmtKind::call || s.kind == StmtKind::lanes))
-      invalid(std::string(stmt_name(s.kind)) + " does not stand inside lanes", &s);
+    if (s.kind == StmtKind::parallel && !f_.entry) invalid("parallel stands in entries only", &s);
+    switch (s.kind) {
+      case StmtKind::parallel:
+      case StmtKind::stop_on_failure:
+      case StmtKind::progress:
+      case StmtKind::call:
+      case StmtKind::lanes:
+        if (in_lanes_) invalid(std::string(stmt_name(s.kind)) + " does not stand inside lanes", &s);
+        break;
+      default:
+        break;
+    }
     if (!s.folds.empty() && s.kind != StmtKind::lanes) invalid("a fold stands at the end of lanes only", &s);
     switch (s.kind) {
       case StmtKind::declare: {
@@ -318,10 +325,14 @@ class Verifier {
         if (s.step.index < f_.exprs.size() && f_.expr(s.step).op == Op::constant &&
             static_cast<int64_t>(f_.expr(s.step).bits) <= 0)
           invalid("the step is not above 0", &s);
+        exits_.push_back(true);
         inner(s, Scope::uniform);
+        exits_.pop_back();
         break;
       case StmtKind::lanes:
+        exits_.push_back(false);
         lanes(s);
+        exits_.pop_back();
         break;
       case StmtKind::unroll:
         fixed_index(s, s.lo, "the lower bound");
@@ -335,9 +346,18 @@ class Verifier {
         inner(s, Scope::uniform);
         break;
       case StmtKind::if_:
-        use(s, s.value, "the condition", &bool_);
+        // Lanes do not leave a loop one by one.
+        exits_.push_back(!use(s, s.value, "the condition", &bool_).varying && !exits_.empty() &&
+                         exits_.back());
         block(s.body);
         block(s.other);
+        exits_.pop_back();
+        break;
+      case StmtKind::exit_if:
+        if (use(s, s.value, "the condition", &bool_).varying)
+          invalid("the condition differs between lanes", &s);
+        if (exits_.empty() || !exits_.back())
+          invalid("exit_if stands in a for loop, with no lanes and no lane-varying if between", &s);
         break;
       case StmtKind::fail:
         if (code_meaning(static_cast<Code>(s.code)) == "unknown")
@@ -468,6 +488,7 @@ class Verifier {
   std::vector<VarId> lane_locals_;      // declared in the lanes being checked
   std::vector<uint32_t> seen_;
   uint32_t epoch_ = 0;
+  std::vector<bool> exits_;  // of the blocks around: an exit_if may stand here
   bool in_lanes_ = false, in_parallel_ = false;
 };
 

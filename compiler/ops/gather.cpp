@@ -78,7 +78,7 @@ void scatter_sample(ir::SampleContext& s) {
 
 constexpr ir::GatherForm take_form{};
 constexpr ir::ScatterForm scatter_form{};
-constexpr ir::Domain domains[] = {{}, {0, 1}, {}};
+constexpr ir::Domain take_domains[] = {{}, {0, 1}}, scatter_domains[] = {{}, {0, 1}, {}};
 constexpr OperandDef take_operands[] = {
     {.name = "x", .doc = "value whose rows are taken"},
     {.name = "indices", .doc = "row numbers along the axis, any integer type", .dtypes = DTypes::index}};
@@ -102,7 +102,7 @@ constexpr OpDef defs[] = {
      .infer = infer_take,
      .vjp = take_vjp,
      .may_fail = true,
-     .domains = domains,
+     .domains = take_domains,
      .sample = take_sample},
     {.name = "scatter_add",
      .doc =
@@ -115,7 +115,7 @@ constexpr OpDef defs[] = {
      .infer = infer_scatter,
      .vjp = scatter_vjp,
      .may_fail = true,
-     .domains = domains,
+     .domains = scatter_domains,
      .sample = scatter_sample},
 };
 

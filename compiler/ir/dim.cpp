@@ -262,9 +262,8 @@ Dim Dim::floor_div(const Dim& a, const Dim& b) {
   if (std::optional<Dim> q = divide_exactly(a, b)) return *q;
   auto magnitude = [](int64_t v) { return v == INT64_MIN ? int64_t{1} : std::abs(v); };
   int64_t g = std::gcd(content(a, magnitude(a.constant_)), content(b, magnitude(b.constant_)));
-  if (b.terms().front().coefficient < 0) g = -g;
+  // The divisor keeps its sign: sizes are bound under the rule that divisors are positive.
   if (g == 1) return DimBuilder::quotient(a, b);
-  if (g == -1) return DimBuilder::quotient(Dim(0) - a, Dim(0) - b);
   return DimBuilder::quotient(divide_content(a, g), divide_content(b, g));
 }
 

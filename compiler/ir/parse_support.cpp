@@ -258,8 +258,10 @@ void Parser::explain(Scope& scope, const Statement& s, Errors errors) {
       const Operand& o = s.operands[i];
       if (!o.value.valid() || o.literal) continue;
       uint32_t line = o.value.index < scope.lines.size() ? scope.lines[o.value.index] : 0;
-      d.notes.push_back(std::string(o.token.text) + ": " + scope.graph.type(o.value).text() +
-                        (line == 0 ? "" : " (line " + std::to_string(line) + ")"));
+      std::string note = std::string(o.token.text) + ": " + scope.graph.type(o.value).text() +
+                         (line == 0 ? "" : " (line " + std::to_string(line) + ")");
+      if (std::find(d.notes.begin(), d.notes.end(), note) == d.notes.end())
+        d.notes.push_back(std::move(note));
       if (d.notes.size() == 8) break;
     }
     for (size_t i = 0; i < mentioned.size() && i < 2 && d.help.empty() && about_types; ++i)

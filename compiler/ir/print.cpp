@@ -272,7 +272,7 @@ std::string Printer::sections(const Graph&, const Node& node, const std::vector<
   while (last > 0 && parts[last - 1].empty()) --last;
   std::string out = "(";
   for (size_t s = 0; s < last; ++s) {
-    if (s != 0) out += parts[s].empty() ? ";" : "; ";
+    if (s != 0) out += "; ";
     out += parts[s];
   }
   return out + ")";

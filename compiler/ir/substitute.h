@@ -1,6 +1,6 @@
-// Substitution of dimensions: named dims are replaced in all types and attributes of a graph, regions included.
-// Attributes that were derived before (orders of reductions and contractions) stay as they are, so that bits do
-// not change.
+// Substitution of dimensions: named dims are replaced in all types and attributes of a graph, regions
+// included. Attributes that were derived before (orders of reductions and contractions) stay as they are, so
+// that bits do not change.
 #pragma once
 
 #include <map>

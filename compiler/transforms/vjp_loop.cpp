@@ -27,11 +27,6 @@ const ir::OpDef& op_named(std::string_view name) {
   return *op;
 }
 
-ir::Type row_of(ir::Type stacked) {
-  stacked.shape.erase(stacked.shape.begin());
-  return stacked;
-}
-
 }  // namespace
 
 Status Sweep::loop(NodeId id) {

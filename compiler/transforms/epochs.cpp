@@ -1,0 +1,296 @@
+// The native training loop (design decision 8), derived from a step function: for every epoch the rows in an
+// order of its own, full batches, then one shorter batch of what is left, all as ordinary loops.
+//
+//   func NAME(x: f32[rows,...], y: i32[rows], ...) -> loss: f32[epochs * ceil(rows/batch)]
+//     loop over epochs (carries: what the step writes; commit) {
+//       order = permutation {n = rows} of the state's rng.seed and rng.step, or row e of the input `order`
+//       loop over rows/batch full batches (slices: order as [rows/batch, batch]; commit) { take rows; the
+//       step } loop with trip ceil(rows/batch) - rows/batch, 0 or 1 (commit) { the step at batch = rows mod
+//       batch }
+//     }
+//
+// The tail's extents are remainders, so shapes are honest: where nothing is left, its trip count is 0. Inputs
+// of the step whose first extent is the batch dimension become arrays of rows; others go in unchanged.
+// `batch` keeps its name and range. What the step returns is stacked, one row a step, unless its shape
+// depends on the batch.
+#include <algorithm>
+
+#include "ir/builder.h"
+#include "ir/compact.h"
+#include "ir/substitute.h"
+#include "support/hash.h"
+#include "transforms/derive.h"
+#include "transforms/globals.h"
+#include "transforms/options.h"
+#include "transforms/transforms.h"
+
+namespace tenon::transforms {
+
+using ir::ArgKind;
+using ir::Dim;
+using ir::Graph;
+using ir::Type;
+using ir::ValueId;
+
+namespace {
+
+constexpr int64_t max_rows = (int64_t{1} << 31) - 1, max_epochs = 1'000'000;
+
+// A dimension of the module with this name, or one made from it where the name is taken.
+std::string add_dim(ir::Module& module, const std::string& wanted, int64_t high) {
+  std::string name = wanted;
+  const ir::DimRange range{1, high};
+  for (int n = 2;; ++n) {
+    auto [at, fresh] = module.dims.try_emplace(name, range);
+    if (fresh) module.dim_order.push_back(name);
+    if (fresh || at->second == range) return name;
+    name = wanted + std::to_string(n);
+  }
+}
+
+bool depends_on(const Type& type, const std::string& dim) {
+  std::vector<std::string> names;
+  for (const Dim& d : type.shape) d.collect_symbols(&names);
+  return std::binary_search(names.begin(), names.end(), dim);
+}
+
+// An argument of the step, and how it comes into the loops.
+struct Input {
+  ValueId in_step;
+  enum { carry, rows, same } kind = same;
+  Type type;  // in the epochs function
+  std::string name;
+};
+
+class Epochs {
+ public:
+  Epochs(ir::Module& module, const ir::Function& step, std::string batch, bool given)
+      : module_(module), step_(step), batch_name_(std::move(batch)), given_(given) {
+    const std::string rows = add_dim(module, "rows", max_rows),
+                      epochs = add_dim(module, "epochs", max_epochs);
+    rows_ = Dim::symbol(rows);
+    epochs_ = Dim::symbol(epochs);
+    batch_ = Dim::symbol(batch_name_);
+    full_ = Dim::floor_div(rows_, batch_);
+    tail_ = Dim::ceil_div(rows_, batch_) - full_;
+    rest_ = Dim::mod(rows_, batch_);
+    for (ValueId a : step.graph.args) {
+      const ir::Value& arg = step.graph.value(a);
+      Input input{a, Input::same, arg.type, arg.name};
+      if (arg.arg == ArgKind::global && has_write(step, arg.name)) {
+        input.kind = Input::carry;
+      } else if (arg.arg == ArgKind::input && !arg.type.is_scalar() && arg.type.shape[0] == batch_) {
+        input.kind = Input::rows;
+        input.type.shape[0] = rows_;
+      }
+      inputs_.push_back(std::move(input));
+    }
+    for (size_t r = 0; r < step.returns; ++r)
+      if (!depends_on(step.graph.type(step.graph.results[r]), batch_name_)) stacked_.push_back(r);
+  }
+
+  ir::Function make(const std::string& name) {
+    ir::Function f;
+    f.name = name;
+    f.mode = ir::Mode::training;
+    Graph& g = f.graph;
+    std::vector<ValueId> values;  // per input_
+    ValueId order;
+    for (const Input& i : inputs_) {
+      const ArgKind kind = step_.graph.value(i.in_step).arg;
+      values.push_back(g.add_arg(i.type, kind, i.name));
+    }
+    if (given_) order = g.add_arg({DType::u32, {epochs_, rows_}}, ArgKind::input, "order");
+    const ValueId seed = given_ ? ValueId() : seed_value(g);
+
+    Graph body;
+    std::vector<ValueId> inner(inputs_.size()), operands;
+    auto arguments = [&](bool carries) {
+      for (size_t i = 0; i < inputs_.size(); ++i) {
+        if ((inputs_[i].kind == Input::carry) != carries) continue;
+        inner[i] =
+            body.add_arg(inputs_[i].type, carries ? ArgKind::carry : ArgKind::capture, inputs_[i].name);
+        operands.push_back(values[i]);
+      }
+    };
+    arguments(true);
+    ValueId row_order, inner_seed;
+    if (given_) {
+      row_order = body.add_arg({DType::u32, {rows_}}, ArgKind::slice, "order");
+      operands.push_back(order);
+    }
+    arguments(false);
+    for (size_t i = 0; i < inputs_.size(); ++i)
+      if (inputs_[i].name == rng_seed) inner_seed = inner[i];
+    if (!given_ && !inner_seed.valid()) {
+      inner_seed = body.add_arg({DType::i64, {}}, ArgKind::capture, std::string(rng_seed));
+      operands.push_back(seed);
+    }
+    epoch(body, inner, row_order, inner_seed);
+
+    ir::Builder b(g, &module_);
+    const std::vector<ValueId> results = loop(b, std::move(operands), epochs_, std::move(body));
+    size_t at = 0;
+    std::vector<ValueId> carried;
+    for (const Input& i : inputs_)
+      if (i.kind == Input::carry) carried.push_back(results[at++]);
+    for (size_t r : stacked_) {
+      Type type = step_.graph.type(step_.graph.results[r]);
+      std::vector<Dim> shape = type.shape;
+      shape.insert(shape.begin(), epochs_ * (full_ + tail_));
+      f.graph.results.push_back(b.emit("reshape", {results[at++]}, {{"shape", shape}}));
+      f.result_names.push_back(step_.result_names[r]);
+      ++f.returns;
+    }
+    at = 0;
+    for (const Input& i : inputs_)
+      if (i.kind == Input::carry) set_write(f, i.name, carried[at++]);
+    return f;
+  }
+
+ private:
+  ValueId seed_value(Graph& g) { return global_value(module_, g, rng_seed); }
+
+  std::vector<ValueId> loop(ir::Builder& b, std::vector<ValueId> operands, const Dim& trip, Graph body) {
+    const ir::OpDef& op = *ir::op_table().find("loop");
+    ir::Attrs attrs(op.attrs.size());
+    attrs[op.attr_index("trip")] = trip;
+    attrs[op.attr_index("commit")] = true;
+    std::vector<std::unique_ptr<Graph>> regions;
+    regions.push_back(std::make_unique<Graph>(std::move(body)));
+    return b.emit_all(op, std::move(operands), std::move(attrs), std::move(regions));
+  }
+
+  // One epoch: yields the carries, then the stacked results with extent ceil(rows/batch).
+  void epoch(Graph& g, const std::vector<ValueId>& inputs, ValueId order, ValueId seed) {
+    ir::Builder b(g, &module_);
+    if (!order.valid()) {
+      ValueId counter;
+      for (size_t i = 0; i < inputs_.size(); ++i)
+        if (inputs_[i].name == rng_step) counter = inputs[i];
+      const int64_t stream = static_cast<int64_t>(fnv1a("epochs.order") >> 1);
+      order = b.emit("permutation", {seed, counter}, {{"n", rows_}, {"stream", stream}});
+      b.set_name(order, "order");
+    }
+    const Dim whole = full_ * batch_;
+    const ValueId head = b.emit("slice", {order}, {{"limit", std::vector<Dim>{whole}}});
+    const ValueId batches = b.emit("reshape", {head}, {{"shape", std::vector<Dim>{full_, batch_}}});
+    const ValueId last = b.emit("slice", {order}, {{"start", std::vector<Dim>{whole}}});
+    std::vector<ValueId> state = inputs;
+    std::vector<std::vector<ValueId>> parts(stacked_.size());
+    for (bool tail : {false, true}) {
+      Graph body;
+      std::vector<ValueId> inner(inputs_.size()), operands;
+      for (size_t i = 0; i < inputs_.size(); ++i) {
+        if (inputs_[i].kind != Input::carry) continue;
+        inner[i] = body.add_arg(inputs_[i].type, ArgKind::carry, inputs_[i].name);
+        operands.push_back(state[i]);
+      }
+      const Dim extent = tail ? rest_ : batch_;
+      ValueId index;
+      if (!tail) {
+        index = body.add_arg({DType::u32, {extent}}, ArgKind::slice, "rows");
+        operands.push_back(batches);
+      }
+      for (size_t i = 0; i < inputs_.size(); ++i) {
+        if (inputs_[i].kind == Input::carry) continue;
+        inner[i] = body.add_arg(inputs_[i].type, ArgKind::capture, inputs_[i].name);
+        operands.push_back(state[i]);
+      }
+      if (tail) {
+        index = body.add_arg({DType::u32, {extent}}, ArgKind::capture, "rows");
+        operands.push_back(last);
+      }
+      step(body, inner, index, tail);
+      const std::vector<ValueId> results =
+          loop(b, std::move(operands), tail ? tail_ : full_, std::move(body));
+      size_t at = 0;
+      for (size_t i = 0; i < inputs_.size(); ++i)
+        if (inputs_[i].kind == Input::carry) state[i] = results[at++];
+      for (std::vector<ValueId>& part : parts) part.push_back(results[at++]);
+    }
+    for (size_t i = 0; i < inputs_.size(); ++i)
+      if (inputs_[i].kind == Input::carry) g.results.push_back(state[i]);
+    for (const std::vector<ValueId>& part : parts)
+      g.results.push_back(b.emit("concat", part, {{"axis", int64_t{0}}}));
+  }
+
+  // The step on the rows of `index`: yields the carries, then the stacked results.
+  void step(Graph& g, const std::vector<ValueId>& inputs, ValueId index, bool tail) {
+    Graph from = step_.graph;
+    if (tail) ir::substitute_dims(from, {{batch_name_, rest_}});
+    ir::Builder b(g, &module_);
+    std::vector<ValueId> map(from.value_count());
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      ValueId& to = map[inputs_[i].in_step.index];
+      to = inputs_[i].kind == Input::rows ? b.emit("take", {inputs[i], index}, {{"axis", int64_t{0}}})
+                                          : inputs[i];
+    }
+    const std::vector<ValueId> results = b.inline_graph(from, map);
+    for (const Input& i : inputs_) {
+      if (i.kind != Input::carry) continue;
+      for (size_t w = 0; w < step_.writes.size(); ++w)
+        if (step_.writes[w].global == i.name) g.results.push_back(results[step_.returns + w]);
+    }
+    for (size_t r : stacked_) g.results.push_back(results[r]);
+  }
+
+  ir::Module& module_;
+  const ir::Function& step_;
+  std::string batch_name_;
+  bool given_;
+  Dim rows_, epochs_, batch_, full_, tail_, rest_;
+  std::vector<Input> inputs_;
+  std::vector<size_t> stacked_;  // results of the step that are stacked
+};
+
+}  // namespace
+
+Result<ir::Function> derive_epochs(ir::Module& module, const ir::Derive& derive) {
+  static constexpr std::string_view known[] = {"order", "batch"};
+  if (Status s = check_options(derive.options, known, "derive " + derive.name); !s)
+    return at_derive(module, derive, s.take_errors());
+  const ir::Function* source = module.find_function(derive.source);
+  if (source == nullptr)
+    return derive_error(module, derive, "no function is named " + derive.source, "derive the step before it");
+  bool given = false;
+  if (const ir::Option* order = find_option(derive.options, "order")) {
+    if (order->word != "shuffled" && order->word != "given")
+      return derive_error(module, derive, "order is " + order->word + ", wants shuffled or given");
+    given = order->word == "given";
+  }
+  // The batch dimension: the one named, else the first extent of the first input that has one.
+  std::string batch;
+  if (const ir::Option* option = find_option(derive.options, "batch")) {
+    batch = option->word;
+    if (!module.dims.contains(batch)) return derive_error(module, derive, "no dimension is named " + batch);
+  }
+  for (ValueId a : source->graph.args) {
+    const ir::Value& arg = source->graph.value(a);
+    if (!batch.empty() || arg.arg != ArgKind::input || arg.type.is_scalar()) continue;
+    batch = arg.type.shape[0].as_symbol().value_or("");
+  }
+  if (batch.empty()) {
+    return derive_error(module, derive, derive.source + " has no input with a batch dimension",
+                        "give an input a named first dimension: x: f32[batch,8]");
+  }
+  if (source->writes.empty())
+    return derive_error(module, derive, derive.source + " writes no state", "epochs wants a step");
+  ir::Function step = *source;
+  step.result_names.resize(step.returns);
+  TENON_TRY(inline_calls(module, step));
+  TENON_TRY(resolve_mode(module, step, ir::Mode::training));
+  ensure_rng(module);
+  count_step(module, step);
+  // A global that is written but never read still has its value carried.
+  for (const ir::Write& w : step.writes) global_value(module, step.graph, w.global);
+  if (module.dims.find(batch)->second.low < 1)
+    return derive_error(module, derive, "dimension " + batch + " may be 0", "let its range start at 1");
+  ir::Function f = Epochs(module, step, batch, given).make(derive.name);
+  f.origin = "epochs(" + derive.source + ")";
+  f.location = derive.location;
+  ir::compact(module, f.graph);
+  return f;
+}
+
+}  // namespace tenon::transforms

@@ -1,0 +1,191 @@
+#include "transforms/optimizer.h"
+
+#include <functional>
+#include <map>
+#include <optional>
+
+#include "ops/expr.h"
+#include "support/text.h"
+#include "transforms/globals.h"
+#include "transforms/options.h"
+
+namespace tenon::transforms {
+
+using ir::ValueId;
+using ops::V;
+
+namespace {
+
+struct Setting {
+  std::string_view name;
+  std::optional<double> preset;  // none: must be given
+};
+
+// Values of one optimizer's settings, per element type, and the slots it makes.
+class Stage {
+ public:
+  Stage(ir::Module& module, ir::Function& function, const ir::Option& with, std::span<const Setting> settings)
+      : module_(module), function_(function), with_(with), settings_(settings), b_(function.graph, &module) {}
+
+  Status check() const {
+    std::vector<std::string_view> known;
+    for (const Setting& s : settings_) known.push_back(s.name);
+    TENON_TRY(check_options(with_.group, known, with_.word));
+    Errors errors;
+    for (const Setting& s : settings_) {
+      const ir::Option* given = find_option(with_.group, s.name);
+      if (given == nullptr) {
+        if (!s.preset) {
+          errors.append(error(Code::derive_invalid,
+                              with_.word + ": option " + std::string(s.name) + " is missing",
+                              "give {" + std::string(s.name) + " = 0.01}, or the name of a hyper-parameter"));
+        }
+        continue;
+      }
+      if (parse_double(given->word) || given->word == "true" || given->word == "false") continue;
+      const ir::Global* global = module_.find_global(given->word);
+      if (global == nullptr) {
+        errors.append(error(Code::derive_invalid,
+                            with_.word + ": " + given->word + " is neither a number nor a declared name",
+                            "declare it: hyper " + given->word + " = 0.001 : f32"));
+      } else if (!global->type.is_scalar() || !is_float(global->type.dtype)) {
+        errors.append(error(Code::derive_invalid, with_.word + ": " + std::string(s.name) + " is " +
+                                                      global->name + ", which is " + global->type.text() +
+                                                      ", wants one float"));
+      }
+    }
+    if (!errors.empty()) return errors;
+    return Ok{};
+  }
+
+  // A setting as a rank-0 value of the element type.
+  V number(std::string_view name, DType dtype) {
+    auto [at, fresh] = numbers_.try_emplace({std::string(name), dtype});
+    if (fresh) {
+      const ir::Option* given = find_option(with_.group, name);
+      const std::optional<double> literal = given == nullptr ? preset(name) : parse_double(given->word);
+      if (literal) {
+        at->second = b_.constant(dtype, *literal);
+      } else {
+        const V global{&b_, global_value(module_, function_.graph, given->word)};
+        at->second = ops::cast(global, dtype).id;
+      }
+    }
+    return {&b_, at->second};
+  }
+  bool flag(std::string_view name) const {
+    const ir::Option* given = find_option(with_.group, name);
+    if (given == nullptr) return preset(name).value_or(0) != 0;
+    return given->word == "true" || parse_double(given->word).value_or(0) != 0;
+  }
+
+  V entry(std::string_view global) { return {&b_, global_value(module_, function_.graph, global)}; }
+  void write(const std::string& global, V value) { set_write(function_, global, value.id); }
+
+  // A state beside the parameter. Where another step of the module has a slot of this name already, this step
+  // gets its own.
+  std::string slot(const std::string& param, const std::string& suffix, const ir::Type& type) {
+    std::string name = param + suffix;
+    if (module_.find_global(name) != nullptr) name = function_.name + "." + name;
+    ensure_state(module_, name, type);
+    return name;
+  }
+  // Steps done including this one, as a float.
+  V steps(DType dtype) {
+    if (counter_.empty()) {
+      counter_ = slot("step", "", {DType::i64, {}});
+      const V next = entry(counter_) + 1.0;
+      write(counter_, next);
+      next_ = next.id;
+    }
+    return ops::cast(V{&b_, next_}, dtype);
+  }
+  V once(const std::string& key, DType dtype, const std::function<V()>& make) {
+    auto [at, fresh] = numbers_.try_emplace({key, dtype});
+    if (fresh) {
+      const ValueId made = make().id;
+      numbers_[{key, dtype}] = made;
+      return {&b_, made};
+    }
+    return {&b_, at->second};
+  }
+
+ private:
+  std::optional<double> preset(std::string_view name) const {
+    for (const Setting& s : settings_)
+      if (s.name == name) return s.preset;
+    TENON_CHECK(false, "no setting is named " + std::string(name));
+    return {};
+  }
+
+  ir::Module& module_;
+  ir::Function& function_;
+  const ir::Option& with_;
+  std::span<const Setting> settings_;
+  ir::Builder b_;
+  std::map<std::pair<std::string, DType>, ValueId> numbers_;
+  std::string counter_;
+  ValueId next_;
+};
+
+void sgd(Stage& s, const std::string& param, V p, V g) { s.write(param, p - s.number("lr", p.dtype()) * g); }
+
+void momentum(Stage& s, const std::string& param, V p, V g) {
+  const std::string slot = s.slot(param, ".m", p.type());
+  const V factor = s.number("momentum", p.dtype());
+  const V m = factor * s.entry(slot) + g;
+  const V direction = s.flag("nesterov") ? g + factor * m : m;
+  s.write(param, p - s.number("lr", p.dtype()) * direction);
+  s.write(slot, m);
+}
+
+void adam(Stage& s, const std::string& param, V p, V g) {
+  const DType dtype = p.dtype();
+  const std::string first = s.slot(param, ".m", p.type()), second = s.slot(param, ".v", p.type());
+  const V beta1 = s.number("beta1", dtype), beta2 = s.number("beta2", dtype);
+  const V rest1 = s.once("1 - beta1", dtype, [&] { return 1.0 - beta1; });
+  const V rest2 = s.once("1 - beta2", dtype, [&] { return 1.0 - beta2; });
+  const V t = s.once("t", dtype, [&] { return s.steps(dtype); });
+  const V rate = s.once("rate", dtype, [&] { return s.number("lr", dtype) / (1.0 - ops::pow(beta1, t)); });
+  const V root = s.once("root", dtype, [&] { return ops::sqrt(1.0 - ops::pow(beta2, t)); });
+  const V m = beta1 * s.entry(first) + rest1 * g;
+  const V v = beta2 * s.entry(second) + rest2 * (g * g);
+  s.write(param, p - rate * (m / (ops::sqrt(v) / root + s.number("eps", dtype))));
+  s.write(first, m);
+  s.write(second, v);
+}
+
+constexpr Setting sgd_settings[] = {{"lr", {}}};
+constexpr Setting momentum_settings[] = {{"lr", {}}, {"momentum", 0.9}, {"nesterov", 0}};
+constexpr Setting adam_settings[] = {{"lr", 1e-3}, {"beta1", 0.9}, {"beta2", 0.999}, {"eps", 1e-8}};
+
+struct Optimizer {
+  std::string_view name;
+  std::span<const Setting> settings;
+  void (*update)(Stage&, const std::string& param, V p, V g);
+};
+constexpr Optimizer optimizers[] = {
+    {"sgd", sgd_settings, sgd}, {"momentum", momentum_settings, momentum}, {"adam", adam_settings, adam}};
+
+}  // namespace
+
+Status add_optimizer(ir::Module& module, ir::Function& function, const ir::Option& with,
+                     const std::vector<std::string>& params, const std::vector<ValueId>& gradients) {
+  for (const Optimizer& o : optimizers) {
+    if (o.name != with.word) continue;
+    Stage stage(module, function, with, o.settings);
+    TENON_TRY(stage.check());
+    for (size_t i = 0; i < params.size(); ++i) {
+      const V p = stage.entry(params[i]), g{p.b, gradients[i]};
+      o.update(stage, params[i], p, g);
+    }
+    return Ok{};
+  }
+  std::vector<std::string_view> names;
+  for (const Optimizer& o : optimizers) names.push_back(o.name);
+  const std::string_view near = nearest(with.word, names);
+  return error(Code::derive_invalid, "no optimizer is named " + with.word,
+               near.empty() ? "one of sgd, momentum, adam" : "did you mean " + std::string(near) + "?");
+}
+
+}  // namespace tenon::transforms

@@ -2,6 +2,7 @@
 #include "ir/print.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "ir/builder.h"
 #include "ir/print_detail.h"
@@ -196,15 +197,23 @@ void Printer::flush(std::vector<Row>* rows, size_t indent) {
 
 void Printer::block(const Graph& graph, const std::vector<std::string>& names, size_t indent) {
   std::vector<Row> rows;
+  std::vector<uint32_t> uses = count_uses(graph);
+  std::vector<bool> hidden(graph.node_count());
+  std::unordered_map<size_t, std::vector<std::string>> literals;
+  for (size_t i = 0; i < graph.node_count(); ++i)
+    if (std::vector<std::string> l; literal_operands(graph, i, uses, &l, &hidden))
+      literals.emplace(i, std::move(l));
   for (size_t i = 0; i < graph.node_count(); ++i) {
+    if (hidden[i]) continue;
     const Node& node = graph.node(NodeId(i));
+    auto folded = literals.find(i);
     Row row;
     for (ValueId r : node.results) {
       if (!row.types.empty()) row.names += ", ", row.types += ", ";
       row.names += name_text(names[r.index]);
       row.types += graph.type(r).text();
     }
-    row.body = operation(graph, node, names);
+    row.body = operation(graph, node, names, folded == literals.end() ? nullptr : &folded->second);
     row.tail = tail(node);
     bool has_regions = node.op->control != nullptr && !node.regions.empty();
     if (!has_regions) {

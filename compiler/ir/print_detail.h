@@ -17,7 +17,9 @@ class Printer {
   void module_text();
   void function(const Function& f);
   // One statement without names, types and tail: "dense x, fc1.w {…}"; for loops and conds up to the types.
-  std::string operation(const Graph& graph, const Node& node, const std::vector<std::string>& names);
+  // `literals`: per operand the literal that stands for it, or "".
+  std::string operation(const Graph& graph, const Node& node, const std::vector<std::string>& names,
+                        const std::vector<std::string>* literals = nullptr);
   std::string take() { return std::move(out_); }
 
  private:
@@ -32,6 +34,9 @@ class Printer {
   void regions(const Graph& graph, const Node& node, const std::vector<std::string>& names, size_t indent);
   void body_comment(const Graph& graph, const Node& node, size_t indent);
   void flush(std::vector<Row>* rows, size_t indent);
+  bool literal_operands(const Graph& graph, size_t node, const std::vector<uint32_t>& uses,
+                        std::vector<std::string>* literals, std::vector<bool>* hidden) const;
+  bool defaulted(const Graph& graph, const Node& node, size_t attr) const;
   std::string sections(const Graph& graph, const Node& node, const std::vector<std::string>& names);
   std::string attributes(const Graph& graph, const Node& node, size_t positional);
   std::string constant(const Array& array);

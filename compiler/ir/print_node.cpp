@@ -143,6 +143,19 @@ std::string Printer::constant(const Array& array) {
   return "data(" + quote(hash) + ")";
 }
 
+// True where leaving the attribute out infers the same value: rules may rewrite a preset (axis -1 becomes 2).
+bool Printer::defaulted(const Graph& graph, const Node& node, size_t attr) const {
+  InferContext context;
+  Attrs attrs = node.attrs;
+  attrs[attr] = std::monostate{};
+  context.op = node.op;
+  context.attrs = &attrs;
+  context.module = module_;
+  for (ValueId v : node.operands) context.operands.push_back(graph.type(v));
+  for (const std::unique_ptr<Graph>& r : node.regions) context.regions.push_back(r.get());
+  return infer_types(context) && attr_equal(attrs[attr], node.attrs[attr]);
+}
+
 std::string Printer::attributes(const Graph& graph, const Node& node, size_t positional) {
   InferContext context;
   context.op = node.op;
@@ -169,6 +182,7 @@ std::string Printer::attributes(const Graph& graph, const Node& node, size_t pos
       context.attrs = &attrs;
       if (attr_equal(value, def.derive(context))) continue;
     }
+    if (!def.preset.empty() && defaulted(graph, node, i)) continue;
     out += out.empty() ? " {" : ", ";
     out += std::string(def.name) + " = ";
     if (auto* a = std::get_if<std::shared_ptr<const Array>>(&value); a != nullptr && *a != nullptr) {
@@ -181,7 +195,8 @@ std::string Printer::attributes(const Graph& graph, const Node& node, size_t pos
   return out.empty() ? out : out + "}";
 }
 
-std::string Printer::operation(const Graph& graph, const Node& node, const std::vector<std::string>& names) {
+std::string Printer::operation(const Graph& graph, const Node& node, const std::vector<std::string>& names,
+                               const std::vector<std::string>* literals) {
   const OpDef& op = *node.op;
   std::string out(op.name);
   size_t positional = positional_attr(op);
@@ -189,7 +204,8 @@ std::string Printer::operation(const Graph& graph, const Node& node, const std::
     std::string list;
     for (size_t i = from; i < node.operands.size(); ++i) {
       if (i != from) list += ", ";
-      list += name_text(names[node.operands[i].index]);
+      bool literal = literals != nullptr && !(*literals)[i].empty();
+      list += literal ? (*literals)[i] : name_text(names[node.operands[i].index]);
     }
     return list;
   };

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "catch.h"
+#include "ir/builder.h"
 #include "ir/parse.h"
 #include "ir/print.h"
 #include "ir/verify.h"
@@ -154,6 +155,25 @@ TEST_CASE("large constants go to a side file and come back") {
   Result<Module> without = parse(text);
   REQUIRE_FALSE(without);
   CHECK(without.errors().code() == Code::file_missing);
+}
+
+TEST_CASE("constants print as literals only where the text would give the same nodes") {
+  std::string text = in_function("  y = mul x, 2.0 : f32[n,4]\n", "y");
+  Module m = module_of(text);
+  CHECK(print(m).find("y = mul x, 2.0 : f32[n,4]") != std::string::npos);
+  // Named, or used twice: a line of its own.
+  Module named = module_of(in_function("  c = const 2.0 : f32[]\n  y = mul x, c\n", "y"));
+  CHECK(print(named).find("= const 2.0 ") != std::string::npos);
+  Graph& g = m.functions[0].graph;
+  Builder(g).emit("neg", {g.node(NodeId(0)).results[0]});
+  std::string printed = print(m);
+  CHECK(printed.find("const 2.0") != std::string::npos);
+  CHECK(print(module_of(printed)) == printed);
+}
+
+TEST_CASE("an attribute equal to its preset is left out, also where a rule rewrote it") {
+  Module m = module_of(in_function("  y = softmax x {axis = 1}\n", "y"));
+  CHECK(print(m).find("y = softmax x : f32[n,4]") != std::string::npos);
 }
 
 TEST_CASE("names that read as something else are quoted") {

@@ -341,6 +341,16 @@ class Printer {
     }
   }
 
+  // Few readers know the order of bit operations, shifts and sums among each other: those get parentheses.
+  bool mixes(Op outer, ExprId inner) const {
+    auto unclear = [](Op op) {
+      return op_precedence(op) <= op_precedence(Op::add) && op_precedence(op) != op_precedence(Op::eq);
+    };
+    if (inner.index >= f_.exprs.size()) return false;
+    const Op op = f_.expr(inner).op;
+    return op != outer && unclear(outer) && unclear(op) && op_precedence(outer) != op_precedence(Op::add);
+  }
+
   void infix(const Expr& e, int parent) {
     const int mine = op_precedence(e.op);
     const bool compares = mine == op_precedence(Op::eq);
@@ -348,10 +358,12 @@ class Printer {
     const ExprId a = e.args[0], b = e.args[1];
     const bool a_literal = is_constant(a), b_literal = is_constant(b);
     expr(a, a_literal && !b_literal && b.index < f_.exprs.size() ? &f_.expr(b).dtype : nullptr,
-         compares ? mine + 1 : mine);
+         mixes(e.op, a) ? 9
+         : compares     ? mine + 1
+                        : mine);
     const std::string_view symbol = op_infix(e.op);
     out_ += mine == op_precedence(Op::mul) ? std::string(symbol) : " " + std::string(symbol) + " ";
-    expr(b, a.index < f_.exprs.size() ? &f_.expr(a).dtype : nullptr, mine + 1);
+    expr(b, a.index < f_.exprs.size() ? &f_.expr(a).dtype : nullptr, mixes(e.op, b) ? 9 : mine + 1);
     if (mine < parent) out_ += ")";
   }
 

@@ -51,18 +51,18 @@ inline const char* everything =
   let zero = f32(0.0)
   let payload = f32(0x7fc00001)
   let minus = -lr
-  let both = -(-lr)
+  let both = --lr
   let odd = neg(f32(1.0)) + nan
-  let u = U[0]*0xd2511f53 + 7 ^ mulhi(U[1], 0x10000) >> 3
+  let u = (U[0]*0xd2511f53 + 7) ^ (mulhi(U[1], 0x10000) >> 3)
   let sh = ashr(I[0], 2) << 1
-  let c = (I[0] < 3 & ~on) | I[1] <= -2147483648 ^ A[0] == 1e-05
+  let c = (I[0] < 3 & ~on) | (I[1] <= -2147483648 ^ A[0] == 1e-05)
   let d = cast<f64>(A[0])*2.5 - (B[1] - 1.0)/3.0
   let m = bitcast<u32>(A[0]) & 0x7fffffff
   let r = round_even(floor(ceil(trunc(sqrt(abs(lr))))))
   let p = n - 1 - (n - 2)%T
   let q = select(n < p, 1, p)
   let z = select(c, f32(1.0), 2.0)
-  let y = (1 + n) - T
+  let y = 1 + n - T
   var w: f32[2, 3] = 1.0
   w[1, 2] = w[0, 0] + 1.0
   lanes i in 0 .. n width 8 {

@@ -1,0 +1,144 @@
+// Errors of the math functions against the C library in a wider type: sampled, with special values, and
+// (long) over every f32 argument. docs/math.md keeps the table of the long run.
+#include <atomic>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+
+#include "ops/elementwise/probe.h"
+
+using namespace tenon;
+using namespace tenon::support;
+
+namespace {
+
+// An operation's exact function, which the evaluators and constant folding run.
+template <class T>
+void run(std::string_view name, const std::vector<const T*>& in, T* out, int64_t n) {
+  const ir::OpDef* op = ir::op_table().find(name);
+  REQUIRE(op != nullptr);
+  const void* data[] = {in[0], in.back()};
+  op->elementwise->types[static_cast<size_t>(dtype_of<T>::value)].exact(data, out, n);
+}
+
+struct Function {
+  const char* name;
+  double bound32, bound64;
+  double (*wide32)(double);
+  long double (*wide64)(long double);
+  double low, high;  // where moderate arguments lie
+};
+
+template <class W>
+W wide_sigmoid(W x) {
+  return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x));
+}
+#define FUNCTION(name, bound32, bound64, reference, low, high)             \
+  Function {                                                               \
+    #name, bound32, bound64, [](double x) -> double { return reference; }, \
+        [](long double x) -> long double { return reference; }, low, high  \
+  }
+const Function functions[] = {
+    FUNCTION(exp, 1, 1, std::exp(x), -110, 110),      FUNCTION(log, 1, 1, std::log(x), 0, 3),
+    FUNCTION(sqrt, 0.5, 0.5001, std::sqrt(x), 0, 10), FUNCTION(rsqrt, 1, 1, 1 / std::sqrt(x), 0, 10),
+    FUNCTION(tanh, 2.5, 2, std::tanh(x), -12, 12),    FUNCTION(sigmoid, 2.5, 2, wide_sigmoid(x), -110, 110),
+    FUNCTION(sin, 1.5, 1.5, std::sin(x), -100, 100),  FUNCTION(cos, 1.5, 1.5, std::cos(x), -100, 100),
+    FUNCTION(erf, 1.5, 1.5, std::erf(x), -6.5, 6.5),
+};
+
+struct Worst {
+  double error = 0;
+  double at = 0;
+  void see(double e, double x) {
+    if (!(e <= error)) {
+      error = e;
+      at = x;
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("one-argument functions stay within their bounds on samples") {
+  probe::Draw draw(3);
+  constexpr int n = 500000;
+  std::vector<float> x(n), fx(n);
+  std::vector<double> y(n), fy(n);
+  for (const Function& f : functions) {
+    for (int i = 0; i < n; ++i) {
+      const double moderate = f.low + (f.high - f.low) * draw.unit();
+      x[i] = i % 2 == 0 ? draw.value<float>() : static_cast<float>(moderate);
+      y[i] = i % 2 == 0 ? draw.value<double>() : moderate;
+    }
+    run<float>(f.name, {x.data()}, fx.data(), n);
+    run<double>(f.name, {y.data()}, fy.data(), n);
+    Worst w32, w64;
+    for (int i = 0; i < n; ++i) {
+      w32.see(probe::ulps<float>(fx[i], f.wide32(x[i])), x[i]);
+      w64.see(probe::ulps<double>(fy[i], f.wide64(y[i])), y[i]);
+    }
+    INFO(f.name << ": f32 " << w32.error << " at " << w32.at << ", f64 " << w64.error << " at " << w64.at);
+    CHECK(w32.error <= f.bound32);
+    CHECK(w64.error <= f.bound64);
+  }
+}
+
+TEST_CASE("pow stays within its bound on samples") {
+  probe::Draw draw(5);
+  constexpr int n = 400000;
+  std::vector<float> x(n), y(n), p(n);
+  std::vector<double> u(n), v(n), q(n);
+  for (int i = 0; i < n; ++i) {
+    x[i] = draw.value<float>();
+    y[i] = draw.value<float>();
+    u[i] = draw.value<double>();
+    v[i] = draw.value<double>();
+    if (i % 4 == 0) continue;
+    // Results over the whole range, and bases next to 1.
+    u[i] = i % 4 == 1 ? std::exp((draw.unit() - 0.5) * 1400)
+                      : 1 + (draw.unit() - 0.5) * std::exp(-30 * draw.unit());
+    v[i] = (draw.unit() - 0.5) * 2 * 1080 / std::log2(u[i]);
+    x[i] = static_cast<float>(i % 4 == 1 ? std::exp((draw.unit() - 0.5) * 170) : u[i]);
+    y[i] = static_cast<float>((draw.unit() - 0.5) * 2 * 155 / std::log2(x[i]));
+  }
+  run<float>("pow", {x.data(), y.data()}, p.data(), n);
+  run<double>("pow", {u.data(), v.data()}, q.data(), n);
+  Worst w32, w64;
+  for (int i = 0; i < n; ++i) {
+    w32.see(probe::ulps<float>(p[i], std::pow(double{x[i]}, double{y[i]})), x[i]);
+    w64.see(
+        probe::ulps<double>(q[i], std::pow(static_cast<long double>(u[i]), static_cast<long double>(v[i]))),
+        u[i]);
+  }
+  INFO("f32 " << w32.error << " at " << w32.at << ", f64 " << w64.error << " at " << w64.at);
+  CHECK(w32.error <= 2);
+  CHECK(w64.error <= 2);
+}
+
+TEST_CASE("one-argument functions stay within their bounds over every f32", "[long]") {
+  for (const Function& f : functions) {
+    std::atomic<uint32_t> next{0};
+    std::mutex mutex;
+    Worst worst;
+    const auto work = [&] {
+      Worst mine;
+      constexpr uint32_t n = 1u << 20;
+      std::vector<float> x(n), fx(n);
+      for (uint32_t chunk; (chunk = next++) < 4096;) {
+        for (uint32_t i = 0; i < n; ++i) x[i] = std::bit_cast<float>(chunk << 20 | i);
+        run<float>(f.name, {x.data()}, fx.data(), n);
+        for (uint32_t i = 0; i < n; ++i) mine.see(probe::ulps<float>(fx[i], f.wide32(x[i])), x[i]);
+      }
+      const std::lock_guard lock(mutex);
+      worst.see(mine.error, mine.at);
+    };
+    std::vector<std::thread> threads;
+    for (unsigned t = 0; t < std::max(1u, std::thread::hardware_concurrency()); ++t)
+      threads.emplace_back(work);
+    for (std::thread& t : threads) t.join();
+    std::printf("%-8s f32 %.4f ulp at %a\n", f.name, worst.error, worst.at);
+    std::fflush(stdout);
+    INFO(f.name << ": " << worst.error << " at " << worst.at);
+    CHECK(worst.error <= f.bound32);
+  }
+}

@@ -43,11 +43,18 @@ std::vector<ir::ValueId> finite_body(ir::BodyContext& c) {
 }
 
 // In the samples the condition holds: drawn bools would fail nearly always.
+void sample_check(ir::SampleContext& s) {
+  Type x{s.dtype, {}}, condition{DType::bool_, {}};
+  for (int64_t n = s.draw(s.state, 0, 3); n > 0; --n) x.shape.push_back(s.draw_dim(s.state));
+  for (int64_t n = s.draw(s.state, 0, 2); n > 0; --n) condition.shape.push_back(s.draw_dim(s.state));
+  s.operands = {std::move(x), std::move(condition)};
+  s.attrs = {int64_t{code_number(Code::index_range)}};
+}
 void sample_range(ir::SampleContext& s) {
   Shape shape;
   for (int64_t n = s.draw(s.state, 0, 3); n > 0; --n) shape.push_back(s.draw_dim(s.state));
   s.operands = {{s.draw(s.state, 0, 1) == 0 ? DType::i32 : DType::i64, std::move(shape)}};
-  s.attrs = {Dim(-10), Dim(10), {}};
+  s.attrs = {Dim(-10), Dim(10), int64_t{code_number(Code::index_range)}};
 }
 
 constexpr ir::CheckForm form{};
@@ -76,7 +83,8 @@ constexpr OpDef defs[] = {
      .infer = infer,
      .vjp = vjp,
      .may_fail = true,
-     .domains = domains},
+     .domains = domains,
+     .sample = sample_check},
     {.name = "check_range",
      .doc = "x, unchanged; where an element is not in low .. high-1, the call ends with status `code`.",
      .operands = range_operands,

@@ -1,17 +1,11 @@
 // dot_general: sums of products over contracting dimensions, and `dot`, its everyday case.
 //
-// The order of summation is part of the meaning (attributes order and block, see ContractForm in
-// ir/op_def.h). It is derived from declared static extents only, never from what a size is bound to later:
-//   N = product of the free extents of rhs, K = product of the contracting extents
-//   N < 8        order lanes, block 8192: a row of results is too short for a vector, so the lanes of one
-//   result
-//                run along K
-//   N >= 128 or not static: order blocks of 512
-//   else         blocks short enough that a single row of lhs keeps at least 8 accumulators busy: with
-//                nvec = ceil(N / 16) vectors a row, K is cut into about 8 / nvec blocks of a multiple of 8,
-//                at least 8, at most 512; 64 where K is not static
+// The order of summation is part of the meaning: attributes order and block (see ContractForm in
+// ir/op_def.h), derived by the rule of contraction.h. dot carries them as well, so that a size that is bound
+// while it is still folded does not change them.
 #include <algorithm>
 
+#include "ops/contraction.h"
 #include "ops/expr.h"
 #include "ops/family.h"
 #include "ops/rules.h"
@@ -21,47 +15,14 @@ namespace {
 
 const Axes& axes_of(const InferContext& c, std::string_view name) { return c.get<Axes>(name); }
 
-// Product of the extents that stand in neither list; entries may be negative here and out of range.
-Dim free_count(const Type& type, const Axes& batch, const Axes& contract) {
-  Dim count = 1;
-  const int64_t rank = static_cast<int64_t>(type.rank());
-  for (int64_t i = 0; i < rank; ++i) {
-    const bool used = contains(batch, i) || contains(batch, i - rank) || contains(contract, i) ||
-                      contains(contract, i - rank);
-    if (!used) count = count * type.shape[static_cast<size_t>(i)];
-  }
-  return count;
-}
-
-struct Order {
-  std::string order;
-  int64_t block;
-};
-
-Order choose_order(const InferContext& c) {
-  const Type &lhs = c.operands[0], &rhs = c.operands[1];
-  const Dim n = free_count(rhs, axes_of(c, "rhs_batch"), axes_of(c, "rhs_contract"));
-  if (n.overflowed() || !n.is_constant()) return {"blocks", 512};
-  if (n.constant() < 8) return {"lanes", 8192};
-  if (n.constant() >= 128) return {"blocks", 512};
-  Dim k = 1;
-  for (int64_t axis : axes_of(c, "lhs_contract")) {
-    const int64_t i = axis < 0 ? axis + static_cast<int64_t>(lhs.rank()) : axis;
-    if (i >= 0 && i < static_cast<int64_t>(lhs.rank())) k = k * lhs.shape[static_cast<size_t>(i)];
-  }
-  if (k.overflowed() || !k.is_constant()) return {"blocks", 64};
-  const auto ceil_div = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
-  const int64_t vectors = ceil_div(n.constant(), 16), blocks = ceil_div(8, vectors);
-  const int64_t size = ceil_div(std::min(k.constant(), int64_t{1} << 32), blocks);
-  return {"blocks", std::clamp(ceil_div(size, 8) * 8, int64_t{8}, int64_t{512})};
+ContractionOrder choose_order(const InferContext& c) {
+  return contraction_order(c.operands[0], c.operands[1], axes_of(c, "rhs_batch"), axes_of(c, "lhs_contract"),
+                           axes_of(c, "rhs_contract"));
 }
 
 ir::Attr derive_order(const InferContext& c) { return choose_order(c).order; }
-// Follows `order` where only that was given.
 ir::Attr derive_block(const InferContext& c) {
-  const Order chosen = choose_order(c);
-  if (c.get<std::string>("order") == chosen.order) return chosen.block;
-  return int64_t{chosen.order == "blocks" ? 8192 : 512};
+  return choose_order(c).block_for(c.get<std::string>("order"));
 }
 
 Status check_side(InferContext& c, size_t operand, std::string_view batch, std::string_view contract) {
@@ -115,12 +76,7 @@ Status infer(InferContext& c) {
   TENON_TRY(check_side(c, 1, "rhs_batch", "rhs_contract"));
   TENON_TRY(check_pairs(c, "lhs_batch", "rhs_batch"));
   TENON_TRY(check_pairs(c, "lhs_contract", "rhs_contract"));
-  const int64_t block = c.get<int64_t>("block");
-  if (block < 1 || block > (int64_t{1} << 20) ||
-      (c.get<std::string>("order") == "lanes" && block % 64 != 0)) {
-    return c.fail(Code::bad_attribute, "block is " + std::to_string(block) +
-                                           ", wants 1..1048576, and a multiple of 64 for order lanes");
-  }
+  TENON_TRY(check_order(c));
   const Type &lhs = c.operands[0], &rhs = c.operands[1];
   Type result{lhs.dtype, {}};
   for (int64_t axis : axes_of(c, "lhs_batch")) result.shape.push_back(lhs.shape[static_cast<size_t>(axis)]);
@@ -243,7 +199,13 @@ void sample(ir::SampleContext& s) {
 
 // --- dot -------------------------------------------------------------------------------------------------
 
+ir::Attr derive_dot_order(const InferContext& c) { return product_order(c).order; }
+ir::Attr derive_dot_block(const InferContext& c) {
+  return product_order(c).block_for(c.get<std::string>("order"));
+}
+
 Status infer_dot(InferContext& c) {
+  TENON_TRY(check_order(c));
   TENON_TRY(same_dtype(c, 0, 1));
   const Type &x = c.operands[0], &w = c.operands[1];
   for (size_t i : {size_t{0}, size_t{1}}) {
@@ -265,7 +227,7 @@ Status infer_dot(InferContext& c) {
 
 std::vector<ir::ValueId> dot_body(ir::BodyContext& c) {
   const V x{&c.b, c.operands[0]}, w{&c.b, c.operands[1]};
-  return {dot_general(x, w, {}, {}, {x.rank() - 1}, {0}).id};
+  return {product(x, w, c.node).id};
 }
 
 void dot_sample(ir::SampleContext& s) {
@@ -282,32 +244,25 @@ constexpr ir::CompositeForm dot_form{dot_body};
 constexpr OperandDef operands[] = {
     {.name = "lhs", .doc = "left factor", .dtypes = DTypes::numbers},
     {.name = "rhs", .doc = "right factor, of lhs' type", .dtypes = DTypes::numbers}};
-constexpr AttrDef attrs[] = {
-    {.name = "lhs_batch",
-     .kind = AttrKind::integers,
-     .doc = "dimensions of lhs that run along with rhs'",
-     .preset = "[]"},
-    {.name = "rhs_batch",
-     .kind = AttrKind::integers,
-     .doc = "their partners in rhs, in order",
-     .preset = "[]"},
-    {.name = "lhs_contract",
-     .kind = AttrKind::integers,
-     .doc = "dimensions of lhs that are summed over",
-     .preset = "[]"},
-    {.name = "rhs_contract",
-     .kind = AttrKind::integers,
-     .doc = "their partners in rhs, in order",
-     .preset = "[]"},
-    {.name = "order",
-     .kind = AttrKind::text,
-     .doc = "order of summation; derived from declared static extents",
-     .choices = "blocks|lanes",
-     .derive = derive_order},
-    {.name = "block",
-     .kind = AttrKind::integer,
-     .doc = "products of a block of that order; derived from declared static extents",
-     .derive = derive_block}};
+constexpr AttrDef attrs[] = {{.name = "lhs_batch",
+                              .kind = AttrKind::integers,
+                              .doc = "dimensions of lhs that run along with rhs'",
+                              .preset = "[]"},
+                             {.name = "rhs_batch",
+                              .kind = AttrKind::integers,
+                              .doc = "their partners in rhs, in order",
+                              .preset = "[]"},
+                             {.name = "lhs_contract",
+                              .kind = AttrKind::integers,
+                              .doc = "dimensions of lhs that are summed over",
+                              .preset = "[]"},
+                             {.name = "rhs_contract",
+                              .kind = AttrKind::integers,
+                              .doc = "their partners in rhs, in order",
+                              .preset = "[]"},
+                             order_attr(derive_order),
+                             block_attr(derive_block)};
+constexpr AttrDef dot_attrs[] = {order_attr(derive_dot_order), block_attr(derive_dot_block)};
 constexpr OperandDef dot_operands[] = {
     {.name = "x", .doc = "value whose last dimension is summed over", .dtypes = DTypes::numbers},
     {.name = "w", .doc = "value whose first dimension is summed over", .dtypes = DTypes::numbers}};
@@ -326,6 +281,7 @@ constexpr OpDef defs[] = {
     {.name = "dot",
      .doc = "Matrix product: the last dimension of x with the first of w.",
      .operands = dot_operands,
+     .attrs = dot_attrs,
      .composite = &dot_form,
      .infer = infer_dot,
      .sample = dot_sample},

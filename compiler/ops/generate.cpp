@@ -35,6 +35,23 @@ Status infer_extent(InferContext& c) {
   return Ok{};
 }
 
+void sample_const(ir::SampleContext& s) {
+  std::vector<int64_t> shape;
+  for (int64_t n = s.draw(s.state, 0, 2); n > 0; --n) shape.push_back(s.draw(s.state, 0, 4));
+  auto value = std::make_shared<Array>(s.dtype, shape);
+  with_dtype(s.dtype, [&]<class T>() {
+    for (T& v : value->as<T>()) v = static_cast<T>(s.draw(s.state, 0, 2));
+  });
+  s.attrs = {std::shared_ptr<const Array>(std::move(value))};
+}
+void sample_iota(ir::SampleContext& s) {
+  Shape shape;
+  const int64_t rank = s.draw(s.state, 1, 3);
+  for (int64_t i = 0; i < rank; ++i) shape.push_back(s.draw_dim(s.state));
+  s.attrs = {s.draw(s.state, 0, rank - 1), std::move(shape), is_bool(s.dtype) ? DType::i32 : s.dtype};
+}
+void sample_extent(ir::SampleContext& s) { s.attrs = {s.draw_dim(s.state)}; }
+
 constexpr ir::GenerateForm constant_form{ir::Generator::constant}, iota_form{ir::Generator::iota},
     extent_form{ir::Generator::extent};
 
@@ -53,19 +70,22 @@ constexpr OpDef defs[] = {
      .attrs = const_attrs,
      .generate = &constant_form,
      .infer = infer_const,
-     .zero_gradient = true},
+     .zero_gradient = true,
+     .sample = sample_const},
     {.name = "iota",
      .doc = "Position along one axis: element [.., i, ..] is i. Integers wrap, floats round to nearest even.",
      .attrs = iota_attrs,
      .generate = &iota_form,
      .infer = infer_iota,
-     .zero_gradient = true},
+     .zero_gradient = true,
+     .sample = sample_iota},
     {.name = "extent",
      .doc = "The run-time value of a dimension expression as i64[].",
      .attrs = extent_attrs,
      .generate = &extent_form,
      .infer = infer_extent,
-     .zero_gradient = true},
+     .zero_gradient = true,
+     .sample = sample_extent},
 };
 
 }  // namespace

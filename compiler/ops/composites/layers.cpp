@@ -1,6 +1,7 @@
 // Layers: dense, rnn_cell, flatten.
 #include <algorithm>
 
+#include "ops/contraction.h"
 #include "ops/expr.h"
 #include "ops/family.h"
 #include "ops/rules.h"
@@ -32,7 +33,13 @@ Status want_bias(InferContext& c, size_t b, const Dim& features) {
 
 // --- dense -----------------------------------------------------------------------------------------------
 
+ir::Attr derive_order(const InferContext& c) { return product_order(c).order; }
+ir::Attr derive_block(const InferContext& c) {
+  return product_order(c).block_for(c.get<std::string>("order"));
+}
+
 Status infer_dense(InferContext& c) {
+  TENON_TRY(check_order(c));
   TENON_TRY(want_product(c, 0, 1));
   Type result = c.operands[0];
   result.shape.back() = c.operands[1].shape[1];
@@ -41,10 +48,8 @@ Status infer_dense(InferContext& c) {
   return Ok{};
 }
 
-V product(V x, V w) { return dot_general(x, w, {}, {}, {x.rank() - 1}, {0}); }
-
 std::vector<ir::ValueId> dense_body(ir::BodyContext& c) {
-  V y = product({&c.b, c.operands[0]}, {&c.b, c.operands[1]});
+  V y = product({&c.b, c.operands[0]}, {&c.b, c.operands[1]}, c.node);
   if (c.operands.size() > 2) y = y + V{&c.b, c.operands[2]};
   return {y.id};
 }
@@ -80,6 +85,8 @@ Status infer_rnn(InferContext& c) {
   c.results = {h};
   return Ok{};
 }
+
+V product(V x, V w) { return dot_general(x, w, {}, {}, {x.rank() - 1}, {0}); }
 
 std::vector<ir::ValueId> rnn_body(ir::BodyContext& c) {
   const V x{&c.b, c.operands[0]}, h{&c.b, c.operands[1]}, w{&c.b, c.operands[2]}, u{&c.b, c.operands[3]};
@@ -136,6 +143,7 @@ constexpr OperandDef dense_operands[] = {
     {.name = "x", .doc = "[..., in]", .dtypes = DTypes::floats},
     {.name = "w", .doc = "[in, out]", .dtypes = DTypes::floats},
     {.name = "b", .doc = "bias, [out]", .dtypes = DTypes::floats, .optional = true}};
+constexpr AttrDef dense_attrs[] = {order_attr(derive_order), block_attr(derive_block)};
 constexpr OperandDef rnn_operands[] = {
     {.name = "x", .doc = "input of the step, [..., in]", .dtypes = DTypes::floats},
     {.name = "h", .doc = "state before the step, [..., hidden]", .dtypes = DTypes::floats},
@@ -152,6 +160,7 @@ constexpr OpDef defs[] = {
     {.name = "dense",
      .doc = "Fully connected layer: x w + b.",
      .operands = dense_operands,
+     .attrs = dense_attrs,
      .composite = &dense_form,
      .infer = infer_dense,
      .sample = dense_sample},

@@ -1,0 +1,55 @@
+#include "ops/contraction.h"
+
+#include <algorithm>
+
+namespace tenon::ops {
+namespace {
+
+bool names(const Axes& axes, int64_t axis, int64_t rank) {
+  return contains(axes, axis) || contains(axes, axis - rank);
+}
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+ContractionOrder contraction_order(const Type& lhs, const Type& rhs, const Axes& rhs_batch,
+                                   const Axes& lhs_contract, const Axes& rhs_contract) {
+  Dim n = 1, k = 1;
+  const int64_t lhs_rank = static_cast<int64_t>(lhs.rank()), rhs_rank = static_cast<int64_t>(rhs.rank());
+  for (int64_t i = 0; i < rhs_rank; ++i) {
+    if (!names(rhs_batch, i, rhs_rank) && !names(rhs_contract, i, rhs_rank))
+      n = n * rhs.shape[static_cast<size_t>(i)];
+  }
+  for (int64_t i = 0; i < lhs_rank; ++i) {
+    if (names(lhs_contract, i, lhs_rank)) k = k * lhs.shape[static_cast<size_t>(i)];
+  }
+  if (n.overflowed() || !n.is_constant()) return {"blocks", 512};
+  if (n.constant() < 8) return {"lanes", 8192};
+  if (n.constant() >= 128) return {"blocks", 512};
+  if (k.overflowed() || !k.is_constant()) return {"blocks", 64};
+  const int64_t vectors = ceil_div(n.constant(), 16), blocks = ceil_div(8, vectors);
+  const int64_t size = ceil_div(std::min(k.constant(), int64_t{1} << 32), blocks);
+  return {"blocks", std::clamp(ceil_div(size, 8) * 8, int64_t{8}, int64_t{512})};
+}
+
+ContractionOrder product_order(const InferContext& c) {
+  return contraction_order(c.operands[0], c.operands[1], {}, {-1}, {0});
+}
+
+Status check_order(const InferContext& c) {
+  const int64_t block = c.get<int64_t>("block");
+  const bool lanes = c.get<std::string>("order") == "lanes";
+  if (block >= 1 && block <= (int64_t{1} << 20) && !(lanes && block % 64 != 0)) return Ok{};
+  return c.fail(Code::bad_attribute, "block is " + std::to_string(block) + ", wants " +
+                                         (lanes ? "a multiple of 64 up to 1048576" : "1 to 1048576"));
+}
+
+V product(V x, V w, const ir::Node& node) {
+  return emit("dot_general", {x, w},
+              {{"lhs_contract", Axes{x.rank() - 1}},
+               {"rhs_contract", Axes{0}},
+               {"order", node.get<std::string>("order")},
+               {"block", node.get<int64_t>("block")}});
+}
+
+}  // namespace tenon::ops

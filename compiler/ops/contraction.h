@@ -1,0 +1,50 @@
+// The order in which a contraction adds up its products: part of its meaning, derived from declared static
+// extents only, never from what a size is bound to later or from a target.
+//   N = product of the free extents of rhs, K = product of the contracting extents
+//   N < 8:       order lanes, block 8192: a row of results is too short for a vector, so the lanes of one
+//                result run along K
+//   N >= 128 or not static: order blocks of 512
+//   else:        blocks short enough that a single row of lhs keeps about 8 accumulators busy: with
+//                nvec = ceil(N / 16) vectors a row, K is cut into ceil(8 / nvec) blocks of a multiple of 8,
+//                at least 8, at most 512; blocks of 64 where K is not static
+#pragma once
+
+#include "ops/expr.h"
+#include "ops/rules.h"
+
+namespace tenon::ops {
+
+struct ContractionOrder {
+  std::string order;  // blocks, lanes
+  int64_t block;
+  // The block where the order is `wanted`, which may have been given against the rule.
+  int64_t block_for(std::string_view wanted) const {
+    return wanted == order ? block : wanted == "lanes" ? 8192 : 512;
+  }
+};
+// Lists may hold negative axes and ones that are out of range (the shape rule refuses those later).
+ContractionOrder contraction_order(const Type& lhs, const Type& rhs, const Axes& rhs_batch,
+                                   const Axes& lhs_contract, const Axes& rhs_contract);
+// Of the last dimension of operand 0 with the first of operand 1.
+ContractionOrder product_order(const InferContext& c);
+
+constexpr AttrDef order_attr(ir::Attr (*derive)(const InferContext&)) {
+  return {.name = "order",
+          .kind = AttrKind::text,
+          .doc = "order of summation; derived from declared static extents",
+          .choices = "blocks|lanes",
+          .derive = derive};
+}
+constexpr AttrDef block_attr(ir::Attr (*derive)(const InferContext&)) {
+  return {.name = "block",
+          .kind = AttrKind::integer,
+          .doc = "products of a block of that order; derived from declared static extents",
+          .derive = derive};
+}
+// Attributes order and block are in their ranges (T108).
+Status check_order(const InferContext& c);
+
+// Matrix product in the order that the node's attributes name.
+V product(V x, V w, const ir::Node& node);
+
+}  // namespace tenon::ops

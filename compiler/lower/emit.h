@@ -71,6 +71,8 @@ ExprId apply_scalar(kernel::Builder& b, const ir::ElementwiseForm& form, DType f
 
 // One random value of a random_* node (ops/random.h).
 ExprId random_element(kernel::Builder& b, const Node& node, ExprId position, const std::vector<ExprId>& args);
+// Its one-word draw (u32), for permutations.
+ExprId random_word(kernel::Builder& b, const Node& node, ExprId position, const std::vector<ExprId>& args);
 
 struct Combine {
   std::string_view op;  // elementwise operation of the table

@@ -22,22 +22,36 @@ ExprId element(const Node& node, const ops::Stream<Lane<uint32_t>>& stream,
   return ops::random_uniform<T>(stream, at, node.get<double>("low"), node.get<double>("high")).e;
 }
 
-}  // namespace
+struct Draw {
+  ops::Stream<Lane<uint32_t>> stream;
+  ops::Position<Lane<uint32_t>> at;
+};
 
-ExprId random_element(kernel::Builder& b, const Node& node, ExprId position,
-                      const std::vector<ExprId>& args) {
+Draw draw_of(kernel::Builder& b, const Node& node, ExprId position, const std::vector<ExprId>& args) {
   using I = Lane<int64_t>;
   std::vector<I> counters;
   for (size_t i = 1; i < args.size(); ++i) counters.push_back({&b, b.cast(args[i], DType::i64)});
   I seed{&b, b.cast(args[0], DType::i64)};
   auto stream = ops::random_stream(seed, counters.data(), counters.size(), node.get<int64_t>("stream"));
-  stream = {bound(stream.k0), bound(stream.k1), bound(stream.c2), bound(stream.c3)};
   auto at = ops::random_position(I{&b, position});
-  at = {bound(at.lo), bound(at.hi)};
+  return {{bound(stream.k0), bound(stream.k1), bound(stream.c2), bound(stream.c3)},
+          {bound(at.lo), bound(at.hi)}};
+}
+
+}  // namespace
+
+ExprId random_element(kernel::Builder& b, const Node& node, ExprId position,
+                      const std::vector<ExprId>& args) {
+  Draw d = draw_of(b, node, position, args);
   if (node.op->generate->what == ir::Generator::random_bernoulli)
-    return ops::random_bernoulli(stream, at, node.get<double>("p")).e;
-  return node.get<DType>("dtype") == DType::f64 ? element<double>(node, stream, at)
-                                                : element<float>(node, stream, at);
+    return ops::random_bernoulli(d.stream, d.at, node.get<double>("p")).e;
+  return node.get<DType>("dtype") == DType::f64 ? element<double>(node, d.stream, d.at)
+                                                : element<float>(node, d.stream, d.at);
+}
+
+ExprId random_word(kernel::Builder& b, const Node& node, ExprId position, const std::vector<ExprId>& args) {
+  Draw d = draw_of(b, node, position, args);
+  return ops::random_words<1>(d.stream, d.at).w[0].e;
 }
 
 }  // namespace tenon::lower

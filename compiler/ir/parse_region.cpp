@@ -1,10 +1,12 @@
-// Parser: loop and cond, whose regions are isolated graphs.
+// Parser: loop and cond, whose regions are isolated graphs, and call.
 //
 // A value of the enclosing graph that a body uses without listing it becomes a capture at its first use
 // (lookup()); both branches of a cond then get it, since they share one list of captures.
 #include <algorithm>
 
 #include "ir/parser.h"
+#include "ir/print_detail.h"
+#include "support/text.h"
 
 namespace tenon::ir {
 
@@ -207,6 +209,41 @@ bool Parser::cond(Scope& scope, Statement& s) {
   s.regions.push_back(std::move(yes));
   s.regions.push_back(std::move(no));
   return line_end() && emit(scope, s);
+}
+
+bool Parser::call(Scope& scope, Statement& s) {
+  Token callee;
+  if (!name("a function's name", &callee)) return false;
+  std::string key = name_of(callee);
+  if (!expect("(") || !operands(scope, s) || !expect(")")) return false;
+  if (!attributes(s) || !types_and_tail(s) || !line_end()) return false;
+  if (failed_functions_.count(key) != 0) {
+    s.poisoned = true;
+    return true;
+  }
+  auto found = functions_.find(key);
+  if (found == functions_.end()) {
+    std::vector<std::string_view> names;
+    for (const Function& f : module_.functions) names.push_back(f.name);
+    std::string_view near = nearest(key, names);
+    return fail(Code::undefined_name, "no function before this line is named " + key, callee,
+                near.empty() ? "" : "did you mean " + std::string(near) + "?");
+  }
+  if (s.poisoned) return true;
+  s.attrs[positional_attr(*s.op)] = key;
+  // A literal takes the type of the argument it stands for.
+  const Graph& graph = module_.functions[found->second].graph;
+  size_t at = 0;
+  for (ValueId a : graph.args) {
+    if (graph.value(a).arg != ArgKind::input || at == s.operands.size()) continue;
+    Operand& o = s.operands[at++];
+    if (!o.literal) continue;
+    std::shared_ptr<const Array> array;
+    if (!scalar_array(o, graph.type(a).dtype, &array)) return false;
+    o.value = scope.builder.constant(std::move(array));
+    o.literal = false;
+  }
+  return emit(scope, s);
 }
 
 }  // namespace tenon::ir

@@ -235,41 +235,6 @@ bool Parser::types_and_tail(Statement& s) {
   return location(&s.location);
 }
 
-bool Parser::call(Scope& scope, Statement& s) {
-  Token callee;
-  if (!name("a function's name", &callee)) return false;
-  std::string key = name_of(callee);
-  if (!expect("(") || !operands(scope, s) || !expect(")")) return false;
-  if (!attributes(s) || !types_and_tail(s) || !line_end()) return false;
-  if (failed_functions_.count(key) != 0) {
-    s.poisoned = true;
-    return true;
-  }
-  auto found = functions_.find(key);
-  if (found == functions_.end()) {
-    std::vector<std::string_view> names;
-    for (const Function& f : module_.functions) names.push_back(f.name);
-    std::string_view near = nearest(key, names);
-    return fail(Code::undefined_name, "no function before this line is named " + key, callee,
-                near.empty() ? "" : "did you mean " + std::string(near) + "?");
-  }
-  if (s.poisoned) return true;
-  s.attrs[positional_attr(*s.op)] = key;
-  // A literal takes the type of the argument it stands for.
-  const Graph& graph = module_.functions[found->second].graph;
-  size_t at = 0;
-  for (ValueId a : graph.args) {
-    if (graph.value(a).arg != ArgKind::input || at == s.operands.size()) continue;
-    Operand& o = s.operands[at++];
-    if (!o.literal) continue;
-    std::shared_ptr<const Array> array;
-    if (!scalar_array(o, graph.type(a).dtype, &array)) return false;
-    o.value = scope.builder.constant(std::move(array));
-    o.literal = false;
-  }
-  return emit(scope, s);
-}
-
 bool Parser::emit(Scope& scope, Statement& s) {
   if (s.poisoned) return true;
   if (!s.location.known()) {

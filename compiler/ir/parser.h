@@ -102,10 +102,10 @@ class Parser {
   bool attribute_value(const AttrDef& def, Attr* out);
   bool types_and_tail(Statement& s);
   bool emit(Scope& scope, Statement& s);
-  bool call(Scope& scope, Statement& s);
   // parse_region.cpp
   bool loop(Scope& scope, Statement& s);
   bool cond(Scope& scope, Statement& s);
+  bool call(Scope& scope, Statement& s);
   bool loop_sections(Scope& scope, std::vector<RegionArg>* args);
   bool region_item(Scope& scope, ArgKind kind, std::vector<RegionArg>* args);
   bool region_body(Scope& outer, Scope& inner, Statement& s);

@@ -141,13 +141,23 @@ uint32_t count_fails(const std::vector<Stmt>& body) {
   return n;
 }
 
-bool calls_failing(const std::vector<Stmt>& body, const ModuleFacts& facts) {
+// Statements that need the call's status: failing, leaving on failure, counting steps.
+bool uses_status(const std::vector<Stmt>& body) {
+  for (const Stmt& s : body) {
+    if (s.kind == StmtKind::fail || s.kind == StmtKind::stop_on_failure || s.kind == StmtKind::progress)
+      return true;
+    if (uses_status(s.body) || uses_status(s.other)) return true;
+  }
+  return false;
+}
+
+bool calls_status(const std::vector<Stmt>& body, const ModuleFacts& facts) {
   for (const Stmt& s : body) {
     if (s.kind == StmtKind::call) {
       const auto f = facts.functions.find(s.callee);
-      if (f != facts.functions.end() && facts.fails.at(f->second)) return true;
+      if (f != facts.functions.end() && facts.status.at(f->second)) return true;
     }
-    if (calls_failing(s.body, facts) || calls_failing(s.other, facts)) return true;
+    if (calls_status(s.body, facts) || calls_status(s.other, facts)) return true;
   }
   return false;
 }
@@ -226,16 +236,15 @@ ModuleFacts module_facts(const kernel::Module& module) {
   for (const Function& f : module.functions) {
     facts.functions.emplace(f.name, &f);
     facts.first_place[&f] = place;
-    const uint32_t fails = count_fails(f.body);
-    facts.fails[&f] = fails > 0;
-    place += fails;
+    facts.status[&f] = uses_status(f.body);
+    place += count_fails(f.body);
   }
   for (bool changed = true; changed;) {
     changed = false;
     for (const Function& f : module.functions) {
-      bool& fails = facts.fails[&f];
-      if (fails || !calls_failing(f.body, facts)) continue;
-      fails = changed = true;
+      bool& status = facts.status[&f];
+      if (status || !calls_status(f.body, facts)) continue;
+      status = changed = true;
     }
   }
   return facts;

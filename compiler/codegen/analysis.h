@@ -29,7 +29,8 @@ bool accesses_bytes(const kernel::Function& function, const std::vector<kernel::
 // Facts over all functions of a module.
 struct ModuleFacts {
   std::unordered_map<std::string, const kernel::Function*> functions;
-  std::unordered_map<const kernel::Function*, bool> fails;            // contains fail, directly or by call
+  std::unordered_map<const kernel::Function*, bool>
+      status;  // it takes the call's status: fails, leaves or counts, itself or by call
   std::unordered_map<const kernel::Function*, uint32_t> first_place;  // number of its first fail statement
 };
 ModuleFacts module_facts(const kernel::Module& module);

@@ -58,7 +58,7 @@ llvm::Function* ModuleEmitter::declare_kernel(const Function& function) {
   for (kernel::VarId p : function.params)
     params.push_back(function.var(p).kind == kernel::VarKind::buffer ? llvm::PointerType::getUnqual(context)
                                                                      : register_type(function.var(p).dtype));
-  if (facts.fails.at(&function)) params.push_back(llvm::PointerType::getUnqual(context));
+  if (facts.status.at(&function)) params.push_back(llvm::PointerType::getUnqual(context));
   return new_function(name, llvm::FunctionType::get(llvm::Type::getVoidTy(context), params, false), false);
 }
 
@@ -162,8 +162,11 @@ void emit_kernel(ModuleEmitter& m, const Function& function) {
     arg->setName(function.var(p).name);
     e.bind(p, arg);
   }
-  if (m.facts.fails.at(&function)) e.status = fn->getArg(i);
+  if (m.facts.status.at(&function)) e.status = fn->getArg(i);
+  e.leave = BasicBlock::Create(m.context, "leave", fn);
   e.emit(function.body);
+  e.builder().CreateBr(e.leave);
+  e.builder().SetInsertPoint(e.leave);
   e.builder().CreateRetVoid();
 }
 

@@ -183,10 +183,17 @@ class FunctionEmitter {
   void emit_stop();
   void emit_progress(const kernel::Stmt& s);
   void bind_loop(kernel::VarId var, Value value);
+  struct Loop {  // a `for` that exit_if may leave
+    llvm::BasicBlock* exit = nullptr;
+    const std::vector<uint32_t>* assigned = nullptr;
+    int predicates = 0;
+    std::vector<std::pair<llvm::BasicBlock*, std::vector<Value>>> edges;
+  };
   // body(i) with i from lo below hi; the variables' phis are made and merged here.
   void counted_loop(const Value& lo, const Value& hi, const Value& step,
                     const std::vector<uint32_t>& assigned, bool nonempty, bool no_wrap,
-                    const std::function<void(llvm::Value*)>& body);
+                    const std::function<void(llvm::Value*)>& body, Loop* left_early = nullptr);
+  void emit_exit(const kernel::Stmt& s);
   llvm::BasicBlock* block(const char* name);
 
   // lanes.cpp
@@ -216,6 +223,7 @@ class FunctionEmitter {
   std::map<std::tuple<llvm::Value*, int64_t, int, int>, Value>
       splats_;  // scalar, stride, part, lanes of a part
   std::optional<Lanes> lanes_;
+  Loop* loop_ = nullptr;                            // innermost
   std::map<const kernel::Stmt*, uint32_t> places_;  // fail statements
 };
 

@@ -11,6 +11,19 @@ using kernel::Stmt;
 using kernel::StmtKind;
 using llvm::BasicBlock;
 
+namespace {
+
+// Whether exit_if leaves the loop of this body.
+bool exits(const std::vector<Stmt>& body) {
+  for (const Stmt& s : body) {
+    if (s.kind == StmtKind::exit_if) return true;
+    if (s.kind != StmtKind::for_ && (exits(s.body) || exits(s.other))) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 void FunctionEmitter::emit(const std::vector<Stmt>& body) {
   for (const Stmt& s : body) statement(s);
 }
@@ -44,6 +57,8 @@ void FunctionEmitter::statement(const Stmt& s) {
       return m_.refuse(f_, "a parallel statement stands outside an entry");
     case StmtKind::stop_on_failure:
       return emit_stop();
+    case StmtKind::exit_if:
+      return emit_exit(s);
     case StmtKind::store:
     case StmtKind::fail:
     case StmtKind::prefetch:
@@ -130,7 +145,7 @@ void FunctionEmitter::bind_loop(kernel::VarId var, Value value) {
 
 void FunctionEmitter::counted_loop(const Value& lo, const Value& hi, const Value& step,
                                    const std::vector<uint32_t>& assigned, bool nonempty, bool no_wrap,
-                                   const std::function<void(llvm::Value*)>& body) {
+                                   const std::function<void(llvm::Value*)>& body, Loop* left_early) {
   const std::vector<Value> before = snapshot(assigned);
   BasicBlock* preheader = block("pre");
   BasicBlock* header = block("loop");
@@ -140,32 +155,49 @@ void FunctionEmitter::counted_loop(const Value& lo, const Value& hi, const Value
       nonempty ? builder_.CreateBr(preheader)
                : builder_.CreateCondBr(builder_.CreateICmpSLT(lo.scalar(), hi.scalar()), preheader, exit);
   builder_.SetInsertPoint(preheader);
-  builder_.CreateBr(header);
+  llvm::Instruction* enter = builder_.CreateBr(header);
   builder_.SetInsertPoint(header);
   push_scope(false, fork);
-  llvm::PHINode* i = builder_.CreatePHI(builder_.getInt64Ty(), 2);
-  i->addIncoming(lo.scalar(), preheader);
+  // Until the body is known, a phi's second value is an opaque one: folding would take a phi of one value for
+  // that value.
+  std::vector<llvm::Instruction*> opaque;
+  auto new_phi = [&](llvm::Value* start) {
+    llvm::PHINode* phi = builder_.CreatePHI(start->getType(), 2);
+    phi->addIncoming(start, preheader);
+    opaque.push_back(
+        new llvm::FreezeInst(llvm::PoisonValue::get(start->getType()), "", enter->getIterator()));
+    phi->addIncoming(opaque.back(), preheader);
+    return phi;
+  };
+  auto complete = [](llvm::PHINode* phi, llvm::Value* value, BasicBlock* latch) {
+    phi->setIncomingValue(1, value);
+    phi->setIncomingBlock(1, latch);
+  };
+  llvm::PHINode* i = new_phi(lo.scalar());
   std::vector<llvm::PHINode*> phis;
   std::vector<Value> inside;
   for (const Value& old : before) {
     Value v = at(depth(), old);
     for (llvm::Value*& p : v.parts) {
-      llvm::PHINode* phi = builder_.CreatePHI(p->getType(), 2);
-      phi->addIncoming(p, preheader);
-      phis.push_back(phi);
-      p = phi;
+      phis.push_back(new_phi(p));
+      p = phis.back();
     }
     inside.push_back(std::move(v));
   }
   restore(assigned, inside);
+  if (left_early != nullptr) {
+    left_early->exit = exit;
+    left_early->assigned = &assigned;
+  }
   body(i);
   BasicBlock* latch = builder_.GetInsertBlock();
   llvm::Value* next = builder_.CreateAdd(i, step.scalar(), "", false, no_wrap);
-  i->addIncoming(next, latch);
+  complete(i, next, latch);
   std::vector<Value> after = snapshot(assigned);
   size_t n = 0;
   for (const Value& v : after)
-    for (llvm::Value* p : v.parts) phis[n++]->addIncoming(p, latch);
+    for (llvm::Value* p : v.parts) complete(phis[n++], p, latch);
+  for (llvm::Instruction* o : opaque) o->eraseFromParent();
   builder_.CreateCondBr(builder_.CreateICmpSLT(next, hi.scalar()), header, exit);
   // A phi that carries only its own start is that start.
   n = 0;
@@ -175,9 +207,14 @@ void FunctionEmitter::counted_loop(const Value& lo, const Value& hi, const Value
       if (phi->getIncomingValue(1) != phi) continue;
       phi->replaceAllUsesWith(before[k].parts[p]);
       after[k].parts[p] = before[k].parts[p];
-      for (Value& v : after)
-        for (llvm::Value*& q : v.parts)
-          if (q == phi) q = before[k].parts[p];
+      auto replace = [&](std::vector<Value>& values) {
+        for (Value& v : values)
+          for (llvm::Value*& q : v.parts)
+            if (q == phi) q = before[k].parts[p];
+      };
+      replace(after);
+      if (left_early != nullptr)
+        for (auto& [block, values] : left_early->edges) replace(values);
       phi->eraseFromParent();
     }
   }
@@ -185,7 +222,20 @@ void FunctionEmitter::counted_loop(const Value& lo, const Value& hi, const Value
   builder_.SetInsertPoint(exit);
   Join join{assigned, {{latch, std::move(after)}}};
   if (!nonempty) join.edges.push_back({from, before});
+  if (left_early != nullptr)
+    for (auto& edge : left_early->edges) join.edges.push_back(std::move(edge));
   merge(join);
+}
+
+void FunctionEmitter::emit_exit(const Stmt& s) {
+  const Value condition = to_scalar(evaluate(s.value), "the condition of an exit");
+  if (loop_ == nullptr || (lanes_ && lanes_->predicates > loop_->predicates))
+    return m_.refuse(f_, "an exit stands outside a loop, or under a condition of lanes");
+  if (team != nullptr) barrier();
+  loop_->edges.push_back({builder_.GetInsertBlock(), snapshot(*loop_->assigned)});
+  BasicBlock* go_on = block("on");
+  builder_.CreateCondBr(condition.scalar(), loop_->exit, go_on);
+  builder_.SetInsertPoint(go_on);
 }
 
 void FunctionEmitter::emit_for(const Stmt& s) {
@@ -198,7 +248,8 @@ void FunctionEmitter::emit_for(const Stmt& s) {
   const bool bounded = l != nullptr && h != nullptr;
   if (bounded && l->getSExtValue() >= h->getSExtValue()) return;
   if (bounded && st != nullptr &&
-      llvm::APInt(64, h->getZExtValue() - l->getZExtValue()).ule(st->getZExtValue())) {  // one iteration
+      llvm::APInt(64, h->getZExtValue() - l->getZExtValue()).ule(st->getZExtValue()) && !exits(s.body)) {
+    // One iteration.
     bind_loop(s.var, lo);
     emit(s.body);
     return;
@@ -211,11 +262,19 @@ void FunctionEmitter::emit_for(const Stmt& s) {
     no_wrap = !overflows;
   }
   if (team != nullptr) barrier();
-  counted_loop(lo, hi, step, live_assigned(s.body), bounded, no_wrap, [&](llvm::Value* i) {
-    bind_loop(s.var, here(i));
-    emit(s.body);
-    if (team != nullptr) barrier();
-  });
+  Loop* const outer = loop_;
+  Loop loop;
+  loop.predicates = lanes_ ? lanes_->predicates : 0;
+  loop_ = &loop;
+  counted_loop(
+      lo, hi, step, live_assigned(s.body), bounded, no_wrap,
+      [&](llvm::Value* i) {
+        bind_loop(s.var, here(i));
+        emit(s.body);
+        if (team != nullptr) barrier();
+      },
+      &loop);
+  loop_ = outer;
 }
 
 void FunctionEmitter::plain_loop(llvm::Value* n, const std::function<void(llvm::Value*)>& body) {
@@ -375,13 +434,13 @@ void FunctionEmitter::emit_call(const Stmt& s) {
       return m_.refuse(f_,
                        "argument " + std::to_string(i) + " of a call of " + s.callee + " has another type");
   }
-  if (m_.facts.fails.at(&g)) args.push_back(status);
+  if (m_.facts.status.at(&g)) args.push_back(status);
   builder_.CreateCall(fn, args);
   memory_changed();
 }
 
 void FunctionEmitter::emit_stop() {
-  if (leave == nullptr) return m_.refuse(f_, "stop_on_failure stands outside an entry");
+  if (leave == nullptr) return m_.refuse(f_, "stop_on_failure cannot stand here");
   before_read();
   BasicBlock* go_on = block("ok");
   llvm::Value* code = builder_.CreateAlignedLoad(builder_.getInt32Ty(), status, llvm::Align(4));
@@ -392,7 +451,8 @@ void FunctionEmitter::emit_stop() {
 void FunctionEmitter::emit_progress(const Stmt& s) {
   llvm::Value* steps = scalar(s.value);
   llvm::Value* address = builder_.CreateConstGEP1_64(builder_.getInt8Ty(), status, 16);
-  builder_.CreateAlignedStore(steps, address, llvm::Align(8));
+  llvm::Value* so_far = builder_.CreateAlignedLoad(builder_.getInt64Ty(), address, llvm::Align(8));
+  builder_.CreateAlignedStore(builder_.CreateAdd(so_far, steps), address, llvm::Align(8));
 }
 
 }  // namespace tenon::codegen

@@ -8,4 +8,15 @@ const Function* Module::find(std::string_view function) const {
   return nullptr;
 }
 
+uint64_t layout_hash(const Module& module) {
+  Hasher h;
+  h.add(module.state_bytes);
+  for (const StateSlot& s : module.state) {
+    h.add(s.name).add(dtype_name(s.dtype)).add(uint64_t{s.shape.size()});
+    for (const int64_t extent : s.shape) h.add(static_cast<uint64_t>(extent));
+    h.add(s.offset);
+  }
+  return h.low();
+}
+
 }  // namespace tenon::kernel

@@ -170,6 +170,7 @@ struct EntryParam {
   std::string name;
   DType dtype = DType::f32;
   std::vector<std::string> shape;   // extents as dimension expressions ("batch", "784")
+  uint64_t bits = 0;                // hyper: its default value
 };
 
 // Interface of one entry: params parallel to Function::params; exact arena bytes as a function of dims.
@@ -211,5 +212,8 @@ struct Module {
 
   const Function* find(std::string_view function) const;
 };
+
+// Of names, types, shapes and offsets of the state: what a state block's header carries (runtime/abi.h).
+uint64_t layout_hash(const Module& module);
 
 }  // namespace tenon::kernel

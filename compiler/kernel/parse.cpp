@@ -179,6 +179,29 @@ class ModuleParser {
     return *found;
   }
 
+  // One literal of a type, as values and defaults have it: 0.5, -3, true, f32(0x7fc00001).
+  bool literal(DType type, uint64_t* bits) {
+    const bool typed_value = parse_dtype(c_.peek().text).has_value();  // f32(0x7fc00001)
+    if (typed_value) {
+      c_.take();
+      c_.expect("(", "value");
+    }
+    const bool negative = c_.accept("-");
+    const Token value = c_.peek();
+    if (value.is("true") || value.is("false")) {
+      *bits = value.is("true");
+    } else if ((value.kind != Token::Kind::number && value.kind != Token::Kind::name) ||
+               !literal_bits(value.text, negative, type, bits)) {
+      c_.error(Code::bad_literal, value,
+               "expected a value of " + std::string(dtype_name(type)) + ", found " + Cursor::found(value));
+      c_.skip_line();
+      return false;
+    }
+    c_.take();
+    if (typed_value) c_.expect(")", "value");
+    return true;
+  }
+
   std::shared_ptr<const Array> values(const Token& at, bool typed, DType type, std::vector<int64_t> extents) {
     if (!typed) c_.error(Code::syntax, at, "a constant with values needs a type and a shape");
     if (!dtype_computes(type))
@@ -189,26 +212,8 @@ class ModuleParser {
     int64_t count = 0;
     if (!c_.peek().is("}")) {
       do {
-        const bool typed_value = parse_dtype(c_.peek().text).has_value();  // f32(0x7fc00001)
-        if (typed_value) {
-          c_.take();
-          c_.expect("(", "value");
-        }
-        const bool negative = c_.accept("-");
-        const Token value = c_.peek();
         uint64_t bits = 0;
-        if (value.is("true") || value.is("false")) {
-          bits = value.is("true");
-        } else if ((value.kind != Token::Kind::number && value.kind != Token::Kind::name) ||
-                   !literal_bits(value.text, negative, type, &bits)) {
-          c_.error(
-              Code::bad_literal, value,
-              "expected a value of " + std::string(dtype_name(type)) + ", found " + Cursor::found(value));
-          c_.skip_line();
-          return nullptr;
-        }
-        c_.take();
-        if (typed_value) c_.expect(")", "value");
+        if (!literal(type, &bits)) return nullptr;
         const auto* from = reinterpret_cast<const std::byte*>(&bits);
         bytes.insert(bytes.end(), from, from + dtype_bytes(type));
         ++count;
@@ -267,6 +272,7 @@ class ModuleParser {
         while (c_.accept(",") && p.shape.size() < 64);
         c_.expect("]", "shape");
       }
+      if (p.role == ParamRole::hyper && c_.accept("=") && !literal(p.dtype, &p.bits)) return;
       e.params.push_back(std::move(p));
     });
     m_.entries.push_back(std::move(e));

@@ -74,7 +74,9 @@ std::string print(const Module& m, const PrintOptions& options) {
       out += "  " + std::string(role_name(p.role)) + " " + quote(p.name) + " : " +
              std::string(dtype_name(p.dtype)) + "[";
       for (size_t i = 0; i < p.shape.size(); ++i) out += (i != 0 ? "," : "") + extent_text(p.shape[i]);
-      out += "]\n";
+      out += "]";
+      if (p.role == ParamRole::hyper) out += " = " + literal_text(p.dtype, p.bits, true);
+      out += "\n";
     }
     out += "}\n";
   }

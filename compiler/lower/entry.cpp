@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <set>
 
 #include "kernel/print.h"
@@ -118,6 +119,13 @@ void EntryEmitter::parameters() {
     if (root.base != RootBase::hyper) continue;
     hypers_[r] = b_.scalar(root.name, root.dtype);
     add(kernel::ParamRole::hyper, root.name, root.dtype, {});
+    const ir::Global* hyper = module_.find_global(root.name);
+    if (hyper != nullptr && !hyper->init.args.empty()) {
+      with_dtype(root.dtype, [&]<class T>() {
+        const T value = static_cast<T>(hyper->init.args[0]);
+        std::memcpy(&interface_.params.back().bits, &value, sizeof value);
+      });
+    }
   }
   std::set<std::string> names;
   collect(graph_, &names);

@@ -123,8 +123,14 @@ Result<WideTensor<W>> wide_generate(const NodeContext& c, const WideOperands<W>&
             wide::add(wide::mul(z, rounded<W>(number("std"), d)), rounded<W>(number("mean"), d)), 0.5);
         break;
       }
-      default:
-        return error(Code::not_yet, std::string(c.node.op->name) + " has no evaluation");
+      default: {
+        // permutation: the inside-out shuffle of ops/permutation.cpp; exchanges come in order of e.
+        const uint64_t word = g->element(static_cast<uint64_t>(e), 1)[0];
+        const auto j = static_cast<int64_t>(word * (static_cast<uint64_t>(e) + 1) >> 32);
+        out[e] = out[j];
+        out[j] = wide::integer<W>(e, d);
+        break;
+      }
     }
   }
   return out;

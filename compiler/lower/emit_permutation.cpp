@@ -21,12 +21,12 @@ void emit_permutation(Frame& frame, const Scope& scope, int32_t number) {
   ExprId i = b.begin_lanes("i", b.index(0), n, b.index(lanes_width(frame, node.get<Dim>("n"), 16)));
   ExprId draw = b.cast(random_word(b, node, i, args), DType::i64);
   ExprId j = b.binary(kernel::Op::lshr, b.mul(draw, b.add(i, b.index(1))), b.index(32));
-  frame.store(out, DType::i64, i, b.let("draw", j));
+  frame.store(out, DType::u32, i, b.let("draw", b.cast(j, DType::u32)));
   b.end();
   ExprId k = b.begin_for("k", b.index(0), n, b.index(1));
-  ExprId with = b.let("with", frame.load(out, DType::i64, k));
-  frame.store(out, DType::i64, k, b.let("old", frame.load(out, DType::i64, with)));
-  frame.store(out, DType::i64, with, k);
+  ExprId with = b.let("with", b.cast(frame.load(out, DType::u32, k), DType::i64));
+  frame.store(out, DType::u32, k, b.let("old", frame.load(out, DType::u32, with)));
+  frame.store(out, DType::u32, with, b.cast(k, DType::u32));
   b.end();
 }
 

@@ -20,7 +20,10 @@ Status infer(InferContext& c) {
   }
   const Dim& n = c.get<Dim>("n");
   if (!provably_at_least(c, n, 0)) return c.fail(Code::dim_range, "n = " + n.text() + " may be negative");
-  c.results = {{DType::i64, {n}}};
+  if (c.module != nullptr && n.range(c.module->dims).high > int64_t{1} << 32) {
+    return c.fail(Code::dim_range, "n = " + n.text() + " may pass 2^32");
+  }
+  c.results = {{DType::u32, {n}}};
   return Ok{};
 }
 
@@ -42,7 +45,7 @@ constexpr AttrDef attrs[] = {{.name = "n", .kind = AttrKind::dim, .doc = "how ma
 
 constexpr OpDef defs[] = {
     {.name = "permutation",
-     .doc = "The numbers 0..n-1 in random order (shuffle of Fisher and Yates on Philox4x32-10), i64[n].",
+     .doc = "The numbers 0..n-1 in random order (shuffle of Fisher and Yates on Philox4x32-10), u32[n].",
      .operands = operands,
      .attrs = attrs,
      .generate = &form,

@@ -105,7 +105,7 @@ interface "train" = "e_train" arena "a_train" writes_state loops {
   dimension "batch" in 1 .. 256
   state "state" : u8[128]
   input "x" : f32[batch,4]
-  hyper "lr" : f32[]
+  hyper "lr" : f32[] = 0.01
   dim "batch" : i64[]
 }
 

@@ -56,17 +56,20 @@ TEST_CASE("kernel text: free layout reads") {
 }
 
 TEST_CASE("kernel text: the hash ignores names, order of making and comments, nothing else") {
-  auto hash = [](const std::string& body) {
-    return structural_hash(
-               samples::parsed(samples::module("kernel k(A: f32*, n: i64) {MR = 2} {" + body + "}"))
-                   .functions[0])
-        .hex();
+  auto hash = [](const std::string& body, const std::string& head = "A: f32*, n: i64) {MR = 2}") {
+    const Module m = samples::parsed(samples::module("kernel k(" + head + " {" + body + "}"));
+    return structural_hash(m.functions[0]).hex();
   };
   const std::string base = hash("let x = A[n]\n A[0] = x + A[1] * 2");
   CHECK(base == hash("let other = A[n] // named\n A[0] = other + A[1] * 2"));
   CHECK(base != hash("let x = A[n]\n A[0] = x + A[1] * 3"));
   CHECK(base != hash("let x = A[n]\n A[0] = A[1] * 2 + x"));
   CHECK(base != hash("let x = A[0]\n A[0] = x + A[1] * 2"));
+  const std::string same = "let x = A[n]\n A[0] = x + A[1] * 2";
+  CHECK(base == hash(same, "A: f32*, n: i64) {NR = 2}"));
+  CHECK(base != hash(same, "A: f32*, n: i64) {MR = 3}"));
+  CHECK(base != hash(same, "A: f32* align 64, n: i64) {MR = 2}"));
+  CHECK(base != hash(same, "A: f64*, n: i64) {MR = 2}"));
   CHECK(base != hash("let x = A[MR]\n A[0] = x + A[1] * 2"));
 }
 

@@ -1,4 +1,4 @@
-// One operation on arrays, through the exact evaluator.
+// Operations on arrays, through the exact evaluator.
 #pragma once
 
 #include <initializer_list>
@@ -8,6 +8,7 @@
 #include "catch.h"
 #include "evaluate/evaluate.h"
 #include "ir/builder.h"
+#include "ops/draw.h"
 
 namespace tenon::test {
 using namespace support;
@@ -84,6 +85,26 @@ inline double distance(const Array& a, const Array& b) {
     visit.template operator()<float>();
   }
   return worst;
+}
+
+// Elements drawn uniformly from a domain.
+inline Array random_array(const ir::Type& type, Draw& draw, ir::Domain domain) {
+  std::vector<int64_t> shape;
+  for (const ir::Dim& d : type.shape) shape.push_back(d.constant());
+  Array a(type.dtype, shape);
+  with_dtype(type.dtype, [&]<class T>() {
+    for (T& v : a.as<T>()) {
+      const double u = static_cast<double>(draw.range(0, 1 << 30)) / (1 << 30);
+      const double x = domain.low + (domain.high - domain.low) * u;
+      v = std::is_floating_point_v<T> ? static_cast<T>(x)
+                                      : static_cast<T>(draw.range(static_cast<int64_t>(domain.low),
+                                                                  static_cast<int64_t>(domain.high)));
+    }
+  });
+  return a;
+}
+inline ir::Domain domain_of(const ir::OpDef& op, size_t i) {
+  return op.domains.empty() ? ir::Domain{} : op.domains[std::min(i, op.domains.size() - 1)];
 }
 
 }  // namespace tenon::test

@@ -11,22 +11,6 @@ using ir::OpDef;
 
 namespace {
 
-Array random_array(const ir::Type& type, Draw& draw, ir::Domain domain) {
-  std::vector<int64_t> shape;
-  for (const ir::Dim& d : type.shape) shape.push_back(d.constant());
-  Array a(type.dtype, shape);
-  with_dtype(type.dtype, [&]<class T>() {
-    for (T& v : a.as<T>()) {
-      const double u = static_cast<double>(draw.range(0, 1 << 30)) / (1 << 30);
-      const double x = domain.low + (domain.high - domain.low) * u;
-      v = std::is_floating_point_v<T> ? static_cast<T>(x)
-                                      : static_cast<T>(draw.range(static_cast<int64_t>(domain.low),
-                                                                  static_cast<int64_t>(domain.high)));
-    }
-  });
-  return a;
-}
-
 struct Sample {
   const OpDef* op;
   Draw::Drawn drawn;
@@ -68,10 +52,6 @@ std::vector<Array> rule(const Sample& s, const Array& g) {
                              return wanted;
                            }).returned;
   return out;
-}
-
-ir::Domain domain_of(const OpDef& op, size_t i) {
-  return op.domains.empty() ? ir::Domain{} : op.domains[std::min(i, op.domains.size() - 1)];
 }
 
 void check_rule(const OpDef& op, uint64_t seed, size_t* compared) {

@@ -147,10 +147,10 @@ void adam(Stage& s, const std::string& param, V p, V g) {
   const V rest2 = s.once("1 - beta2", dtype, [&] { return 1.0 - beta2; });
   const V t = s.once("t", dtype, [&] { return s.steps(dtype); });
   const V rate = s.once("rate", dtype, [&] { return s.number("lr", dtype) / (1.0 - ops::pow(beta1, t)); });
-  const V root = s.once("root", dtype, [&] { return ops::sqrt(1.0 - ops::pow(beta2, t)); });
+  const V scale = s.once("scale", dtype, [&] { return 1.0 / ops::sqrt(1.0 - ops::pow(beta2, t)); });
   const V m = beta1 * s.entry(first) + rest1 * g;
   const V v = beta2 * s.entry(second) + rest2 * (g * g);
-  s.write(param, p - rate * (m / (ops::sqrt(v) / root + s.number("eps", dtype))));
+  s.write(param, p - rate * (m / (ops::sqrt(v) * scale + s.number("eps", dtype))));
   s.write(first, m);
   s.write(second, v);
 }

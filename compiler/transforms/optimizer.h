@@ -4,7 +4,7 @@
 //   sgd       {lr}                          p - lr g
 //   momentum  {lr, momentum, nesterov}      m = momentum m + g;  p - lr m, or p - lr (g + momentum m)
 //   adam      {lr, beta1, beta2, eps}       m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g g;
-//             with t steps done:            p - lr/(1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+//             with t steps done:            p - lr/(1 - beta1^t) m / (sqrt(v) (1/sqrt(1 - beta2^t)) + eps)
 // A number of an option may be the name of a rank-0 float hyper-parameter, parameter or state.
 #pragma once
 

@@ -1,0 +1,22 @@
+// dce: drops what nothing needs (see ir/compact.h). Operations that may fail stay: a status is an effect.
+#include "ir/compact.h"
+
+#include "passes/rebuild.h"
+
+namespace tenon::passes {
+namespace {
+
+Result<bool> run(ir::Module& module, pass::Counts& counts) {
+  return over_functions(module, [&](ir::Graph& graph) -> Result<bool> {
+    const size_t before = ir::count_nodes(graph);
+    if (!ir::compact(module, graph)) return false;
+    counts["dropped node"] += before - ir::count_nodes(graph);
+    return true;
+  });
+}
+
+}  // namespace
+
+const Pass dce{"dce", "drops dead nodes, results, carries and captures; operations that may fail stay", run};
+
+}  // namespace tenon::passes

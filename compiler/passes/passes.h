@@ -1,0 +1,35 @@
+// Passes graph -> graph: they keep meaning, and keep bits (see each file). All are near-linear in the number
+// of nodes, iterate over program order, and recurse over the nesting of regions only.
+#pragma once
+
+#include <map>
+#include <span>
+
+#include "ir/graph.h"
+#include "pass/pass.h"
+
+namespace tenon::passes {
+using namespace support;
+
+using Pass = pass::Pass<ir::Module>;
+
+extern const Pass inline_calls;  // inline.cpp
+extern const Pass expand;        // expand.cpp
+extern const Pass canonicalize;  // canonicalize.cpp
+extern const Pass fold;          // fold.cpp
+extern const Pass simplify;      // simplify.cpp
+extern const Pass cse;           // cse.cpp
+extern const Pass motion;        // motion.cpp
+extern const Pass dce;           // dce.cpp
+
+// All passes by name, for parse_pipeline.
+const std::vector<const Pass*>& all();
+// What compiling runs, in this order; the reasons stand beside the rows in pipeline.cpp.
+const std::vector<const Pass*>& pipeline();
+std::string pipeline_text();  // "inline,expand,..."
+
+// Specializes named dimensions to constants: T112 outside the declared range, T103 on an unknown name. Orders
+// of reductions and contractions stay as they were resolved, so bits do not change.
+Status bind(ir::Module& module, const std::map<std::string, int64_t, std::less<>>& dims);
+
+}  // namespace tenon::passes

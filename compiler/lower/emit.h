@@ -25,6 +25,8 @@ class TermEmitter {
   std::vector<ExprId> axes;
   // Registers: values of TermKind::held.
   void hold(ValueId value, ExprId expression) { held_[value.index] = expression; }
+  void release(ValueId value) { held_.erase(value.index); }
+  bool is_held(ValueId value) const { return held_.count(value.index) != 0; }
   ExprId emit(TermId id);
   // Forget what was emitted: the block it stands in was closed, or memory was written.
   void forget() { memo_.clear(); }

@@ -311,6 +311,7 @@ void ContractEmitter::tile(ExprId i0, ExprId rows, ExprId j0, ExprId j1, ExprId 
 void ContractEmitter::finish(ExprId i0, ExprId rows, const std::function<ExprId(ExprId)>& sum) {
   auto memo = emitter_.save();
   // What does not depend on the row (a bias) is read once a tile.
+  emitter_.release(dot_->results[0]);
   hoist(emitter_, terms_, outputs_, [&](uint32_t axis) { return !m_axis_ || axis != *m_axis_; });
   ExprId r = b_.begin_unroll("r", b_.index(0), rows);
   if (m_axis_) emitter_.axes[*m_axis_] = b_.add(i0, r);

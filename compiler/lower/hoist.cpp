@@ -19,7 +19,7 @@ struct Hoister {
   bool is_invariant(TermId id) {
     if (auto it = invariant.find(id.index); it != invariant.end()) return it->second;
     const Term& t = terms.term(id);
-    bool ok = affine_ok(t.address);
+    bool ok = affine_ok(t.address) && (t.kind != TermKind::held || emitter.is_held(t.value));
     if (t.dynamic.valid()) ok = is_invariant(t.dynamic) && ok;
     for (TermId a : t.args) ok = is_invariant(a) && ok;
     for (const TermPiece& p : t.pieces) {

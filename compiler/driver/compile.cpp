@@ -1,0 +1,255 @@
+#include "driver/compile.h"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include "driver/pipeline.h"
+#include "ir/builder.h"
+#include "ir/op_def.h"
+#include "ir/verify.h"
+#include "kernel/verify.h"
+#include "lower/lower.h"
+#include "passes/passes.h"
+#include "support/text.h"
+#include "transforms/transforms.h"
+
+namespace tenon::driver {
+namespace {
+
+class Clock {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+bool wanted(const CompileOptions& options, std::string_view name) {
+  return options.functions.empty() ||
+         std::find(options.functions.begin(), options.functions.end(), name) != options.functions.end();
+}
+
+// Whether a step can loop over batches: some input begins with a named dimension that is never 0, and every
+// input's use of it is what `epochs` slices by.
+bool has_batch(const ir::Module& module, const ir::Function& f) {
+  for (ir::ValueId a : f.graph.args) {
+    const ir::Value& arg = f.graph.value(a);
+    if (arg.arg != ir::ArgKind::input || arg.type.is_scalar()) continue;
+    const std::optional<std::string> symbol = arg.type.shape[0].as_symbol();
+    if (!symbol) continue;
+    const auto found = module.dims.find(*symbol);
+    return found != module.dims.end() && found->second.low >= 1;
+  }
+  return false;
+}
+
+// Appends `derive X.epochs = epochs X` for every step X that has none.
+void derive_epochs(ir::Module& module, const CompileOptions& options) {
+  auto add = [&](const std::string& step, ir::Location location) {
+    const std::string name = epochs_name(step);
+    if (!wanted(options, name) || module.find_function(name) != nullptr) return;
+    for (const ir::Derive& d : module.derives)
+      if (d.name == name) return;
+    ir::Derive d;
+    d.name = name;
+    d.kind = "epochs";
+    d.source = step;
+    d.location = location;
+    module.derives.push_back(std::move(d));
+  };
+  for (const ir::Function& f : module.functions) {
+    if (f.mode == ir::Mode::training && !f.writes.empty() && !f.origin.starts_with("epochs") &&
+        has_batch(module, f))
+      add(f.name, f.location);
+  }
+  for (size_t i = 0, n = module.derives.size(); i < n; ++i) {
+    const ir::Derive d = module.derives[i];
+    const ir::Function* source = module.find_function(d.source);
+    if (d.kind == "step" && source != nullptr && has_batch(module, *source)) add(d.name, d.location);
+  }
+}
+
+Errors unknown_function(const ir::Module& module, const std::string& name) {
+  std::vector<std::string_view> names;
+  for (const ir::Function& f : module.functions) names.push_back(f.name);
+  const std::string_view near = nearest(name, names);
+  return error(Code::undefined_name, "no function is named " + name,
+               near.empty() ? "" : "did you mean " + std::string(near) + "?");
+}
+
+// Keeps the functions asked for, and init.
+Status select(ir::Module& module, const CompileOptions& options) {
+  if (options.functions.empty()) return Ok{};
+  for (const std::string& name : options.functions)
+    if (module.find_function(name) == nullptr) return unknown_function(module, name);
+  std::erase_if(module.functions,
+                [&](const ir::Function& f) { return f.name != "init" && !wanted(options, f.name); });
+  return Ok{};
+}
+
+Status bind_dims(ir::Module& module, const ir::DimBindings& bind) {
+  return bind.empty() ? Status(Ok{}) : passes::bind(module, bind);
+}
+
+// What lowering does not know: composites and calls, where a pass that removes them was left out.
+bool is_primitive(const ir::Graph& graph) {
+  for (size_t i = 0; i < graph.node_count(); ++i) {
+    const ir::Node& node = graph.node(ir::NodeId(i));
+    if (node.op->composite != nullptr) return false;
+    if (node.op->control != nullptr && node.op->control->what == ir::Control::call) return false;
+    for (const auto& region : node.regions)
+      if (!is_primitive(*region)) return false;
+  }
+  return true;
+}
+
+// Parameters that become constants: their arguments are replaced in every function that only reads them.
+Status bake(ir::Module& module, const CompileOptions& options) {
+  std::set<std::string> baked;
+  for (const std::string& pattern : options.baked) {
+    bool any = false;
+    for (const ir::Global& g : module.globals) {
+      if (g.kind == ir::GlobalKind::hyper || !glob_match(pattern, g.name)) continue;
+      any = true;
+      baked.insert(g.name);
+    }
+    if (!any) return error(Code::undefined_name, "no parameter matches " + pattern);
+  }
+  std::map<std::string, std::shared_ptr<const Array>> arrays;
+  for (const std::string& name : baked) {
+    const ir::Global& g = *module.find_global(name);
+    const Array* value = nullptr;
+    if (options.values != nullptr)
+      if (const auto found = options.values->find(name); found != options.values->end())
+        value = &found->second;
+    if (value == nullptr)
+      return error(Code::param_mismatch, "parameter " + name + " is to be baked and has no value",
+                   "give the state it is taken from");
+    TENON_ASSIGN(const std::vector<int64_t> shape, ir::evaluate_shape(g.type.shape, {}));
+    if (value->dtype() != g.type.dtype || value->shape() != shape)
+      return error(Code::param_mismatch, "the value of " + name + " is not " + g.type.text());
+    arrays.emplace(name, std::make_shared<const Array>(*value));
+  }
+  for (ir::Function& f : module.functions) {
+    if (f.name == "init") continue;
+    for (const ir::Write& w : f.writes)
+      if (baked.count(w.global) != 0)
+        return error(Code::bad_option, f.name + " writes " + w.global + ", which is to be baked",
+                     "bake only what no compiled function writes; choose the functions to compile");
+    bool any = false;
+    for (ir::ValueId a : f.graph.args)
+      any = any || (f.graph.value(a).arg == ir::ArgKind::global && baked.count(f.graph.value(a).name) != 0);
+    if (!any) continue;
+    ir::Graph out;
+    std::vector<ir::ValueId> map(f.graph.value_count());
+    for (ir::ValueId a : f.graph.args) {
+      const ir::Value& arg = f.graph.value(a);
+      if (arg.arg == ir::ArgKind::global && baked.count(arg.name) != 0) continue;
+      map[a.index] = out.add_arg(arg.type, arg.arg, arg.name);
+    }
+    ir::Builder b(out, &module);
+    for (ir::ValueId a : f.graph.args) {
+      const ir::Value& arg = f.graph.value(a);
+      if (map[a.index].valid()) continue;
+      map[a.index] = b.constant(arrays.at(arg.name));
+      b.set_name(map[a.index], arg.name);
+    }
+    out.results = b.inline_graph(f.graph, map);
+    f.graph = std::move(out);
+  }
+  return Ok{};
+}
+
+Result<const target::Target*> find_target(const std::string& cpu) {
+  if (cpu.empty() || cpu == "native") return target::host_target();
+  if (const target::Target* t = target::find_target(cpu)) return t;
+  std::vector<std::string_view> names;
+  for (const target::Target* t : target::all_targets()) names.push_back(t->name);
+  const std::string_view near = nearest(cpu, names);
+  std::string all;
+  for (std::string_view n : names) all += (all.empty() ? "" : ", ") + std::string(n);
+  return error(Code::target_unsupported, "no target is named " + cpu,
+               near.empty() ? "one of: native, " + all : "did you mean " + std::string(near) + "?");
+}
+
+}  // namespace
+
+std::string epochs_name(std::string_view step) { return std::string(step) + ".epochs"; }
+
+Result<ir::Module> derive(ir::Module module, const CompileOptions& options) {
+  TENON_TRY(ir::verify(module));
+  if (module.stage != "optimized") {
+    if (options.epochs) derive_epochs(module, options);
+    TENON_TRY(transforms::expand_derives(module));
+  }
+  TENON_TRY(select(module, options));
+  for (ir::Function& f : module.functions) {
+    TENON_TRY(transforms::inline_calls(module, f));
+    if (f.mode == ir::Mode::unresolved) TENON_TRY(transforms::resolve_mode(module, f, ir::Mode::inference));
+  }
+  TENON_TRY(bake(module, options));
+  TENON_TRY(bind_dims(module, options.bind));
+  TENON_TRY(ir::verify(module));
+  return module;
+}
+
+Result<ir::Module> optimize(ir::Module module, const CompileOptions& options, CompileReport* report) {
+  const Clock clock;
+  const bool optimized = module.stage == "optimized";
+  TENON_ASSIGN(ir::Module out, derive(std::move(module), options));
+  // A dump of the stage is taken as it is, unless passes are asked for by name.
+  if (!optimized || !options.passes.empty()) TENON_TRY(run_pipeline(out, options, report));
+  out.stage = "optimized";
+  if (report != nullptr) report->seconds_graph += clock.seconds();
+  return out;
+}
+
+Result<kernel::Module> to_kernels(Unit unit, const CompileOptions& options, CompileReport* report) {
+  if (auto* kernels = std::get_if<kernel::Module>(&unit.code)) {
+    TENON_TRY(kernel::verify(*kernels));
+    return std::move(*kernels);
+  }
+  TENON_ASSIGN(const ir::Module module,
+               optimize(std::move(std::get<ir::Module>(unit.code)), options, report));
+  for (const ir::Function& f : module.functions) {
+    if (!is_primitive(f.graph))
+      return error(Code::pass_unknown,
+                   f.name + " still holds composites or calls, kernels are made of primitives",
+                   "run the passes inline and expand");
+  }
+  const Clock clock;
+  TENON_ASSIGN(const target::Target* target, find_target(options.cpu));
+  lower::Options lowering;
+  lowering.target = target;
+  lowering.plan.fuse.enabled = options.fuse;
+  lowering.plan.in_place = options.in_place;
+  lowering.parallel = options.parallel;
+  if (options.chunk_cycles > 0) lowering.chunk_cycles = options.chunk_cycles;
+  if (options.inline_cycles >= 0) lowering.inline_cycles = options.inline_cycles;
+  TENON_ASSIGN(kernel::Module kernels,
+               lower::lower(module, lowering, report != nullptr ? &report->edges : nullptr));
+  TENON_TRY(kernel::verify(kernels));
+  if (report != nullptr) report->seconds_lower += clock.seconds();
+  return kernels;
+}
+
+Result<object::Object> to_object(const kernel::Module& module, const CompileOptions& options,
+                                 CompileReport* report) {
+  const Clock clock;
+  TENON_ASSIGN(const target::Target* target, find_target(module.target));
+  object::Options o;
+  o.prefix = options.prefix;
+  o.c_functions = options.c_functions;
+  o.threads = options.threads;
+  TENON_ASSIGN(object::Object out, object::compile(module, *target, o));
+  if (report != nullptr) {
+    report->seconds_object += clock.seconds();
+    report->kernels = out.kernels;
+  }
+  return out;
+}
+
+}  // namespace tenon::driver

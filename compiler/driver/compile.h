@@ -1,0 +1,77 @@
+// The way of a module: source graph -> derived functions -> optimized graph -> kernels -> object. Every stage
+// can be printed, and compilation resumes from any stage's dump.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "ir/graph.h"
+#include "kernel/kernel.h"
+#include "lower/lower.h"
+#include "object/object.h"
+#include "pass/pass.h"
+#include "target/target.h"
+
+namespace tenon::driver {
+using namespace support;
+
+enum class Stage : uint8_t { graph, optimized, kernel };
+
+// A program at one of its stages.
+struct Unit {
+  std::variant<ir::Module, kernel::Module> code;
+  Stage stage = Stage::graph;
+};
+
+// Reads a dump or a hand-written model; its first lines tell the stage. Side files lie beside it
+// (<hash>.safetensors).
+Result<Unit> read_unit(std::string_view text, const std::string& file);
+// Prints it; large constants go to `side_directory` where that is not empty, else they print in full.
+Result<std::string> print_unit(const Unit& unit, const std::string& side_directory = {});
+
+struct CompileOptions {
+  std::string cpu = "native";          // a name of target/
+  std::vector<std::string> functions;  // entries; empty: all functions, and init
+  bool epochs = true;    // derive the native training loop `<step>.epochs` of every step (where it is wanted)
+  ir::DimBindings bind;  // dimensions specialized to constants
+  std::vector<std::string> baked;  // patterns of parameters that become constants; needs `state` values
+  const std::map<std::string, Array>* values = nullptr;  // of baked parameters
+  std::string passes;                                    // textual pipeline; empty: the default one
+  std::vector<std::string> disabled;
+  std::string stop_after;
+  bool verify_each = false;  // also verify and hash after every pass
+  bool fuse = true, in_place = true, parallel = true;
+  double chunk_cycles = 0, inline_cycles = -1;  // of lower::Options; 0 and -1: its defaults
+  int threads = 0;                              // of code generation
+  std::string prefix = "tenon";
+  bool c_functions = true;  // also the C functions of the generated header
+  std::function<void(const ir::Module&, const pass::Record&)> after_pass;  // dumps
+  std::string reproducer_directory;  // where a failing pass leaves its input; empty: nowhere
+};
+
+struct CompileReport {
+  std::vector<pass::Record> passes;
+  std::vector<lower::Explanation> edges;
+  double seconds_graph = 0, seconds_lower = 0, seconds_object = 0;
+  size_t kernels = 0;
+};
+
+// The derived training loop of a step: "train.epochs".
+std::string epochs_name(std::string_view step);
+// The source form that the evaluators judge by: derives expanded, calls inlined, modes resolved, parameters
+// baked and dimensions bound, the functions asked for kept; no pass has run.
+Result<ir::Module> derive(ir::Module module, const CompileOptions& options);
+// Derives expanded, modes resolved, default passes run: the stage `optimized`.
+Result<ir::Module> optimize(ir::Module module, const CompileOptions& options,
+                            CompileReport* report = nullptr);
+// From any stage to kernels, verified.
+Result<kernel::Module> to_kernels(Unit unit, const CompileOptions& options, CompileReport* report = nullptr);
+Result<object::Object> to_object(const kernel::Module& module, const CompileOptions& options,
+                                 CompileReport* report = nullptr);
+
+}  // namespace tenon::driver

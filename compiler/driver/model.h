@@ -1,0 +1,75 @@
+// Model: a module under construction by the C API. One graph holds all values; functions are cuts of it:
+// what their results reach. Inputs that a function cannot reach vanish from it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ir/builder.h"
+#include "ir/graph.h"
+
+namespace tenon::driver {
+using namespace support;
+
+class Model {
+ public:
+  explicit Model(std::string name);
+
+  // Place of the user's call, for errors and dumps.
+  void at(std::string_view file, uint32_t line, uint32_t column);
+  void push_scope(std::string_view name);
+  void pop_scope();
+
+  Result<ir::Dim> dim(std::string_view name, int64_t low, int64_t high);
+  Result<ir::ValueId> hyper(std::string_view name, DType dtype, double value);
+  Result<ir::ValueId> input(std::string_view name, const ir::Type& type);
+  Result<ir::ValueId> param(std::string_view name, const ir::Type& type, const ir::Init& init, bool frozen);
+  Result<ir::ValueId> state(std::string_view name, const ir::Type& type, const ir::Init& init);
+  Result<ir::ValueId> constant(Array value);
+  // Any operation; attributes in text form ("axes = [0], rate = 0.2"). Float literals as operands: `literal`.
+  Result<std::vector<ir::ValueId>> op(std::string_view name, const std::vector<ir::ValueId>& operands,
+                                      std::string_view attributes,
+                                      std::vector<std::unique_ptr<ir::Graph>> regions = {});
+  Result<ir::ValueId> literal(double value, ir::ValueId like);
+  Status name(ir::ValueId value, std::string_view name);
+  // The value of that name, for taps and gradients.
+  Result<ir::ValueId> find(std::string_view name) const;
+
+  std::vector<ir::ValueId> params(std::string_view pattern) const;
+  Result<std::vector<ir::ValueId>> grad(ir::ValueId loss, const std::vector<ir::ValueId>& wrt);
+
+  struct Named {
+    std::string name;
+    ir::ValueId value;
+  };
+  struct Assign {
+    ir::ValueId target, value;  // a param or state value, and what it becomes
+  };
+  Status function(std::string_view name, const std::vector<Named>& results);
+  Status metric(std::string_view name, ir::ValueId value);
+  // A training step with an optimizer (option text as in `derive`: "adam {lr = lr}") or with own assignments.
+  Status step(std::string_view name, ir::ValueId loss, std::string_view optimizer,
+              const std::vector<std::string>& over);
+  Status step(std::string_view name, const std::vector<Assign>& assigns, const std::vector<Named>& results);
+
+  const ir::Module& module() const { return module_; }
+  const ir::Type& type(ir::ValueId v) const { return graph_.type(v); }
+  // The finished module: verified, with one function per cut.
+  Result<ir::Module> finish() const;
+
+ private:
+  ir::Module module_;
+  ir::Graph graph_;
+  ir::Location location_;
+  std::vector<std::string> scopes_;
+  struct Cut {
+    std::string name;
+    std::vector<Named> results;
+    std::vector<Assign> writes;
+    ir::Mode mode = ir::Mode::unresolved;
+  };
+  std::vector<Cut> cuts_;
+};
+
+}  // namespace tenon::driver

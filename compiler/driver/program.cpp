@@ -1,0 +1,193 @@
+#include "driver/program.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "support/text.h"
+
+namespace tenon::driver {
+namespace {
+
+// What fails where: in the order in which code generation numbers fail statements.
+void collect_places(const kernel::Function& f, const std::vector<kernel::Stmt>& body,
+                    std::vector<std::string>* out) {
+  for (const kernel::Stmt& s : body) {
+    if (s.kind == kernel::StmtKind::fail) out->push_back(s.comment.empty() ? f.comment : s.comment);
+    collect_places(f, s.body, out);
+    collect_places(f, s.other, out);
+  }
+}
+
+Result<ir::Type> type_of(const kernel::EntryParam& p, const ir::DimRanges& ranges) {
+  ir::Type type;
+  type.dtype = p.dtype;
+  for (const std::string& extent : p.shape) {
+    TENON_ASSIGN(ir::Dim dim, ir::parse_dim(extent, &ranges));
+    type.shape.push_back(std::move(dim));
+  }
+  return type;
+}
+
+std::string shape_of(std::span<const int64_t> shape) {
+  std::string out = "[";
+  for (size_t i = 0; i < shape.size(); ++i) out += (i != 0 ? "," : "") + std::to_string(shape[i]);
+  return out + "]";
+}
+
+// The value of the one named dimension in `dim` for which it is `extent`, where the rest is constant.
+bool solve(const ir::Dim& dim, int64_t extent, std::string* name, int64_t* value) {
+  if (dim.is_constant() || dim.terms().size() != 1) return false;
+  const ir::Dim::Term& term = dim.terms()[0];
+  if (term.factors.size() != 1 || term.factors[0].name.empty()) return false;
+  const int64_t rest = extent - dim.offset();
+  if (rest % term.coefficient != 0) return false;
+  *name = term.factors[0].name;
+  *value = rest / term.coefficient;
+  return true;
+}
+
+}  // namespace
+
+Status EntryInfo::check_dims(std::span<const int64_t> dims) const {
+  for (size_t i = 0; i < interface->dims.size(); ++i) {
+    const kernel::DimSlot& d = interface->dims[i];
+    if (i < dims.size() && dims[i] >= d.low && dims[i] <= d.high) continue;
+    if (i >= dims.size())
+      return tenon::support::error(Code::size_range, interface->name + ": no size is given for " + d.name);
+    return tenon::support::error(
+        Code::size_range, interface->name + ": " + d.name + " is " + std::to_string(dims[i]) + ", takes " +
+                              std::to_string(d.low) + " to " + std::to_string(d.high));
+  }
+  return Ok{};
+}
+
+ir::DimBindings EntryInfo::bindings(std::span<const int64_t> dims) const {
+  ir::DimBindings out;
+  for (size_t i = 0; i < interface->dims.size() && i < dims.size(); ++i)
+    out[interface->dims[i].name] = dims[i];
+  return out;
+}
+
+Result<std::vector<int64_t>> EntryInfo::bind_dims(std::span<const std::vector<int64_t>> input_shapes,
+                                                  const ir::DimBindings& given) const {
+  const std::string& entry = interface->name;
+  if (input_shapes.size() != inputs.size())
+    return error(Code::data_shape, entry + " takes " + std::to_string(inputs.size()) + " inputs, got " +
+                                       std::to_string(input_shapes.size()));
+  ir::DimBindings known;
+  for (const auto& [name, value] : given) {
+    const bool exists = std::any_of(interface->dims.begin(), interface->dims.end(),
+                                    [&](const kernel::DimSlot& d) { return d.name == name; });
+    if (exists) known[name] = value;
+  }
+  auto wrong = [&](size_t i) {
+    return error(Code::data_shape, entry + ": " + input_names[i] + " has shape " + shape_of(input_shapes[i]) +
+                                       ", wants " + inputs[i].text());
+  };
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (input_shapes[i].size() != inputs[i].rank()) return wrong(i);
+    for (size_t d = 0; d < inputs[i].rank(); ++d) {
+      std::string name;
+      int64_t value = 0;
+      if (solve(inputs[i].shape[d], input_shapes[i][d], &name, &value)) known.try_emplace(name, value);
+    }
+  }
+  std::vector<int64_t> dims;
+  for (const kernel::DimSlot& d : interface->dims) {
+    const auto found = known.find(d.name);
+    if (found == known.end())
+      return error(Code::size_range, entry + ": no input tells the size of " + d.name,
+                   "give it by name: it takes " + std::to_string(d.low) + " to " + std::to_string(d.high));
+    dims.push_back(found->second);
+  }
+  TENON_TRY(check_dims(dims));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    for (size_t d = 0; d < inputs[i].rank(); ++d) {
+      Result<int64_t> extent = inputs[i].shape[d].evaluate(known);
+      if (!extent || *extent != input_shapes[i][d]) return wrong(i);
+    }
+  }
+  return dims;
+}
+
+Result<std::shared_ptr<const Program>> Program::compile(Unit unit, const CompileOptions& options,
+                                                        CompileReport* report) {
+  auto program = std::make_shared<Program>();
+  TENON_ASSIGN(program->kernels_, to_kernels(std::move(unit), options, report));
+  const target::Target* target = target::find_target(program->kernels_.target);
+  if (target != nullptr && !target->runs_here())
+    return error(Code::target_unsupported,
+                 "this processor does not run code for " + std::string(target->name),
+                 "compile for cpu native, or write an object for another machine");
+  TENON_ASSIGN(program->object_, to_object(program->kernels_, options, report));
+  TENON_ASSIGN(program->loaded_, object::Loaded::load(program->object_.elf));
+  for (const kernel::Function& f : program->kernels_.functions) collect_places(f, f.body, &program->places_);
+  for (const kernel::Entry& e : program->kernels_.entries) {
+    EntryInfo info;
+    info.interface = &e;
+    const std::string stem = options.prefix + "_";
+    info.run = reinterpret_cast<runtime::EntryFunction>(program->loaded_->lookup(stem + "entry_" + e.name));
+    info.arena = reinterpret_cast<runtime::ArenaFunction>(program->loaded_->lookup(stem + "arena_" + e.name));
+    if (info.run == nullptr || info.arena == nullptr)
+      return error(Code::backend, "the object lacks the entry " + e.name);
+    ir::DimRanges ranges;
+    for (const kernel::DimSlot& d : e.dims) ranges[d.name] = {d.low, d.high};
+    for (const kernel::EntryParam& p : e.params) {
+      if (p.role == kernel::ParamRole::input || p.role == kernel::ParamRole::output) {
+        TENON_ASSIGN(ir::Type type, type_of(p, ranges));
+        const bool input = p.role == kernel::ParamRole::input;
+        (input ? info.inputs : info.outputs).push_back(std::move(type));
+        (input ? info.input_names : info.output_names).push_back(p.name);
+      } else if (p.role == kernel::ParamRole::hyper) {
+        Array value(p.dtype, {});
+        std::memcpy(value.data(), &p.bits, value.bytes());
+        program->hypers_.emplace(p.name, std::move(value));
+      }
+    }
+    program->entries_.push_back(std::move(info));
+  }
+  program->layout_ = kernel::layout_hash(program->kernels_);
+  return std::shared_ptr<const Program>(std::move(program));
+}
+
+const EntryInfo* Program::find(std::string_view entry) const {
+  for (const EntryInfo& e : entries_)
+    if (e.interface->name == entry) return &e;
+  return nullptr;
+}
+
+Result<std::shared_ptr<State>> Program::init(uint64_t seed) const {
+  auto state = std::make_shared<State>(shared_from_this());
+  if (find("init") == nullptr) {
+    if (kernels_.state.empty()) return state;
+    return error(Code::undefined_name, "the program has no entry init");
+  }
+  Session session(shared_from_this(), state);
+  const Array value = Array::scalar<int64_t>(static_cast<int64_t>(seed));
+  const Array* inputs[] = {&value};
+  TENON_TRY(session.run("init", std::span(inputs, find("init")->inputs.size())));
+  return state;
+}
+
+Diagnostic Program::describe(const EntryInfo& entry, const runtime::CallStatus& status) const {
+  Diagnostic d;
+  const Code code = static_cast<Code>(status.code);
+  d.code = code;
+  const std::string& name = entry.interface->name;
+  if (code == Code::busy) {
+    d.message = name + ": another writer holds the state";
+    d.help = "one writer at a time: wait for it, or give each its own state";
+    return d;
+  }
+  d.message = name + ": " + std::string(code_meaning(code)) + " (at " + std::to_string(status.detail) + ")";
+  if (status.place < places_.size() && !places_[status.place].empty())
+    d.notes.push_back("in " + places_[status.place]);
+  if (entry.interface->writes_state) {
+    d.help = entry.interface->loops
+                 ? "step " + std::to_string(status.progress + 1) + " was not committed, those before it were"
+                 : "the state is unchanged";
+  }
+  return d;
+}
+
+}  // namespace tenon::driver

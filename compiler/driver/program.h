@@ -1,0 +1,205 @@
+// Program, State, Session: compiled code, values, and a thread's use of both (design decision 5).
+//
+// Program: immutable, shareable among threads. State: the values in canonical layout; many sessions may share
+// one; one writer at a time, a second one gets T607. Session: arena and status; one per thread.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "driver/compile.h"
+#include "runtime/abi.h"
+#include "support/array.h"
+
+namespace tenon::driver {
+
+class State;
+
+// One entry of a loaded program.
+struct EntryInfo {
+  const kernel::Entry* interface = nullptr;
+  std::vector<ir::Type> inputs, outputs;  // in order; `names` beside them
+  std::vector<std::string> input_names, output_names;
+  runtime::EntryFunction run = nullptr;
+  runtime::ArenaFunction arena = nullptr;
+  // Dimension of the entry (in the order of interface->dims) -> value, from the extents of inputs; T305, T601
+  // with the name, the range and the value.
+  Result<std::vector<int64_t>> bind_dims(std::span<const std::vector<int64_t>> input_shapes,
+                                         const ir::DimBindings& given) const;
+  // T601 where one lies outside its range.
+  Status check_dims(std::span<const int64_t> dims) const;
+  ir::DimBindings bindings(std::span<const int64_t> dims) const;
+};
+
+class Program : public std::enable_shared_from_this<Program> {
+ public:
+  static Result<std::shared_ptr<const Program>> compile(Unit unit, const CompileOptions& options,
+                                                        CompileReport* report = nullptr);
+  const kernel::Module& kernels() const { return kernels_; }
+  const EntryInfo* find(std::string_view entry) const;
+  std::span<const EntryInfo> entries() const { return entries_; }
+  // Default values of hyper-parameters by name.
+  const std::map<std::string, Array>& hypers() const { return hypers_; }
+  uint64_t layout_hash() const { return layout_; }
+  // Runs the entry `init`.
+  Result<std::shared_ptr<State>> init(uint64_t seed) const;
+  uint64_t compile_count() const { return 1; }  // code generations of this program, ever
+  // What a failing call means: the code's meaning, the operation (CallStatus::place) and the detail.
+  Diagnostic describe(const EntryInfo& entry, const runtime::CallStatus& status) const;
+  // The whole object that is loaded.
+  const object::Object& object() const { return object_; }
+
+ private:
+  friend class State;
+  kernel::Module kernels_;
+  object::Object object_;
+  std::unique_ptr<object::Loaded> loaded_;
+  std::vector<EntryInfo> entries_;
+  std::map<std::string, Array> hypers_;
+  uint64_t layout_ = 0;
+  std::vector<std::string> places_;  // of fail statements, in module order: what fails there
+};
+
+class State {
+ public:
+  explicit State(std::shared_ptr<const Program> program);  // all zeros
+  State(const State& other);                               // a copy of the values
+  const std::shared_ptr<const Program>& program() const { return program_; }
+  const kernel::StateSlot* find(std::string_view tensor) const;
+  std::byte* block() { return block_.data(); }
+  const std::byte* block() const { return block_.data(); }
+  uint64_t bytes() const;
+  // FNV-1a over the block (header and padding included; both are canonical).
+  uint64_t hash() const;
+  Result<Array> get(std::string_view tensor) const;         // T402 with the nearest name
+  Status set(std::string_view tensor, const Array& value);  // T402 on a wrong type or shape
+  Status save(const std::string& file) const;               // safetensors, written atomically
+  // All tensors of the state must be there and fit, else nothing is loaded (T402, as on the surface page);
+  // `partial`: those that fit are loaded, the rest is named in `missing`.
+  Status load(const std::string& file, bool partial, std::vector<std::string>* missing);
+
+  // A writer holds the state from begin_write to end_write; false: another one does.
+  bool begin_write() { return !writing_.exchange(true, std::memory_order_acquire); }
+  void end_write() { writing_.store(false, std::memory_order_release); }
+
+ private:
+  std::shared_ptr<const Program> program_;
+  Array block_;
+  std::atomic<bool> writing_{false};
+};
+
+// A writer's hold on a state, given back at the end of the scope.
+class Writing {
+ public:
+  explicit Writing(State& state) : state_(state.begin_write() ? &state : nullptr) {}
+  ~Writing() {
+    if (state_ != nullptr) state_->end_write();
+  }
+  Writing(const Writing&) = delete;
+  Writing& operator=(const Writing&) = delete;
+  explicit operator bool() const { return state_ != nullptr; }
+
+ private:
+  State* state_;
+};
+Errors busy_error();  // T607
+
+// Pointers of one call, in the order of the entry's inputs and outputs.
+struct Call {
+  std::vector<const void*> inputs;
+  std::vector<void*> outputs;
+  std::vector<int64_t> dims;             // in the order of EntryInfo's dims
+  std::map<std::string, double> hypers;  // overrides of this session's values
+};
+
+class Session {
+ public:
+  // A state of another program is taken where the layouts are equal; else every call gives T604.
+  Session(std::shared_ptr<const Program> program, std::shared_ptr<State> state,
+          const runtime::Parallel* parallel = nullptr);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Runs an entry on arrays: checks dtypes and shapes, allocates outputs, grows the arena where needed.
+  Result<std::vector<Array>> run(std::string_view entry, std::span<const Array* const> inputs,
+                                 const ir::DimBindings& dims = {});
+  // The bare call: everything bound and checked before. A Bound must not outlive its Session.
+  class Bound;
+  Result<std::unique_ptr<Bound>> bind(std::string_view entry, const Call& call);
+
+  // Applies to Bounds that stand already as well, but for those that override it.
+  Status set_hyper(std::string_view name, double value);
+  Result<double> hyper(std::string_view name) const;
+  int64_t last_progress() const { return status_.progress; }
+  const std::shared_ptr<State>& state() const { return state_; }
+  const std::shared_ptr<const Program>& program() const { return program_; }
+
+ private:
+  friend class Bound;
+  std::shared_ptr<const Program> program_;
+  std::shared_ptr<State> state_;
+  const runtime::Parallel* parallel_;
+  bool foreign_ = false;  // the state does not belong to the program
+  std::shared_ptr<Array> arena_;
+  std::map<std::string, uint64_t, std::less<>> hypers_;  // bits
+  std::vector<Bound*> bounds_;
+  runtime::CallStatus status_{};
+};
+
+// Slots filled once; run() is the entry call, the test of its status and, for an entry that writes, one
+// atomic exchange.
+class Session::Bound {
+ public:
+  ~Bound();
+  Bound(const Bound&) = delete;
+  Bound& operator=(const Bound&) = delete;
+
+  Status run() {
+    if (dirty_) [[unlikely]] {
+      if (Status s = check_pointers(); !s) return s;
+    }
+    if (call() == 0) [[likely]]
+      return Ok{};
+    return error();
+  }
+  // The same without a Status: the failing code's number, 0 for none. Pointers that were set are not checked.
+  uint32_t call() {
+    if (writes_ && !state_->begin_write()) [[unlikely]] {
+      status_->code = static_cast<uint32_t>(Code::busy);
+      return status_->code;
+    }
+    const uint32_t code = entry_->run(slots_.data(), parallel_, status_);
+    if (writes_) state_->end_write();
+    return code;
+  }
+  // Pointers may be changed between runs; sizes may not. The next run() checks them.
+  void set_input(size_t index, const void* pointer);
+  void set_output(size_t index, void* pointer);
+  Status error() const;  // of the last run, with the failing code, detail and operation
+
+ private:
+  friend class Session;
+  Bound() = default;
+  Status check_pointers();
+
+  const EntryInfo* entry_ = nullptr;
+  const runtime::Parallel* parallel_ = nullptr;
+  runtime::CallStatus* status_ = nullptr;
+  State* state_ = nullptr;
+  std::vector<uint64_t> slots_;
+  bool writes_ = false, dirty_ = true;
+  Session* session_ = nullptr;
+  std::vector<size_t> input_slots_, output_slots_;
+  std::vector<size_t> input_bytes_, output_bytes_;
+  std::map<std::string, size_t, std::less<>> hyper_slots_;  // those that follow the session
+  std::shared_ptr<Array> arena_;
+};
+
+}  // namespace tenon::driver

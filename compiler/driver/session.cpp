@@ -1,0 +1,234 @@
+#include <algorithm>
+#include <cstring>
+
+#include "driver/program.h"
+#include "support/text.h"
+
+namespace tenon::driver {
+namespace {
+
+constexpr size_t no_bytes = 0;
+
+uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
+
+// Bits of a number as a scalar of the type, rounded once.
+uint64_t bits_of(DType dtype, double value) {
+  uint64_t bits = 0;
+  with_dtype(dtype, [&]<class T>() {
+    const T typed = static_cast<T>(value);
+    std::memcpy(&bits, &typed, sizeof typed);
+  });
+  return bits;
+}
+
+bool overlap(uint64_t a, size_t a_bytes, uint64_t b, size_t b_bytes) {
+  return a_bytes != no_bytes && b_bytes != no_bytes && a < b + b_bytes && b < a + a_bytes;
+}
+
+Errors unknown_entry(const Program& program, std::string_view entry) {
+  std::vector<std::string_view> names;
+  for (const EntryInfo& e : program.entries()) names.push_back(e.interface->name);
+  const std::string_view near = nearest(entry, names);
+  return error(Code::undefined_name, "the program has no entry " + std::string(entry),
+               near.empty() ? "" : "did you mean " + std::string(near) + "?");
+}
+
+}  // namespace
+
+Session::Session(std::shared_ptr<const Program> program, std::shared_ptr<State> state,
+                 const runtime::Parallel* parallel)
+    : program_(std::move(program)), state_(std::move(state)), parallel_(parallel) {
+  runtime::StateHeader header;
+  std::memcpy(&header, state_->block(), sizeof header);
+  foreign_ = header.layout != program_->layout_hash() || header.magic != runtime::state_magic;
+  for (const auto& [name, value] : program_->hypers()) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, value.data(), value.bytes());
+    hypers_[name] = bits;
+  }
+}
+
+Session::~Session() = default;
+
+Status Session::set_hyper(std::string_view name, double value) {
+  const auto found = hypers_.find(name);
+  if (found == hypers_.end()) {
+    std::vector<std::string_view> names;
+    for (const auto& h : hypers_) names.push_back(h.first);
+    const std::string_view near = nearest(name, names);
+    return error(Code::undefined_name, "no hyper-parameter is named " + std::string(name),
+                 near.empty() ? "" : "did you mean " + std::string(near) + "?");
+  }
+  found->second = bits_of(program_->hypers().at(found->first).dtype(), value);
+  for (Bound* bound : bounds_)
+    if (const auto slot = bound->hyper_slots_.find(name); slot != bound->hyper_slots_.end())
+      bound->slots_[slot->second] = found->second;
+  return Ok{};
+}
+
+Result<double> Session::hyper(std::string_view name) const {
+  const auto found = hypers_.find(name);
+  if (found == hypers_.end())
+    return error(Code::undefined_name, "no hyper-parameter is named " + std::string(name));
+  double out = 0;
+  with_dtype(program_->hypers().at(found->first).dtype(), [&]<class T>() {
+    T typed;
+    std::memcpy(&typed, &found->second, sizeof typed);
+    out = static_cast<double>(typed);
+  });
+  return out;
+}
+
+Result<std::unique_ptr<Session::Bound>> Session::bind(std::string_view entry, const Call& call) {
+  const EntryInfo* info = program_->find(entry);
+  if (info == nullptr) return unknown_entry(*program_, entry);
+  if (foreign_)
+    return error(Code::state_foreign, std::string(entry) + ": the state belongs to another program",
+                 "make one with this program's init, or load its tensors from a file");
+  TENON_TRY(info->check_dims(call.dims));
+  if (call.inputs.size() != info->inputs.size() || call.outputs.size() != info->outputs.size())
+    return error(Code::data_shape, std::string(entry) + " takes " + std::to_string(info->inputs.size()) +
+                                       " inputs and " + std::to_string(info->outputs.size()) + " outputs");
+  const ir::DimBindings dims = info->bindings(call.dims);
+  auto bytes_of = [&](const ir::Type& type) -> Result<size_t> {
+    TENON_ASSIGN(const std::vector<int64_t> shape, ir::evaluate_shape(type.shape, dims));
+    int64_t count = 0, bytes = 0;
+    if (!checked_bytes(type.dtype, shape, &count, &bytes))
+      return error(Code::size_range, std::string(entry) + ": sizes overflow");
+    return static_cast<size_t>(bytes);
+  };
+  std::unique_ptr<Bound> bound(new Bound);
+  bound->session_ = this;
+  bound->entry_ = info;
+  bound->parallel_ = parallel_;
+  bound->status_ = &status_;
+  bound->state_ = state_.get();
+  bound->writes_ = info->interface->writes_state;
+  const int64_t needed = info->arena(call.dims.data());
+  if (needed < 0) return error(Code::size_range, std::string(entry) + ": sizes overflow");
+  if (arena_ == nullptr || static_cast<int64_t>(arena_->bytes()) < needed)
+    arena_ = std::make_shared<Array>(DType::u8, std::vector<int64_t>{std::max<int64_t>(needed, 64)});
+  bound->arena_ = arena_;
+  size_t input = 0, output = 0, dim = 0;
+  for (const kernel::EntryParam& p : info->interface->params) {
+    const size_t slot = bound->slots_.size();
+    switch (p.role) {
+      case kernel::ParamRole::constants:
+        continue;
+      case kernel::ParamRole::state:
+        bound->slots_.push_back(address(state_->block()));
+        break;
+      case kernel::ParamRole::arena:
+        bound->slots_.push_back(address(arena_->data()));
+        break;
+      case kernel::ParamRole::input: {
+        TENON_ASSIGN(const size_t bytes, bytes_of(info->inputs[input]));
+        bound->input_slots_.push_back(slot);
+        bound->input_bytes_.push_back(bytes);
+        bound->slots_.push_back(address(call.inputs[input++]));
+        break;
+      }
+      case kernel::ParamRole::output: {
+        TENON_ASSIGN(const size_t bytes, bytes_of(info->outputs[output]));
+        bound->output_slots_.push_back(slot);
+        bound->output_bytes_.push_back(bytes);
+        bound->slots_.push_back(address(call.outputs[output++]));
+        break;
+      }
+      case kernel::ParamRole::hyper: {
+        const auto given = call.hypers.find(p.name);
+        if (given == call.hypers.end()) bound->hyper_slots_[p.name] = slot;
+        bound->slots_.push_back(given == call.hypers.end() ? hypers_.at(p.name)
+                                                           : bits_of(p.dtype, given->second));
+        break;
+      }
+      case kernel::ParamRole::dim:
+        bound->slots_.push_back(static_cast<uint64_t>(call.dims[dim++]));
+        break;
+    }
+  }
+  TENON_TRY(bound->check_pointers());
+  bounds_.push_back(bound.get());
+  return bound;
+}
+
+Result<std::vector<Array>> Session::run(std::string_view entry, std::span<const Array* const> inputs,
+                                        const ir::DimBindings& dims) {
+  const EntryInfo* info = program_->find(entry);
+  if (info == nullptr) return unknown_entry(*program_, entry);
+  std::vector<std::vector<int64_t>> shapes;
+  for (const Array* a : inputs) shapes.push_back(a->shape());
+  Call call;
+  TENON_ASSIGN(call.dims, info->bind_dims(shapes, dims));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i]->dtype() != info->inputs[i].dtype)
+      return error(Code::data_shape, std::string(entry) + ": " + info->input_names[i] + " holds " +
+                                         std::string(dtype_name(inputs[i]->dtype())) + ", wants " +
+                                         info->inputs[i].text());
+    call.inputs.push_back(inputs[i]->data());
+  }
+  const ir::DimBindings bindings = info->bindings(call.dims);
+  std::vector<Array> outputs;
+  for (const ir::Type& type : info->outputs) {
+    TENON_ASSIGN(std::vector<int64_t> shape, ir::evaluate_shape(type.shape, bindings));
+    int64_t count = 0, bytes = 0;
+    if (!checked_bytes(type.dtype, shape, &count, &bytes))
+      return error(Code::size_range, std::string(entry) + ": sizes overflow");
+    outputs.emplace_back(type.dtype, std::move(shape));
+  }
+  for (Array& a : outputs) call.outputs.push_back(a.data());
+  TENON_ASSIGN(const std::unique_ptr<Bound> bound, bind(entry, call));
+  TENON_TRY(bound->run());
+  return outputs;
+}
+
+Session::Bound::~Bound() {
+  if (session_ != nullptr) std::erase(session_->bounds_, this);
+}
+
+void Session::Bound::set_input(size_t index, const void* pointer) {
+  slots_[input_slots_[index]] = address(pointer);
+  dirty_ = true;
+}
+void Session::Bound::set_output(size_t index, void* pointer) {
+  slots_[output_slots_[index]] = address(pointer);
+  dirty_ = true;
+}
+
+Status Session::Bound::check_pointers() {
+  const std::string& entry = entry_->interface->name;
+  auto check = [&](uint64_t pointer, size_t bytes, DType dtype, const std::string& name) -> Status {
+    if (pointer == 0 && bytes != 0)
+      return tenon::support::error(Code::null_argument, entry + ": " + name + " is null");
+    if (pointer % dtype_bytes(dtype) != 0)
+      return tenon::support::error(Code::alignment, entry + ": " + name + " is not aligned to its elements");
+    return Ok{};
+  };
+  for (size_t i = 0; i < input_slots_.size(); ++i)
+    TENON_TRY(
+        check(slots_[input_slots_[i]], input_bytes_[i], entry_->inputs[i].dtype, entry_->input_names[i]));
+  for (size_t o = 0; o < output_slots_.size(); ++o) {
+    const uint64_t out = slots_[output_slots_[o]];
+    const std::string& name = entry_->output_names[o];
+    TENON_TRY(check(out, output_bytes_[o], entry_->outputs[o].dtype, name));
+    auto clash = [&](const std::string& other) {
+      return tenon::support::error(Code::overlap, entry + ": output " + name + " overlaps " + other);
+    };
+    for (size_t i = 0; i < input_slots_.size(); ++i)
+      if (overlap(out, output_bytes_[o], slots_[input_slots_[i]], input_bytes_[i]))
+        return clash("input " + entry_->input_names[i]);
+    for (size_t i = 0; i < o; ++i)
+      if (overlap(out, output_bytes_[o], slots_[output_slots_[i]], output_bytes_[i]))
+        return clash("output " + entry_->output_names[i]);
+    if (overlap(out, output_bytes_[o], address(state_->block()), state_->bytes())) return clash("the state");
+  }
+  dirty_ = false;
+  return Ok{};
+}
+
+Status Session::Bound::error() const {
+  if (status_->code == 0) return Ok{};
+  return session_->program_->describe(*entry_, *status_);
+}
+
+}  // namespace tenon::driver

@@ -1,0 +1,125 @@
+// State: the values of a program in canonical layout, and their files.
+#include <algorithm>
+#include <cstring>
+
+#include "driver/program.h"
+#include "runtime/safetensors.h"
+#include "support/text.h"
+
+namespace tenon::driver {
+namespace {
+
+std::string type_text(DType dtype, std::span<const int64_t> shape) {
+  std::string out(dtype_name(dtype));
+  out += "[";
+  for (size_t i = 0; i < shape.size(); ++i) out += (i != 0 ? "," : "") + std::to_string(shape[i]);
+  return out + "]";
+}
+
+}  // namespace
+
+Errors busy_error() {
+  return error(Code::busy, "another writer holds the state",
+               "one writer at a time: wait for it, or give each its own state");
+}
+
+State::State(std::shared_ptr<const Program> program)
+    : program_(std::move(program)),
+      block_(DType::u8, {static_cast<int64_t>(std::max<uint64_t>(program_->kernels().state_bytes,
+                                                                 sizeof(runtime::StateHeader)))}) {
+  runtime::StateHeader header{};
+  header.magic = runtime::state_magic;
+  header.layout = program_->layout_hash();
+  header.bytes = bytes();
+  header.version = 1;
+  std::memcpy(block_.data(), &header, sizeof header);
+}
+
+State::State(const State& other) : program_(other.program_), block_(other.block_) {}
+
+uint64_t State::bytes() const { return block_.bytes(); }
+uint64_t State::hash() const { return fnv1a(block_.data(), block_.bytes()); }
+
+const kernel::StateSlot* State::find(std::string_view tensor) const {
+  for (const kernel::StateSlot& s : program_->kernels().state)
+    if (s.name == tensor) return &s;
+  return nullptr;
+}
+
+namespace {
+Errors unknown_tensor(const Program& program, std::string_view tensor) {
+  std::vector<std::string_view> names;
+  for (const kernel::StateSlot& s : program.kernels().state) names.push_back(s.name);
+  const std::string_view near = nearest(tensor, names);
+  return error(Code::param_mismatch, "the state has no tensor " + std::string(tensor),
+               near.empty() ? "" : "did you mean " + std::string(near) + "?");
+}
+}  // namespace
+
+Result<Array> State::get(std::string_view tensor) const {
+  const kernel::StateSlot* slot = find(tensor);
+  if (slot == nullptr) return unknown_tensor(*program_, tensor);
+  Array out(slot->dtype, slot->shape);
+  if (slot->bytes != 0) std::memcpy(out.data(), block_.data() + slot->offset, slot->bytes);
+  return out;
+}
+
+Status State::set(std::string_view tensor, const Array& value) {
+  const kernel::StateSlot* slot = find(tensor);
+  if (slot == nullptr) return unknown_tensor(*program_, tensor);
+  if (value.dtype() != slot->dtype || value.shape() != slot->shape)
+    return error(Code::param_mismatch, slot->name + " is " + type_text(slot->dtype, slot->shape) +
+                                           ", the value is " + type_text(value.dtype(), value.shape()));
+  const Writing writing(*this);
+  if (!writing) return busy_error();
+  if (slot->bytes != 0) std::memcpy(block_.data() + slot->offset, value.data(), slot->bytes);
+  return Ok{};
+}
+
+Status State::save(const std::string& file) const {
+  std::vector<runtime::TensorView> views;
+  for (const kernel::StateSlot& s : program_->kernels().state)
+    views.push_back(
+        {s.name, s.dtype, s.shape, {reinterpret_cast<const char*>(block_.data() + s.offset), s.bytes}});
+  return runtime::write_safetensors(file, std::move(views), {{"model", program_->kernels().name}});
+}
+
+Status State::load(const std::string& file, bool partial, std::vector<std::string>* missing) {
+  TENON_ASSIGN(const runtime::Tensors tensors, runtime::read_safetensors(file));
+  const std::vector<kernel::StateSlot>& slots = program_->kernels().state;
+  std::vector<const Array*> found(slots.size());
+  size_t matching = 0;
+  std::string problem;
+  if (missing != nullptr) missing->clear();
+  for (size_t i = 0; i < slots.size(); ++i) {
+    const kernel::StateSlot& s = slots[i];
+    const auto it = tensors.arrays.find(s.name);
+    if (it != tensors.arrays.end() && it->second.dtype() == s.dtype && it->second.shape() == s.shape) {
+      found[i] = &it->second;
+      ++matching;
+      continue;
+    }
+    if (missing != nullptr) missing->push_back(s.name);
+    if (!problem.empty()) continue;
+    problem = it == tensors.arrays.end()
+                  ? s.name + " is missing"
+                  : s.name + " is " + type_text(it->second.dtype(), it->second.shape()) + ", model has " +
+                        type_text(s.dtype, s.shape);
+  }
+  if (!problem.empty() && (!partial || matching == 0)) {
+    return error(Code::param_mismatch,
+                 file + ": " + problem + "; " + std::to_string(matching) + " of " +
+                     std::to_string(slots.size()) + " match",
+                 matching == 0 ? "Nothing was loaded"
+                               : "--partial loads the " + std::to_string(matching) +
+                                     " and names the rest. Nothing was loaded");
+  }
+  const Writing writing(*this);
+  if (!writing) return busy_error();
+  for (size_t i = 0; i < slots.size(); ++i)
+    if (found[i] != nullptr && slots[i].bytes != 0)
+      std::memcpy(block_.data() + slots[i].offset, found[i]->data(), slots[i].bytes);
+  return Ok{};
+}
+
+}  // namespace tenon::driver

@@ -37,6 +37,14 @@ evaluate::Outputs run(const std::vector<Array>& operands, Build build) {
   return std::move(*out);
 }
 
+// The same where no check may fail.
+template <class Build>
+evaluate::Outputs run_ok(const std::vector<Array>& operands, Build build) {
+  evaluate::Outputs out = run(operands, build);
+  REQUIRE(out.status == 0);
+  return out;
+}
+
 inline evaluate::Outputs run_op(std::string_view op, const std::vector<Array>& operands,
                                 std::initializer_list<ir::NamedAttr> attrs = {}) {
   return run(operands, [&](ir::Builder& b, const std::vector<ir::ValueId>& args) {

@@ -28,20 +28,20 @@ size_t check(const ir::OpDef& op, uint64_t seed) {
                                       args.begin() + static_cast<ptrdiff_t>(drawn.operands.size()));
     return b.emit_all(op, operands, drawn.attrs)[0];
   };
-  const Array y = std::move(run(in, [&](ir::Builder& b, const std::vector<ir::ValueId>& args) {
+  const Array y = std::move(run_ok(in, [&](ir::Builder& b, const std::vector<ir::ValueId>& args) {
                               return std::vector<ir::ValueId>{forward(b, args)};
                             }).returned[0]);
   if (y.dtype() != DType::f64) return 0;
   in.push_back(random_array(type_of(y), draw, {}));
   const auto value = [&](const std::vector<Array>& at) {
-    return run(at,
-               [&](ir::Builder& b, const std::vector<ir::ValueId>& args) {
-                 return std::vector<ir::ValueId>{loss(b, forward(b, args), args.back())};
-               })
+    return run_ok(at,
+                  [&](ir::Builder& b, const std::vector<ir::ValueId>& args) {
+                    return std::vector<ir::ValueId>{loss(b, forward(b, args), args.back())};
+                  })
         .returned[0]
         .as<double>()[0];
   };
-  const std::vector<Array> gradients = run(in, [&](ir::Builder& b, const std::vector<ir::ValueId>& args) {
+  const std::vector<Array> gradients = run_ok(in, [&](ir::Builder& b, const std::vector<ir::ValueId>& args) {
                                          const ir::ValueId l = loss(b, forward(b, args), args.back());
                                          std::vector<ir::ValueId> wrt;
                                          for (size_t i = 0; i < drawn.operands.size(); ++i) {

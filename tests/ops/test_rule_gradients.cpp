@@ -20,7 +20,7 @@ struct Sample {
     return b.emit_all(*op, args, drawn.attrs)[0];
   }
   Array forward(const std::vector<Array>& in) const {
-    return std::move(run(in, [&](ir::Builder& b, const std::vector<ir::ValueId>& args) {
+    return std::move(run_ok(in, [&](ir::Builder& b, const std::vector<ir::ValueId>& args) {
                        return std::vector<ir::ValueId>{emit(b, args)};
                      }).returned[0]);
   }
@@ -36,7 +36,7 @@ double inner(const Array& a, const Array& b) {
 std::vector<Array> rule(const Sample& s, const Array& g) {
   std::vector<Array> in = s.operands;
   in.push_back(g);
-  std::vector<Array> out = run(in, [&](ir::Builder& b, std::vector<ir::ValueId> args) {
+  std::vector<Array> out = run_ok(in, [&](ir::Builder& b, std::vector<ir::ValueId> args) {
                              const ir::ValueId cotangent = args.back();
                              args.pop_back();
                              const ir::ValueId y = s.emit(b, args);

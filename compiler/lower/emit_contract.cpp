@@ -20,6 +20,20 @@ constexpr int64_t outer_block =
     256;  // contraction blocks at least this long are looped over outside the tiles
 enum : int { batch_class, m_class, n_class, k_class };
 
+// Long epilogues (polynomials, random numbers, optimizer updates) on every accumulator would multiply the
+// code and spill the tile.
+bool heavy_epilogue(const Graph& graph, const Group& group) {
+  constexpr size_t most_operations = 8;
+  size_t operations = 0;
+  for (NodeId id : group.nodes) {
+    const Node& node = graph.node(id);
+    if (node.op->contract != nullptr) continue;
+    if (node.op->elementwise == nullptr || !node.op->elementwise->cheap) return true;
+    ++operations;
+  }
+  return operations > most_operations;
+}
+
 class ContractEmitter {
  public:
   ContractEmitter(Frame& frame, const Scope& scope, int32_t number)
@@ -68,6 +82,10 @@ class ContractEmitter {
   void tile(ExprId i0, ExprId rows, ExprId j0, ExprId j1, ExprId width);
   void multiply(VarId acc, ExprId rows, ExprId i0, ExprId k_lo, ExprId k_hi);
   void finish(ExprId i0, ExprId rows, const std::function<ExprId(ExprId)>& sum);
+  void panel_epilogue(ExprId j0, ExprId j1, ExprId i_lo, ExprId i_hi);
+  void panel(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool rest);
+  void store_outputs();
+  ExprId sum_address(ExprId row);
   void set_k(ExprId k);
 
   Frame& frame_;
@@ -89,6 +107,7 @@ class ContractEmitter {
   std::optional<uint32_t> m_axis_, n_axis_;
   int64_t block_ = 512;
   bool outer_blocks_ = false, inner_blocks_ = false;
+  bool heavy_ = false;  // the epilogue runs over the stored panel, not on the accumulators
   ExprId mr_, k_lo_, k_hi_, first_, last_;
 };
 
@@ -144,6 +163,7 @@ void ContractEmitter::compose() {
   bool several = frame_.high(k_extent()) > block_;
   outer_blocks_ = several && block_ >= outer_block;
   inner_blocks_ = several && !outer_blocks_;
+  heavy_ = heavy_epilogue(*scope_.graph, group_);
 }
 
 void ContractEmitter::set_k(ExprId k) {
@@ -199,26 +219,66 @@ void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, Expr
   const Dim m = m_extent();
   bool rest = !(m.is_constant() && m.constant() % tile_rows() == 0);
   if (!n_axis_) {
-    row_tiles(b_.index(0), b_.index(1), b_.index(std::min<int64_t>(4, lanes())), rows_lo, rows_hi, rest);
+    panel(b_.index(0), b_.index(1), b_.index(std::min<int64_t>(4, lanes())), rows_lo, rows_hi, rest);
   } else {
     // Full panels, then what is left in a panel of its own width, so that no vector runs empty.
     ExprId nr = b_.mul(b_.use(b_.fixed("NV", vectors())), b_.index(lanes()));
-    int64_t panel = vectors() * lanes();
+    int64_t full = vectors() * lanes();
     Dim n = n_extent();
-    int64_t rest_vectors = n.is_constant() ? (n.constant() % panel + lanes() - 1) / lanes() : 0;
-    bool split = cut() != Cut::columns && n.is_constant() && n.constant() > panel && rest_vectors != 0 &&
+    int64_t rest_vectors = n.is_constant() ? (n.constant() % full + lanes() - 1) / lanes() : 0;
+    bool split = cut() != Cut::columns && n.is_constant() && n.constant() > full && rest_vectors != 0 &&
                  rest_vectors != vectors();
-    ExprId panels_hi = split ? b_.index(n.constant() / panel * panel) : cols_hi;
+    ExprId panels_hi = split ? b_.index(n.constant() / full * full) : cols_hi;
     ExprId j0 = b_.begin_for("j0", cols_lo, panels_hi, nr);
-    row_tiles(j0, b_.binary(kernel::Op::min, b_.add(j0, nr), panels_hi), nr, rows_lo, rows_hi, rest);
+    panel(j0, b_.binary(kernel::Op::min, b_.add(j0, nr), panels_hi), nr, rows_lo, rows_hi, rest);
     b_.end();
-    if (split) row_tiles(panels_hi, cols_hi, b_.index(rest_vectors * lanes()), rows_lo, rows_hi, rest);
+    if (split) panel(panels_hi, cols_hi, b_.index(rest_vectors * lanes()), rows_lo, rows_hi, rest);
   }
   for (size_t i = 0; i < nest; ++i) b_.end();
 }
 
-void ContractEmitter::row_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool rest) {
+void ContractEmitter::panel(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool rest) {
   j1 = b_.let("j1", j1);
+  row_tiles(j0, j1, width, i_lo, i_hi, rest);
+  if (!heavy_) return;
+  if (outer_blocks_) b_.begin_if(last_);
+  panel_epilogue(j0, j1, i_lo, i_hi);
+  if (outer_blocks_) b_.end();
+}
+
+// The epilogue of a panel whose sums stand in the scratch block: one copy of its code, close to the cache.
+void ContractEmitter::panel_epilogue(ExprId j0, ExprId j1, ExprId i_lo, ExprId i_hi) {
+  emitter_.release(dot_->results[0]);
+  auto memo = emitter_.save();
+  ExprId j = b_.begin_lanes("j", j0, j1, b_.index(n_axis_ ? lanes() : 4));
+  if (n_axis_) emitter_.axes[*n_axis_] = j;
+  hoist(emitter_, terms_, outputs_, [&](uint32_t axis) { return !m_axis_ || axis != *m_axis_; });
+  ExprId i = b_.begin_for("i", i_lo, i_hi, b_.index(1));
+  Place partial;
+  partial.root = scope_.scratch[static_cast<size_t>(number_)][0];
+  emitter_.hold(dot_->results[0], b_.let("sum", frame_.load(partial, dtype_, sum_address(i))));
+  store_outputs();
+  b_.end();
+  b_.end();
+  emitter_.restore(std::move(memo));
+}
+
+ExprId ContractEmitter::sum_address(ExprId row) {
+  if (m_axis_) emitter_.axes[*m_axis_] = row;
+  return affine_value(frame_, result_address_, emitter_.axes);
+}
+
+void ContractEmitter::store_outputs() {
+  std::vector<ExprId> values;
+  for (TermId t : outputs_) values.push_back(emitter_.emit(t));
+  for (size_t i = 0; i < values.size(); ++i) {
+    ValueId v = group_.outputs[i];
+    frame_.store(scope_.places[v.index], scope_.graph->type(v).dtype,
+                 affine_value(frame_, addresses_[i], emitter_.axes), values[i]);
+  }
+}
+
+void ContractEmitter::row_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool rest) {
   int64_t mr = tile_rows();
   if (mr == 1) {
     ExprId i0 = b_.begin_for("i0", i_lo, i_hi, mr_);
@@ -283,10 +343,7 @@ void ContractEmitter::tile(ExprId i0, ExprId rows, ExprId j0, ExprId j1, ExprId 
     if (outer_blocks_) {
       Place partial;
       partial.root = scope_.scratch[static_cast<size_t>(number_)][0];
-      auto address = [&](ExprId r) {
-        if (m_axis_) emitter_.axes[*m_axis_] = b_.add(i0, r);
-        return affine_value(frame_, result_address_, emitter_.axes);
-      };
+      auto address = [&](ExprId r) { return sum_address(b_.add(i0, r)); };
       b_.begin_if(b_.unary(kernel::Op::bnot, first_));
       ExprId r = b_.begin_unroll("r", b_.index(0), rows);
       b_.assign(acc, b_.add(frame_.load(partial, dtype_, address(r)), b_.use(acc, {r})), {r});
@@ -309,6 +366,14 @@ void ContractEmitter::tile(ExprId i0, ExprId rows, ExprId j0, ExprId j1, ExprId 
 
 // Epilogue and stores of one tile.
 void ContractEmitter::finish(ExprId i0, ExprId rows, const std::function<ExprId(ExprId)>& sum) {
+  if (heavy_) {
+    Place partial;
+    partial.root = scope_.scratch[static_cast<size_t>(number_)][0];
+    ExprId r = b_.begin_unroll("r", b_.index(0), rows);
+    frame_.store(partial, dtype_, sum_address(b_.add(i0, r)), sum(r));
+    b_.end();
+    return;
+  }
   auto memo = emitter_.save();
   // What does not depend on the row (a bias) is read once a tile.
   emitter_.release(dot_->results[0]);
@@ -316,13 +381,7 @@ void ContractEmitter::finish(ExprId i0, ExprId rows, const std::function<ExprId(
   ExprId r = b_.begin_unroll("r", b_.index(0), rows);
   if (m_axis_) emitter_.axes[*m_axis_] = b_.add(i0, r);
   emitter_.hold(dot_->results[0], b_.let("sum", sum(r)));
-  std::vector<ExprId> values;
-  for (TermId t : outputs_) values.push_back(emitter_.emit(t));
-  for (size_t i = 0; i < values.size(); ++i) {
-    ValueId v = group_.outputs[i];
-    frame_.store(scope_.places[v.index], scope_.graph->type(v).dtype,
-                 affine_value(frame_, addresses_[i], emitter_.axes), values[i]);
-  }
+  store_outputs();
   b_.end();
   emitter_.restore(std::move(memo));
 }
@@ -369,7 +428,7 @@ std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Fusio
     for (size_t a = 0; a < domain.domain.size(); ++a)
       if (domain.reduced[a]) k = k * domain.domain[a];
     int64_t block = node.get<int64_t>("block");
-    if (block >= outer_block && !(k.is_constant() && k.constant() <= block))
+    if (heavy_epilogue(graph, group) || (block >= outer_block && !(k.is_constant() && k.constant() <= block)))
       return {{graph.type(node.results[0]).dtype, graph.type(node.results[0]).count()}};
   }
   (void)fusion;

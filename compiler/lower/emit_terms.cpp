@@ -47,6 +47,26 @@ ExprId TermEmitter::emit(TermId id) {
     case TermKind::extent:
       e = b.cast(frame_.dim(term.address.constant), term.dtype);
       break;
+    case TermKind::folded: {
+      // From the identity, as the order says: -0 becomes +0 in sums and products' sums.
+      ExprId x = emit(term.args[0]), zero = b.constant(term.dtype, 0);
+      if (term.node->op->contract != nullptr) {
+        ExprId y = emit(term.args[1]);
+        e = is_float(term.dtype) ? b.fma(x, y, zero) : b.mul(x, y);
+      } else if (term.node->op->reduce->combiner == ir::Combiner::sum && is_float(term.dtype)) {
+        e = b.add(x, zero);
+      } else {
+        e = x;
+      }
+      break;
+    }
+    case TermKind::product: {
+      ExprId x = emit(term.args[0]), y = emit(term.args[1]);
+      // One lane's chain from +0, and the tree's +0 from the lanes that have no element.
+      ExprId zero = b.constant(term.dtype, 0);
+      e = is_float(term.dtype) ? b.add(b.fma(x, y, zero), zero) : b.mul(x, y);
+      break;
+    }
     case TermKind::random: {
       std::vector<ExprId> args;
       for (TermId a : term.args) args.push_back(emit(a));

@@ -39,6 +39,10 @@ bool any(const std::vector<bool>& flags) {
   return std::find(flags.begin(), flags.end(), true) != flags.end();
 }
 
+bool constant_node(const Node& node) {
+  return node.op->generate != nullptr && node.op->generate->what == ir::Generator::constant;
+}
+
 class Fuser {
  public:
   Fuser(const Graph& graph, const FuseOptions& options) : graph_(graph), options_(options) {}
@@ -198,6 +202,7 @@ class Fuser {
     auto fusible = [](GroupKind k) {
       return k == GroupKind::pointwise || k == GroupKind::reduce || k == GroupKind::contract;
     };
+    if (is_constant(gb)) return "the constant is in memory already";
     if (!fusible(gb.kind)) return "the producer lowers on its own";
     if (!fusible(ga.kind)) return "the consumer lowers on its own";
     if (ga.kind == GroupKind::contract) return "a contraction reads its operands from memory";
@@ -231,6 +236,9 @@ class Fuser {
     return {};
   }
 
+  bool is_constant(const Group& g) const {
+    return g.nodes.size() == 1 && constant_node(graph_.node(g.nodes[0]));
+  }
   int node_position(NodeId id, const Group& g) const {
     NodeDomain d = node_domain(graph_, graph_.node(id));
     if (any(d.reduced)) return d.domain == g.domain ? 1 : 0;

@@ -297,6 +297,9 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
     root.offset = layout_->constant_offset(array);
     s->places[node.results[0].index].root = add(std::move(root));
     is_constant[node.results[0].index] = true;
+    // Nothing computes it.
+    Group& group = s->fusion.groups[static_cast<size_t>(s->fusion.group_of[i])];
+    std::erase(group.outputs, node.results[0]);
   }
 
   std::vector<bool> direct;
@@ -337,9 +340,21 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
     }
     last.push_back(std::move(item));
   }
+  // Constants need no kernel.
+  std::erase_if(s->items, [&](const Item& item) {
+    const Group& g = s->fusion.groups[static_cast<size_t>(item.group)];
+    return is_constant[graph.node(g.nodes[0]).results[0].index];
+  });
   s->items.insert(s->items.begin(), first.begin(), first.end());
   s->items.insert(s->items.end(), last.begin(), last.end());
 
+  std::erase_if(s->items, [&](const Item& item) {
+    if (item.group < 0) return false;
+    const Group& group = s->fusion.groups[static_cast<size_t>(item.group)];
+    bool computes = group.kind == GroupKind::pointwise || group.kind == GroupKind::reduce ||
+                    group.kind == GroupKind::contract;
+    return computes && group.outputs.empty();
+  });
   for (Item& item : s->items) {
     ++position_;
     if (item.group < 0) {
@@ -422,13 +437,23 @@ void Planner::control(Scope* s, int32_t group_number) {
       }
       args.push_back(std::move(p));
     }
+    std::vector<std::pair<Place, ir::Type>> cleared;
     for (size_t r = carries; r < node.results.size(); ++r) {
       Place p = s->places[node.results[r].index];
+      if (loop.predicate) cleared.push_back({p, graph.type(node.results[r])});
       p.steps.push_back({id, body.type(body.results[r]).count()});
       results.push_back({std::move(p), false});
     }
+    Place go_on;
+    if (loop.predicate) {
+      go_on.root = arena_root(body.type(body.results.back()), "go_on");
+      results.push_back({go_on, false});
+      touch(go_on);
+    }
     std::unique_ptr<Scope> inner = scope(body, args, results, loop.commit);
     inner->loop = id;
+    inner->go_on = go_on;
+    inner->cleared = std::move(cleared);
     // Initial values: copied into the carries, unless they are there already.
     for (size_t c = 0; c < carries; ++c)
       inner->carries.push_back({operand_place(c), s->places[node.results[c].index]});

@@ -68,8 +68,10 @@ struct Scope {
   std::vector<Item> items;
   std::vector<std::vector<std::unique_ptr<Scope>>> regions;  // per group: loop {body}, cond {then, else}
   LoopId loop;                                               // of a loop body
-  std::vector<std::pair<Place, Place>> carries;              // predicate loops: {}
-  std::vector<std::vector<RootId>> scratch;                  // per group
+  std::vector<std::pair<Place, Place>> carries;     // of a loop body: first value, and where the carry lives
+  std::vector<std::pair<Place, ir::Type>> cleared;  // stacked results that a predicate may leave unwritten
+  Place go_on;                                      // of a loop with a predicate: where the body puts it
+  std::vector<std::vector<RootId>> scratch;         // per group
   bool may_fail = false;
 };
 

@@ -100,20 +100,25 @@ void emit_loop(Frame& frame, const Scope& s, int32_t number) {
   kernel::Builder& b = frame.b;
   const Scope& body = *s.regions[static_cast<size_t>(number)][0];
   const Loop& loop = frame.plan().loops[body.loop.index];
-  const Node& node = s.graph->node(s.fusion.groups[static_cast<size_t>(number)].nodes[0]);
   for (const Copy& c : initial_copies(s, number, body))
     emit_copy(frame, c, b.index(0), frame.dim(c.type.count()));
-  bool bounded = std::get_if<Dim>(&node.attr("trip")) != nullptr;
-  ExprId trip = bounded ? frame.dim(loop.trip) : b.index(INT64_MAX);
-  ExprId t = b.begin_for("t", b.index(0), trip, b.index(1));
-  if (loop.predicate) {
-    ExprId go = frame.load(body.carries[0].second, DType::bool_, b.index(0));
-    b.exit_if(b.unary(kernel::Op::bnot, b.let("go", go)));
+  for (const auto& [place, type] : body.cleared) {
+    if (type.shape.empty()) continue;
+    ExprId i = b.begin_lanes("i", b.index(0), frame.dim(type.count()),
+                             b.index(lanes_width(frame, type.count(), 64)));
+    frame.store(place, type.dtype, i, b.constant(type.dtype, 0));
+    b.end();
   }
+  ExprId trip = frame.dim(loop.trip);
+  ExprId t = b.begin_for("t", b.index(0), trip, b.index(1));
   frame.enter(body.loop, loop.reverse ? b.let("t", b.sub(b.sub(trip, b.index(1)), t)) : t);
   emit_scope(frame, body);
   frame.leave(body.loop);
   if (counts_steps(frame.plan(), body)) b.progress(b.index(1));
+  if (loop.predicate) {
+    ExprId go = frame.load(body.go_on, DType::bool_, b.index(0));
+    b.exit_if(b.unary(kernel::Op::bnot, b.let("go_on", go)));
+  }
   b.end();
 }
 

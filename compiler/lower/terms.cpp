@@ -84,6 +84,40 @@ TermId TermGraph::node_element(const Node& node, const Index& at) {
     t.address = affine_linear(source, shape);
     return add(std::move(t));
   }
+  if (node.op->reduce != nullptr || node.op->contract != nullptr) {
+    // Over one element: all reduced extents are 1.
+    t.kind = TermKind::folded;
+    NodeDomain domain =
+        node.op->contract != nullptr ? contraction_domain(graph_, node) : node_domain(graph_, node);
+    // The result's index over the group's axes gives that of the node's own (kept) axes, in order.
+    Index axes;
+    for (size_t d = 0; d < at.size(); ++d)
+      if (!is_one(type.shape[d])) axes.push_back(at[d]);
+    for (size_t i = 0; i < node.operands.size(); ++i) {
+      Index inner;
+      for (const AffineIndex& a : domain.operands[i]) inner.push_back(affine_substitute(a, axes));
+      t.args.push_back(element(node.operands[i], inner));
+    }
+    return add(std::move(t));
+  }
+  if (node.op->arg_reduce != nullptr) {
+    t.kind = TermKind::extent;
+    t.address = affine_constant(Dim(0));
+    return add(std::move(t));
+  }
+  if (node.op->contract != nullptr) {
+    NodeDomain domain = contraction_domain(graph_, node);
+    Index axes;  // of the domain, in the index's axes
+    for (size_t d = 0; d < at.size(); ++d)
+      if (!is_one(type.shape[d])) axes.push_back(at[d]);
+    t.kind = TermKind::product;
+    for (size_t i = 0; i < 2; ++i) {
+      Index inner;
+      for (const AffineIndex& a : domain.operands[i]) inner.push_back(affine_substitute(a, axes));
+      t.args.push_back(element(node.operands[i], inner));
+    }
+    return add(std::move(t));
+  }
   TENON_CHECK(node.op->generate != nullptr, std::string(node.op->name) + " has no element form");
   switch (node.op->generate->what) {
     case ir::Generator::constant:

@@ -22,6 +22,8 @@ enum class TermKind : uint8_t {
   choose,    // first piece whose guards hold
   position,  // `address` converted to the dtype
   extent,    // `address.constant` converted to the dtype
+  folded,    // node: a reduction or contraction of one element; args: it, or its two factors
+  product,   // a contraction over extents that are all 1: args a and b
   random,    // node: random value number `address`; args: seed and counters
 };
 

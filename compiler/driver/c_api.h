@@ -1,0 +1,117 @@
+// What the C API's handles hold, and its one border: nothing is thrown across it, every failure becomes a
+// status and, where asked for, an error. Private to c_api*.cpp.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "driver/compile.h"
+#include "driver/model.h"
+#include "driver/program.h"
+#include "runtime/data.h"
+#include "runtime/history.h"
+#include "runtime/parallel.h"
+#include "tenon/tenon.h"
+
+struct tenon_error {
+  tenon::support::Errors errors;
+  std::string text;
+};
+
+struct tenon_module {
+  std::shared_ptr<const tenon::driver::Unit> unit;
+};
+
+struct tenon_options {
+  tenon::driver::CompileOptions options;
+  bool prefix_set = false;
+  // Where baked values come from; kept alive by the options.
+  std::shared_ptr<const tenon::driver::State> state;
+};
+
+struct tenon_program {
+  std::shared_ptr<const tenon::driver::Program> program;
+  std::shared_ptr<const tenon::driver::Unit> unit;
+  // Texts that queries give out, by entry.
+  std::vector<std::vector<std::string>> input_types, output_types;
+  std::vector<std::string> tensor_types;
+};
+
+struct tenon_state {
+  std::shared_ptr<tenon::driver::State> state;
+};
+
+struct tenon_array {
+  std::shared_ptr<const tenon::support::Array> array;
+};
+
+struct tenon_data {
+  tenon::runtime::DataSet data;
+};
+
+struct tenon_batches {
+  tenon::runtime::Batches batches;
+};
+
+struct tenon_session {
+  std::unique_ptr<tenon::runtime::Pool> pool;
+  tenon::runtime::Parallel parallel{};
+  std::unique_ptr<tenon::driver::Session> session;
+};
+
+struct tenon_call {
+  std::unique_ptr<tenon::driver::Session::Bound> bound;
+};
+
+struct tenon_history {
+  struct Row {
+    tenon::runtime::EpochRecord record;
+    std::vector<const char*> names;
+    std::vector<double> values;
+  };
+  std::vector<Row> rows;
+};
+
+namespace tenon::driver::c_api {
+
+// Gives the errors to the caller; never throws.
+tenon_status report(tenon_error** error, Errors errors) noexcept;
+// The exception in flight as errors: T901.
+Errors caught() noexcept;
+Errors null_argument(std::string_view name);
+// A copy for the caller, freed by tenon_text_free.
+char* give_text(std::string_view text);
+
+inline constexpr uint32_t max_tensor_rank = 8;
+// T608, T105, T106, T305: a view that names no tensor.
+Result<Array> array_of(const tenon_tensor& tensor);
+// The same checks, without the copy: extents and bytes.
+Result<std::vector<int64_t>> shape_of(const tenon_tensor& tensor);
+DType dtype_of_c(tenon_dtype dtype);
+// Options with the values that baking needs, which `values` owns; null: the defaults.
+Result<CompileOptions> complete(const tenon_options* options, std::map<std::string, Array>* values);
+
+// Runs f, which returns Status or Result, and turns what it fails with into a status.
+template <class F>
+tenon_status guarded(tenon_error** error, F&& f) noexcept {
+  if (error != nullptr) *error = nullptr;
+  try {
+    Status status = f();
+    if (status) return 0;
+    return report(error, status.take_errors());
+  } catch (...) {
+    return report(error, caught());
+  }
+}
+
+}  // namespace tenon::driver::c_api
+
+// TENON_NEED(pointer): T608 from the enclosing function where it is null.
+#define TENON_NEED(pointer)                                                           \
+  do {                                                                                \
+    if ((pointer) == nullptr) return ::tenon::driver::c_api::null_argument(#pointer); \
+  } while (false)

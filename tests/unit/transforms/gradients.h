@@ -78,7 +78,8 @@ inline std::vector<ir::ValueId> float_args(const ir::Function& f) {
 }
 
 // A copy of `f` that returns the gradients of its first result with respect to `wrt`.
-inline ir::Function gradient_of(const ir::Module& m, const ir::Function& f, const std::vector<ir::ValueId>& wrt) {
+inline ir::Function gradient_of(const ir::Module& m, const ir::Function& f,
+                                const std::vector<ir::ValueId>& wrt) {
   ir::Function g = f;
   g.name = f.name + ".grad";
   Result<std::vector<ir::ValueId>> out = transforms::grad(g.graph, m, g.graph.results[0], wrt);
@@ -108,8 +109,10 @@ inline ir::Function weighted(const ir::Module& m, const ir::Function& g) {
   return h;
 }
 
-// The analytic gradient of `f` equals central differences in every element; returns the largest magnitude seen.
-inline double check_gradient(ir::Module m, const ir::Function& f, const evaluate::Inputs& in, double tolerance = 2e-6) {
+// The analytic gradient of `f` equals central differences in every element; returns the largest magnitude
+// seen.
+inline double check_gradient(ir::Module m, const ir::Function& f, const evaluate::Inputs& in,
+                             double tolerance = 2e-6) {
   const std::vector<ir::ValueId> wrt = float_args(f);
   const ir::Function g = gradient_of(m, f, wrt);
   m.functions.push_back(g);
@@ -123,7 +126,8 @@ inline double check_gradient(ir::Module m, const ir::Function& f, const evaluate
   for (size_t k = 0; k < wrt.size(); ++k) {
     const ir::Value& arg = f.graph.value(wrt[k]);
     evaluate::Inputs moved = in;
-    Array& x = arg.arg == ir::ArgKind::input ? moved.arguments[position[wrt[k].index]] : moved.globals[arg.name];
+    Array& x =
+        arg.arg == ir::ArgKind::input ? moved.arguments[position[wrt[k].index]] : moved.globals[arg.name];
     REQUIRE(found.returned[k].shape() == x.shape());
     for (int64_t i = 0; i < x.count(); ++i) {
       double& element = x.as<double>()[static_cast<size_t>(i)];

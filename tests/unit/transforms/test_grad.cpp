@@ -100,7 +100,8 @@ TEST_CASE("gradient through both branches of a cond") {
     check_orders(std::string(header) + R"(
 func f(x: f64[2]) -> f64[] {
   s = reduce_sum x {axes = [0]} : f64[]
-  t = const )" + threshold + R"( : f64[]
+  t = const )" + threshold +
+                     R"( : f64[]
   p = gt s, t : bool[]
   y = cond p (x, b) : f64[2] {
     a = exp x : f64[2]

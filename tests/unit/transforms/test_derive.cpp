@@ -1,0 +1,216 @@
+#include "transforms/gradients.h"
+
+using namespace tenon;
+using namespace tenon::test;
+
+namespace {
+
+std::string linear(const std::string& derives) {
+  return R"(tenon 1
+module linear
+dim batch = 1..64
+hyper lr = 0.05 : f64
+param w : f64[2,1] = normal(0, 1)
+param b : f64[1] = zeros
+func predict(x: f64[batch,2]) -> f64[batch,1] {
+  p = dense x, w, b : f64[batch,1]
+  return p
+}
+func loss(x: f64[batch,2], y: f64[batch,1]) -> f64[] {
+  p = call predict(x) : f64[batch,1]
+  l = mse p, y : f64[]
+  return l
+}
+)" + derives;
+}
+
+ir::Module derived(const std::string& text) {
+  ir::Module m = parsed(text);
+  Status s = transforms::expand_derives(m);
+  if (!s) FAIL(s.errors().text());
+  CHECK(m.derives.empty());
+  verified(m);
+  // What a dump says parses back to itself.
+  const std::string printed = ir::print(m);
+  CHECK(ir::print(parsed(printed)) == printed);
+  return m;
+}
+
+Code refused(const std::string& derive) {
+  ir::Module m = parsed(linear(derive));
+  Status s = transforms::expand_derives(m);
+  REQUIRE_FALSE(s);
+  return s.errors().code();
+}
+
+double number(const std::map<std::string, Array>& globals, const std::string& name, size_t i = 0) {
+  return globals.at(name).as<double>()[i];
+}
+
+}  // namespace
+
+TEST_CASE("sgd, momentum and adam write what their formulas say") {
+  struct Case {
+    const char* with;
+    double m_after, v_after;
+    double (*update)(double p, double g, double m, double v, double t);
+  };
+  const ir::Module m = derived(linear(R"(
+derive g = grad loss {wrt = [w, b]}
+derive a = step loss {with = sgd {lr = lr}}
+derive c = step loss {over = [w], with = momentum {lr = 0.1, momentum = 0.8, nesterov = true}}
+derive d = step loss {with = adam {lr = lr, beta1 = 0.8, beta2 = 0.95, eps = 1e-6}}
+)"));
+  ir::DimBindings dims{{"batch", 5}};
+  evaluate::Inputs in = random_inputs(m, *m.find_function("a"), dims);
+  in.globals["step"] = Array::scalar<int64_t>(3);
+  in.globals["lr"] = Array::scalar<double>(0.05);
+  for (double& v : in.globals[m.find_global("w.v") != nullptr ? "w.v" : "d.w.v"].as<double>()) v = v * v;
+  const evaluate::Outputs g = run(m, *m.find_function("g"), in);
+  const double w = number(in.globals, "w"), gw = g.returned[0].as<double>()[0];
+
+  const evaluate::Outputs a = run(m, *m.find_function("a"), in);
+  CHECK(number(a.written, "w") == Approx(w - 0.05 * gw).epsilon(1e-12));
+  CHECK(a.written.at("rng.step").as<int64_t>()[0] == in.globals["rng.step"].as<int64_t>()[0] + 1);
+
+  const evaluate::Outputs c = run(m, *m.find_function("c"), in);
+  const double m1 = 0.8 * number(in.globals, "w.m") + gw;
+  CHECK(number(c.written, "w.m") == Approx(m1).epsilon(1e-12));
+  CHECK(number(c.written, "w") == Approx(w - 0.1 * (gw + 0.8 * m1)).epsilon(1e-12));
+  CHECK(c.written.count("b") == 0);
+
+  // Two steps that both keep a slot w.m have one each.
+  const std::string slot = m.find_global("d.w.m") != nullptr ? "d.w.m" : "w.m";
+  REQUIRE(slot == "d.w.m");
+  const evaluate::Outputs d = run(m, *m.find_function("d"), in);
+  const double m2 = 0.8 * number(in.globals, slot) + 0.2 * gw;
+  const double v2 = 0.95 * number(in.globals, "w.v") + 0.05 * gw * gw;
+  const double t = 4, rate = 0.05 / (1 - std::pow(0.8, t)), root = std::sqrt(1 - std::pow(0.95, t));
+  CHECK(number(d.written, "w") == Approx(w - rate * m2 / (std::sqrt(v2) / root + 1e-6)).epsilon(1e-10));
+  CHECK(d.written.at("step").as<int64_t>()[0] == 4);
+}
+
+TEST_CASE("epochs run full batches, then the rest, in the order of the state's counter") {
+  const ir::Module m = derived(linear(R"(
+derive train = step loss {with = momentum {lr = 0.05}}
+derive fit = epochs train {}
+derive ordered = epochs train {order = given}
+)"));
+  const ir::Function &train = *m.find_function("train"), &fit = *m.find_function("fit"),
+                     &ordered = *m.find_function("ordered");
+  for (const auto& [rows, batch] :
+       std::vector<std::pair<int64_t, int64_t>>{{10, 4}, {8, 4}, {3, 4}, {5, 1}}) {
+    const int64_t epochs = 3, steps = epochs * ((rows + batch - 1) / batch);
+    evaluate::Inputs in = random_inputs(m, fit, {{"rows", rows}, {"batch", batch}, {"epochs", epochs}}, 11);
+    const evaluate::Outputs out = run(m, fit, in);
+    REQUIRE(out.returned[0].shape() == std::vector<int64_t>{steps});
+    const int64_t first = in.globals["rng.step"].as<int64_t>()[0];
+    CHECK(out.written.at("rng.step").as<int64_t>()[0] == first + steps);
+
+    // The same by hand, with an order that is given.
+    evaluate::Inputs given = in;
+    Array order(DType::u32, {epochs, rows});
+    uint64_t state = 5;
+    for (int64_t e = 0; e < epochs; ++e)
+      for (int64_t i = 0; i < rows; ++i) {
+        const int64_t j =
+            static_cast<int64_t>(std::fabs(draw(&state)) * static_cast<double>(i + 1)) % (i + 1);
+        auto all = order.as<uint32_t>();
+        all[static_cast<size_t>(e * rows + i)] = all[static_cast<size_t>(e * rows + j)];
+        all[static_cast<size_t>(e * rows + j)] = static_cast<uint32_t>(i);
+      }
+    given.arguments.push_back(order);
+    const evaluate::Outputs by_order = run(m, ordered, given);
+    evaluate::Inputs hand = in;
+    size_t done = 0;
+    for (int64_t e = 0; e < epochs; ++e) {
+      for (int64_t start = 0; start < rows; start += batch) {
+        const int64_t n = std::min(batch, rows - start);
+        Array x(DType::f64, {n, 2}), y(DType::f64, {n, 1});
+        for (int64_t i = 0; i < n; ++i) {
+          const size_t r = order.as<uint32_t>()[static_cast<size_t>(e * rows + start + i)];
+          for (size_t k = 0; k < 2; ++k)
+            x.as<double>()[static_cast<size_t>(i) * 2 + k] = in.arguments[0].as<double>()[r * 2 + k];
+          y.as<double>()[static_cast<size_t>(i)] = in.arguments[1].as<double>()[r];
+        }
+        hand.arguments = {x, y};
+        hand.dims = {{"batch", n}};
+        const evaluate::Outputs one = run(m, train, hand);
+        CHECK(one.returned[0].as<double>()[0] == by_order.returned[0].as<double>()[done++]);
+        for (const auto& [name, value] : one.written) hand.globals[name] = value;
+      }
+    }
+    for (const auto& [name, value] : by_order.written) CHECK(value == hand.globals[name]);
+    // Shuffled: other bits, the same training.
+    if (rows > batch && batch > 1) CHECK_FALSE(out.written.at("w") == by_order.written.at("w"));
+  }
+}
+
+TEST_CASE("training forms draw by name, seed and step; metrics and inference do not") {
+  const std::string text = R"(tenon 1
+module m
+dim batch = 1..64
+param w : f64[2,4] = he_normal
+func hidden(x: f64[batch,2]) -> f64[batch,4] {
+  z = dot x, w : f64[batch,4]
+  d = dropout z {rate = 0.5} : f64[batch,4]
+  return d
+}
+func loss(x: f64[batch,2]) -> f64[] {
+  d = call hidden(x) : f64[batch,4]
+  s = mul d, d : f64[batch,4]
+  l = reduce_sum s {axes = [0, 1]} : f64[]
+  return l
+}
+func size(x: f64[batch,2]) -> f64[] {
+  d = call hidden(x) : f64[batch,4]
+  l = reduce_sum d {axes = [0, 1]} : f64[]
+  return l
+}
+derive train = step loss {with = sgd {lr = 0.1}, metrics = [size]}
+)";
+  const ir::Module m = derived(text);
+  const ir::Function& train = *m.find_function("train");
+  CHECK(train.returns == 2);
+  evaluate::Inputs in = random_inputs(m, train, {{"batch", 16}});
+  const evaluate::Outputs first = run(m, train, in), again = run(m, train, in);
+  CHECK(first.returned[0] == again.returned[0]);
+  in.globals["rng.step"].as<int64_t>()[0] += 1;
+  CHECK_FALSE(run(m, train, in).returned[0] == first.returned[0]);
+  in.globals["rng.step"].as<int64_t>()[0] -= 1;
+  in.globals["rng.seed"].as<int64_t>()[0] += 1;
+  CHECK_FALSE(run(m, train, in).returned[0] == first.returned[0]);
+
+  ir::Module inference = m;
+  ir::Function loss = *inference.find_function("loss");
+  REQUIRE(transforms::resolve_mode(inference, loss, ir::Mode::inference));
+  evaluate::Inputs plain = in;
+  CHECK(run(inference, loss, plain).returned[0].as<double>()[0] > 0);
+}
+
+TEST_CASE("init writes every parameter and state") {
+  const ir::Module m = derived(linear("derive train = step loss {with = adam {lr = lr}}\n"));
+  const ir::Function& init = *m.find_function("init");
+  evaluate::Inputs in;
+  in.arguments = {Array::scalar<int64_t>(7)};
+  const evaluate::Outputs out = run(m, init, in);
+  for (const ir::Global& g : m.globals) CHECK(out.written.count(g.name) == (g.kind != ir::GlobalKind::hyper));
+  CHECK(out.written.at("rng.seed").as<int64_t>()[0] == 7);
+  CHECK(number(out.written, "w") != number(out.written, "w", 1));
+  CHECK(number(out.written, "b") == 0);
+  in.arguments = {Array::scalar<int64_t>(8)};
+  CHECK(number(run(m, init, in).written, "w") != number(out.written, "w"));
+}
+
+TEST_CASE("directives that cannot be carried out are refused") {
+  CHECK(refused("derive t = step lss {with = sgd {lr = 0.1}}\n") == Code::derive_invalid);
+  CHECK(refused("derive t = step loss {with = sgdd {lr = 0.1}}\n") == Code::derive_invalid);
+  CHECK(refused("derive t = step loss {with = sgd {}}\n") == Code::derive_invalid);
+  CHECK(refused("derive t = step loss {with = sgd {lr = rate}}\n") == Code::derive_invalid);
+  CHECK(refused("derive t = step loss {with = sgd {lr = 0.1, decay = 1}}\n") == Code::derive_invalid);
+  CHECK(refused("derive t = step loss {over = [v*], with = sgd {lr = 0.1}}\n") == Code::derive_invalid);
+  CHECK(refused("derive t = step predict {with = sgd {lr = 0.1}}\n") == Code::derive_invalid);
+  CHECK(refused("derive t = epochs loss {}\n") == Code::derive_invalid);
+  CHECK(refused("derive t = steps loss {with = sgd {lr = 0.1}}\n") == Code::derive_invalid);
+  CHECK(refused("derive t = grad loss {wrt = [q]}\n") == Code::derive_invalid);
+}

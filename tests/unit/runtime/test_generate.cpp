@@ -124,6 +124,8 @@ TEST_CASE("drawn digits can be told apart, and are the same everywhere") {
   for (int32_t v : d->train.find("label")->array->as<int32_t>()) ++counts[v];
   for (int c : counts) CHECK(c > 200);
   CHECK(nearest_accuracy(*d) > 0.95);
+  // Held-out rows are not the training rows.
+  CHECK(hash(*d->test) != hash(*d->train.slice(0, 300)));
   // The first rows of a larger set are the rows of a smaller one.
   o.rows = 100;
   o.test = 0;

@@ -21,8 +21,10 @@ struct Parallel {
   void (*team)(void* ctx, BodyFunction body, void* arg);
 };
 
-// Written by an entry: the first failure (an error code number of support/error_codes.h, 0: none), its detail
-// (row or index), and the number of steps committed.
+// Written by an entry, which clears it first: the first failure (an error code number of
+// support/error_codes.h, 0: none), its detail (row or index), and the number of steps committed. Where
+// several statements fail, the one with the least (place, detail) stays, so that the report does not depend
+// on the order of chunks. `place` counts the fail statements of the module's functions in their order.
 struct CallStatus {
   uint32_t code;
   uint32_t place;  // which fail statement of the program (index into Program's table of places)
@@ -48,6 +50,7 @@ struct StateHeader {
 };
 static_assert(sizeof(StateHeader) == 64);
 inline constexpr uint64_t state_magic = 0x3154534e4f4e4554ull;  // "TENONST1"
+inline constexpr uint64_t state_version = 1;
 inline constexpr size_t block_alignment = 64;
 
 }  // namespace tenon::runtime

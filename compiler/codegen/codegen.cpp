@@ -200,6 +200,7 @@ Result<std::unique_ptr<llvm::Module>> generate(const kernel::Module& module,
     }
   }
   if (constants && module.constant_bytes != 0) m.constants_block(true);
+  if (constants && options.c_functions) emit_c_functions(m);
   if (!m.errors.empty()) return std::move(m.errors);
   std::string broken;
   llvm::raw_string_ostream out(broken);

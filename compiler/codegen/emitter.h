@@ -229,6 +229,8 @@ class FunctionEmitter {
 
 // entries.cpp: the exported functions of an entry, and its arena function.
 void emit_entry(ModuleEmitter& m, const kernel::Entry& entry, const kernel::Function& function);
+// c_functions.cpp: the functions of the generated C header.
+void emit_c_functions(ModuleEmitter& m);
 void emit_arena(ModuleEmitter& m, const kernel::Entry& entry, const kernel::Function& function);
 
 }  // namespace tenon::codegen

@@ -1,0 +1,51 @@
+// The C functions that an object offers to C programs (the surface of its generated header): their shape,
+// derived from the module alone, so that code and header cannot part. All checks of a call stand here, in the
+// order null, alignment, range, space, state; the entry behind runs unchecked.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernel/kernel.h"
+
+namespace tenon::codegen {
+using namespace support;
+
+// Values of <prefix>_status.
+enum class CStatus : uint8_t { ok, null, range, space, align, state, label, nonfinite };
+CStatus c_status(uint16_t code);
+
+// One parameter of an entry as C sees it; `slot` is its place in the entry's call record.
+struct CField {
+  const kernel::EntryParam* param = nullptr;
+  std::string name;
+  uint32_t slot = 0;
+  uint64_t offset = 0;        // in the args struct, of an entry that loops
+  int64_t low = 0, high = 0;  // dims
+};
+
+// An entry's C function. Fields stand in the order inputs, dims, hyper-parameters, outputs. An entry that
+// loops takes them in a struct, with the number of committed steps at `done`.
+struct CEntry {
+  const kernel::Entry* entry = nullptr;
+  std::string name;  // after the prefix
+  std::vector<CField> fields;
+  uint64_t done = 0;       // offset in the args struct
+  bool parallel = false;   // takes const <prefix>_parallel *
+  int64_t arena_high = 0;  // arena bytes where all dims are at their upper bound
+};
+
+struct CInterface {
+  std::vector<CEntry> entries;          // all but init
+  const kernel::Entry* init = nullptr;  // the entry that fills a state from a seed, where there is one
+  int64_t init_arena = 0;               // its arena; larger than init_stack: given by the caller
+};
+inline constexpr int64_t init_stack = 16384;
+
+Result<CInterface> c_interface(const kernel::Module& module);
+// The exact arena bytes of an entry for dims in its order.
+Result<int64_t> arena_bytes(const kernel::Module& module, const kernel::Entry& entry,
+                            const std::vector<int64_t>& dims);
+
+}  // namespace tenon::codegen

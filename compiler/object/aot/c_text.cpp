@@ -1,0 +1,326 @@
+#include "object/aot/c_text.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "ir/dim.h"
+#include "support/text.h"
+
+namespace tenon::object {
+using namespace support;
+using codegen::CEntry;
+using codegen::CField;
+using codegen::CInterface;
+using kernel::ParamRole;
+
+namespace {
+
+std::string upper(std::string s) {
+  for (char& c : s)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  return s;
+}
+
+std::string c_type(DType d) {
+  switch (d) {
+    case DType::f64:
+      return "double";
+    case DType::f32:
+      return "float";
+    case DType::i8:
+      return "int8_t";
+    case DType::i16:
+      return "int16_t";
+    case DType::i32:
+      return "int32_t";
+    case DType::i64:
+      return "int64_t";
+    case DType::u32:
+      return "uint32_t";
+    case DType::u64:
+      return "uint64_t";
+    case DType::u16:
+    case DType::f16:
+    case DType::bf16:
+      return "uint16_t";
+    default:
+      return "uint8_t";
+  }
+}
+
+// Names of tensors and extents come from users: nothing of them may end a comment.
+std::string in_comment(std::string s) {
+  for (size_t at = s.find("*/"); at != std::string::npos; at = s.find("*/", at)) s.replace(at, 2, "* ");
+  for (char& c : s)
+    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+  return s;
+}
+
+std::string shape_text(const CField& f) {
+  if (f.param->shape.empty()) return "one value";
+  std::string s;
+  for (const std::string& extent : f.param->shape) s += "[" + extent + "]";
+  return s;
+}
+
+std::string value_text(const kernel::EntryParam& p) {
+  if (p.dtype == DType::f32) {
+    float v;
+    const uint32_t bits = static_cast<uint32_t>(p.bits);
+    std::memcpy(&v, &bits, sizeof v);
+    return format_float(v);
+  }
+  if (p.dtype == DType::f64) {
+    double v;
+    std::memcpy(&v, &p.bits, sizeof v);
+    return format_float(v);
+  }
+  return std::to_string(static_cast<int64_t>(p.bits));
+}
+
+std::string range_text(const CField& f) { return std::to_string(f.low) + ".." + std::to_string(f.high); }
+
+// "const float *x", and what stands beside it.
+std::string declaration(const CField& f) {
+  switch (f.param->role) {
+    case ParamRole::input:
+      return "const " + c_type(f.param->dtype) + " *" + f.name;
+    case ParamRole::output:
+      return c_type(f.param->dtype) + " *" + f.name;
+    case ParamRole::hyper:
+      return c_type(f.param->dtype) + " " + f.name;
+    default:
+      return "uint32_t " + f.name;
+  }
+}
+std::string remark(const CField& f) {
+  switch (f.param->role) {
+    case ParamRole::input:
+      return shape_text(f) + (is_bool(f.param->dtype) ? ", 0 or 1" : "");
+    case ParamRole::output:
+      return "out: " + shape_text(f) + (is_bool(f.param->dtype) ? ", 0 or 1" : "");
+    case ParamRole::hyper:
+      return "hyper-parameter, " + value_text(*f.param) + " in the model";
+    default:
+      return range_text(f);
+  }
+}
+
+std::string signature(const CEntry& e, const std::string& prefix) {
+  std::string s = prefix + "_status " + prefix + "_" + e.name + "(" +
+                  (e.entry->writes_state ? "" : "const ") + "void *state";
+  if (e.entry->loops) {
+    s += ", " + prefix + "_" + e.name + "_args *a";
+  } else {
+    for (const CField& f : e.fields) s += ", " + declaration(f);
+  }
+  s += ", void *arena, size_t bytes";
+  if (e.parallel) s += ", const " + prefix + "_parallel *p";
+  return s + ")";
+}
+
+std::string init_signature(const CInterface& c, const std::string& prefix) {
+  return prefix + "_status " + prefix + "_init(void *state, size_t bytes, uint64_t seed" +
+         (c.init_arena > codegen::init_stack ? ", void *arena, size_t arena_bytes)" : ")");
+}
+
+void fields_comment(const CEntry& e, std::string& out) {
+  for (const CField& f : e.fields) out += "     " + f.name + ": " + in_comment(remark(f)) + "\n";
+}
+
+}  // namespace
+
+std::string c_header(const kernel::Module& module, const CInterface& c, const std::string& prefix,
+                     const std::string& target) {
+  const std::string P = upper(prefix);
+  std::string h = "/* " + prefix + ".h: " + in_comment(module.name) + ", compiled for " + target +
+                  ". Generated; do not edit.\n"
+                  "   No allocation, no globals, no initialization; link " +
+                  prefix +
+                  ".o and nothing else. */\n"
+                  "#ifndef " +
+                  P + "_H_\n#define " + P +
+                  "_H_\n\n#include <stddef.h>\n#include <stdint.h>\n\n"
+                  "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
+  std::map<std::string, std::pair<int64_t, int64_t>> dims;
+  for (const CEntry& e : c.entries)
+    for (const CField& f : e.fields)
+      if (f.param->role == ParamRole::dim) dims.emplace(f.name, std::pair(f.low, f.high));
+  for (const auto& [name, range] : dims) {
+    h += "#define " + P + "_" + upper(name) + "_MIN " + std::to_string(range.first) + "u\n";
+    h += "#define " + P + "_" + upper(name) + "_MAX " + std::to_string(range.second) + "u\n";
+  }
+  h += "#define " + P +
+       "_ALIGN 64u /* of state and arena; inputs and outputs are aligned as their elements */\n";
+  h += "#define " + P + "_STATE_BYTES " + std::to_string(std::max<uint64_t>(module.state_bytes, 64)) +
+       "u /* all tensors of " + P + "_tensors: memcpy-able */\n";
+  if (c.init_arena > codegen::init_stack)
+    h += "#define " + P + "_INIT_ARENA_BYTES " + std::to_string(c.init_arena) + "u\n";
+  for (const CEntry& e : c.entries)
+    h += "#define " + P + "_" + upper(e.name) + "_ARENA_BYTES " + std::to_string(e.arena_high) +
+         "u /* with every size at its maximum */\n";
+  h += "\n/* Not OK: the failing call, or step of a call, changed no state. */\ntypedef enum {\n";
+  const char* const names[][2] = {{"OK", "done"},
+                                  {"E_NULL", "a required pointer is null"},
+                                  {"E_RANGE", "a size or an index is out of range"},
+                                  {"E_SPACE", "state or arena is too small"},
+                                  {"E_ALIGN", "a pointer is not aligned as required"},
+                                  {"E_STATE", "the state is not of this program"},
+                                  {"E_LABEL", "a label is outside its classes"},
+                                  {"E_NONFINITE", "a checked value is not finite"}};
+  for (const auto& [name, text] : names) h += "  " + P + "_" + name + ", /* " + text + " */\n";
+  h.erase(h.rfind(','), 1);
+  h += "} " + prefix + "_status;\n\n";
+  h += "/* Where a tensor lies in the state. */\ntypedef struct {\n"
+       "  const char *name;   /* as in the model */\n"
+       "  const char *dtype;  /* \"f32\" and so on */\n"
+       "  uint32_t rank;      /* extents in use */\n"
+       "  uint32_t shape[8];  /* extents */\n"
+       "  size_t offset;      /* from the start of the state */\n"
+       "  size_t bytes;\n"
+       "} " +
+       prefix + "_tensor;\n\n";
+  h += "/* Threads that the caller lends; NULL: the calling thread alone. The results do not depend on it. "
+       "*/\ntypedef struct {\n"
+       "  void *ctx;         /* handed back to the callbacks */\n"
+       "  uint32_t workers;  /* 1 or more */\n"
+       "  /* calls task(arg, chunk, worker) once for every chunk below n, in any order, on any threads, and "
+       "waits for all */\n"
+       "  void (*run)(void *ctx, uint32_t n, void (*task)(void *arg, uint32_t chunk, uint32_t worker), void "
+       "*arg);\n"
+       "  /* or NULL: calls body(arg, worker) once on each of `workers` threads, all running at once, and "
+       "waits for all */\n"
+       "  void (*team)(void *ctx, void (*body)(void *arg, uint32_t worker), void *arg);\n"
+       "} " +
+       prefix + "_parallel;\n\n";
+  h += "/* Fills a state: parameters from the seed, everything else as the model says. */\n" +
+       init_signature(c, prefix) + ";\n";
+  h += "/* Whether a state is one of this program: layout and version. */\n" + prefix + "_status " + prefix +
+       "_check(const void *state, size_t bytes);\n";
+  h += "/* The tensors of the state; their number goes to *count. */\nconst " + prefix + "_tensor *" +
+       prefix + "_tensors(size_t *count);\n";
+  for (const CEntry& e : c.entries) {
+    h += "\n";
+    if (e.entry->loops) {
+      h += "typedef struct {\n";
+      for (const CField& f : e.fields) h += "  " + declaration(f) + "; /* " + in_comment(remark(f)) + " */\n";
+      h += "  uint64_t done; /* out: steps committed */\n} " + prefix + "_" + e.name + "_args;\n";
+    }
+    h +=
+        "/* Exact; 0: out of range, or nothing needed. */\nsize_t " + prefix + "_" + e.name + "_arena_bytes(";
+    for (const CField& f : e.fields)
+      if (f.param->role == ParamRole::dim) h += "uint32_t " + f.name + ", ";
+    h += "uint32_t workers);\n";
+    std::string text =
+        "/* " + in_comment(e.entry->name) + (e.entry->writes_state ? ": changes the state" : "") + "\n";
+    if (!e.entry->loops) fields_comment(e, text);
+    text.pop_back();
+    h += text + " */\n" + signature(e, prefix) + ";\n";
+  }
+  h += "\n#ifdef __cplusplus\n}\n#endif\n\n#endif /* " + P + "_H_ */\n";
+  return h;
+}
+
+std::string c_example(const CInterface& c, const std::string& prefix) {
+  const std::string P = upper(prefix);
+  std::string x = "/* " + prefix +
+                  "_example.c: makes a state and calls every function once, on inputs of zeros.\n"
+                  "   cc -std=c99 " +
+                  prefix + "_example.c " + prefix +
+                  ".o */\n"
+                  "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n\n#include \"" +
+                  prefix +
+                  ".h\"\n\n"
+                  "/* Zeroed memory at a multiple of " +
+                  P +
+                  "_ALIGN; it lasts until the program ends. */\n"
+                  "static void *block(size_t bytes) {\n"
+                  "  char *p = (char *)calloc(bytes + " +
+                  P +
+                  "_ALIGN, 1);\n"
+                  "  if (p == NULL) exit(2);\n"
+                  "  return p + (" +
+                  P + "_ALIGN - (uintptr_t)p % " + P + "_ALIGN) % " + P +
+                  "_ALIGN;\n}\n\n"
+                  "static void must(const char *what, " +
+                  prefix +
+                  "_status status) {\n"
+                  "  if (status == " +
+                  P +
+                  "_OK) return;\n"
+                  "  fprintf(stderr, \"%s: status %d\\n\", what, (int)status);\n"
+                  "  exit(1);\n}\n\nint main(void) {\n"
+                  "  size_t count = 0;\n"
+                  "  const " +
+                  prefix + "_tensor *tensors = " + prefix +
+                  "_tensors(&count);\n"
+                  "  void *state = block(" +
+                  P + "_STATE_BYTES);\n";
+  const bool given = c.init_arena > codegen::init_stack;
+  x += "  must(\"init\", " + prefix + "_init(state, " + P + "_STATE_BYTES, 1" +
+       (given ? ", block(" + P + "_INIT_ARENA_BYTES), " + P + "_INIT_ARENA_BYTES" : std::string()) + "));\n";
+  x += "  must(\"check\", " + prefix + "_check(state, " + P + "_STATE_BYTES));\n";
+  x += "  for (size_t i = 0; i < count; ++i)\n"
+       "    printf(\"%s %s at %lu\\n\", tensors[i].name, tensors[i].dtype, (unsigned "
+       "long)tensors[i].offset);\n";
+  for (const CEntry& e : c.entries) {
+    // Sizes are set to the least allowed; extents of the tensors follow from them.
+    ir::DimBindings bindings;
+    for (const CField& f : e.fields)
+      if (f.param->role == ParamRole::dim)
+        bindings[f.param->name] = std::max<int64_t>(f.low, std::min<int64_t>(f.high, 4));
+    auto bytes = [&](const CField& f) {
+      int64_t n = static_cast<int64_t>(dtype_bytes(f.param->dtype));
+      for (const std::string& extent : f.param->shape) {
+        const Result<ir::Dim> dim = ir::parse_dim(extent, nullptr);
+        const Result<int64_t> value = dim ? dim->evaluate(bindings) : Result<int64_t>(int64_t{1});
+        n *= value ? std::max<int64_t>(*value, 1) : 1;
+      }
+      return std::to_string(n);
+    };
+    auto value = [&](const CField& f) -> std::string {
+      switch (f.param->role) {
+        case ParamRole::dim:
+          return std::to_string(bindings[f.param->name]);
+        case ParamRole::hyper: {
+          std::string v = value_text(*f.param);
+          if (v == "nan" || v == "inf" || v == "-inf") v = "0.0";
+          return f.param->dtype == DType::f32 ? v + "f" : v;
+        }
+        case ParamRole::input:
+          return "(const " + c_type(f.param->dtype) + " *)block(" + bytes(f) + ")";
+        default:
+          return f.name;
+      }
+    };
+    x += "  {\n";
+    for (const CField& f : e.fields)
+      if (f.param->role == ParamRole::output)
+        x += "    " + c_type(f.param->dtype) + " *" + f.name + " = (" + c_type(f.param->dtype) + " *)block(" +
+             bytes(f) + ");\n";
+    x += "    size_t bytes = " + prefix + "_" + e.name + "_arena_bytes(";
+    for (const CField& f : e.fields)
+      if (f.param->role == ParamRole::dim) x += value(f) + ", ";
+    x += "1);\n";
+    std::string call = prefix + "_" + e.name + "(state, ";
+    if (e.entry->loops) {
+      x += "    " + prefix + "_" + e.name + "_args a;\n    memset(&a, 0, sizeof a);\n";
+      for (const CField& f : e.fields) x += "    a." + f.name + " = " + value(f) + ";\n";
+      call += "&a, ";
+    } else {
+      for (const CField& f : e.fields) call += value(f) + ", ";
+    }
+    call += std::string("block(bytes), bytes") + (e.parallel ? ", NULL)" : ")");
+    x += "    must(\"" + e.name + "\", " + call + ");\n";
+    if (e.entry->loops) x += "    printf(\"" + e.name + ": %lu steps\\n\", (unsigned long)a.done);\n";
+    for (const CField& f : e.fields)
+      if (f.param->role == ParamRole::output)
+        x += "    printf(\"" + e.name + ": " + f.name + "[0] = %g\\n\", (double)" + f.name + "[0]);\n";
+    x += "  }\n";
+  }
+
+  return x + "  return 0;\n}\n";
+}
+
+}  // namespace tenon::object

@@ -1,0 +1,14 @@
+// Texts of the generated header and example.
+#pragma once
+
+#include <string>
+
+#include "codegen/c_functions.h"
+
+namespace tenon::object {
+
+std::string c_header(const kernel::Module& module, const codegen::CInterface& interface,
+                     const std::string& prefix, const std::string& target);
+std::string c_example(const codegen::CInterface& interface, const std::string& prefix);
+
+}  // namespace tenon::object

@@ -1,0 +1,30 @@
+// Ahead-of-time export: an object, its C header, and an example program that uses both. The header states
+// what the functions of codegen/c_functions.h do; the example compiles with -std=c99 -pedantic -Werror and
+// runs.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "kernel/kernel.h"
+#include "target/target.h"
+
+namespace tenon::object {
+using namespace support;
+
+struct Exported {
+  std::vector<std::byte> elf;  // <prefix>.o
+  std::string header;          // <prefix>.h
+  std::string example;         // <prefix>_example.c
+};
+
+struct ExportOptions {
+  std::string prefix = "tenon";      // a C identifier; T610 else
+  std::vector<std::string> entries;  // empty: all; T503 where one does not exist. `init` always comes along
+  int threads = 0;
+};
+Result<Exported> export_object(const kernel::Module& module, const target::Target& target,
+                               const ExportOptions& options = {});
+
+}  // namespace tenon::object

@@ -26,7 +26,12 @@ inline void relax() {
 void wait_for_zero(const std::atomic<uint32_t>& word) {
   for (int i = 0; i < spins_before_sleep; ++i) {
     if (word.load(std::memory_order_acquire) == 0) return;
-    relax();
+    // On a machine that is busy with other work, the thread waited for may need this very processor.
+    if (i % 256 == 255) {
+      std::this_thread::yield();
+    } else {
+      relax();
+    }
   }
   while (uint32_t v = word.load(std::memory_order_acquire)) word.wait(v, std::memory_order_acquire);
 }

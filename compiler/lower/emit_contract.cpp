@@ -349,13 +349,18 @@ void ContractEmitter::tile(ExprId i0, ExprId rows, ExprId j0, ExprId j1, ExprId 
       b_.assign(acc, b_.add(frame_.load(partial, dtype_, address(r)), b_.use(acc, {r})), {r});
       b_.end();
       b_.end();
-      b_.begin_if(last_);
-      finish(i0, rows, [&](ExprId row) { return b_.use(acc, {row}); });
-      b_.begin_else();
-      r = b_.begin_unroll("r", b_.index(0), rows);
-      frame_.store(partial, dtype_, address(r), b_.use(acc, {r}));
-      b_.end();
-      b_.end();
+      auto sums = [&](ExprId row) { return b_.use(acc, {row}); };
+      if (heavy_) {
+        finish(i0, rows, sums);
+      } else {
+        b_.begin_if(last_);
+        finish(i0, rows, sums);
+        b_.begin_else();
+        r = b_.begin_unroll("r", b_.index(0), rows);
+        frame_.store(partial, dtype_, address(r), b_.use(acc, {r}));
+        b_.end();
+        b_.end();
+      }
     } else {
       finish(i0, rows, [&](ExprId row) { return b_.use(acc, {row}); });
     }

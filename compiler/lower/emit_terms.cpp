@@ -60,6 +60,9 @@ ExprId TermEmitter::emit(TermId id) {
       }
       break;
     }
+    case TermKind::quotient:
+      e = b.binary(kernel::Op::div, affine_value(frame_, term.address, axes), frame_.dim(term.stride));
+      break;
     case TermKind::product: {
       ExprId x = emit(term.args[0]), y = emit(term.args[1]);
       // One lane's chain from +0, and the tree's +0 from the lanes that have no element.
@@ -99,6 +102,8 @@ ExprId TermEmitter::emit_load(const Term& term) {
   kernel::Builder& b = frame_.b;
   const Place& place = scope_.places[term.value.index];
   ExprId address = affine_value(frame_, term.address, axes);
+  for (const auto& [offset, stride] : term.offsets)
+    address = b.add(address, b.mul(emit(offset), frame_.dim(stride)));
   if (!term.dynamic.valid()) return frame_.load(place, term.dtype, address);
   ExprId index = b.let("index", b.cast(emit(term.dynamic), DType::i64));
   ExprId bound = frame_.dim(term.bound);

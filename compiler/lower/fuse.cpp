@@ -98,14 +98,25 @@ class Fuser {
       if (op.view != nullptr || op.control != nullptr || op.scatter != nullptr || op.check != nullptr)
         for (ValueId v : node.operands) force(v);
       if (op.gather != nullptr) force(node.operands[0]);
+      if (op.index_map != nullptr && divides(node)) force(node.operands[0]);
       if (op.contract != nullptr && node.get<std::string>("order") != "lanes")
-        for (ValueId v : node.operands)
-          if (!plain_read(v)) force(v);
+        for (size_t k = 0; k < 2; ++k)
+          if (!plain_read(node.operands[k], k == 1)) force(node.operands[k]);
     }
   }
 
-  // One unguarded affine read of a stored value through index-only nodes.
-  bool plain_read(ValueId v) {
+  // Interior padding reads its operand at a quotient of positions.
+  bool divides(const Node& node) const {
+    std::vector<ir::Type> types;
+    for (ValueId v : node.operands) types.push_back(graph_.type(v));
+    for (const ir::IndexPiece& piece : node.op->index_map->pieces(node, types, graph_.type(node.results[0])))
+      if (has_quotient(piece)) return true;
+    return false;
+  }
+
+  // One unguarded affine read of a stored value through index-only nodes; `even`: neighbours along the last
+  // dimension are neighbours in memory, as vector loads want it.
+  bool plain_read(ValueId v, bool even) {
     std::vector<Source> sources;
     std::vector<uint32_t> axes(graph_.type(v).rank());
     for (uint32_t i = 0; i < axes.size(); ++i) axes[i] = i;
@@ -114,7 +125,16 @@ class Fuser {
     collect_sources(graph_, v, at, out_.index_only, &sources);
     if (sources.size() != 1 || sources[0].guarded) return false;
     NodeId n = graph_.value(sources[0].value).node;
-    return !n.valid() || !out_.index_only[n.index];
+    if (n.valid() && out_.index_only[n.index]) return false;
+    if (!even) return true;
+    const Shape& shape = graph_.type(v).shape;
+    uint32_t last = 0;
+    for (uint32_t d = 0; d < shape.size(); ++d)
+      if (!is_one(shape[d])) last = d;
+    AffineIndex address = affine_linear(sources[0].at, graph_.type(sources[0].value).shape);
+    for (const AffineIndex::Part& p : address.parts)
+      if (p.axis == last) return p.coefficient == Dim(1);
+    return true;
   }
 
   uint32_t find(uint32_t g) {

@@ -22,6 +22,7 @@ struct Hoister {
     bool ok = affine_ok(t.address) && (t.kind != TermKind::held || emitter.is_held(t.value));
     if (t.dynamic.valid()) ok = is_invariant(t.dynamic) && ok;
     for (TermId a : t.args) ok = is_invariant(a) && ok;
+    for (const auto& [offset, stride] : t.offsets) ok = is_invariant(offset) && ok;
     for (const TermPiece& p : t.pieces) {
       for (const TermGuard& g : p.guards) ok = affine_ok(g.index) && ok;
       ok = is_invariant(p.term) && ok;
@@ -37,6 +38,7 @@ struct Hoister {
       return;
     }
     if (t.dynamic.valid()) visit(t.dynamic);
+    for (const auto& [offset, stride] : t.offsets) visit(offset);
     for (TermId a : t.args) visit(a);
     // Pieces stay under their guards.
   }

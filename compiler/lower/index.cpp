@@ -102,6 +102,12 @@ bool is_pointwise(const Node& node) {
          node.op->generate != nullptr;
 }
 
+bool has_quotient(const ir::IndexPiece& piece) {
+  for (const auto& g : piece.guards)
+    if (!is_one(g.stride)) return true;
+  return false;
+}
+
 void collect_sources(const Graph& graph, ValueId value, const Index& at, const std::vector<bool>& index_only,
                      std::vector<Source>* out) {
   struct Item {
@@ -124,7 +130,9 @@ void collect_sources(const Graph& graph, ValueId value, const Index& at, const s
     for (ValueId v : node.operands) types.push_back(graph.type(v));
     for (const ir::IndexPiece& piece : node.op->index_map->pieces(node, types, graph.type(item.value))) {
       Index inner;
-      for (const AffineIndex& a : piece.index) inner.push_back(affine_substitute(a, item.at));
+      for (const AffineIndex& a : piece.index)
+        // A quotient is no element that fusion could line up with another: any index serves.
+        inner.push_back(has_quotient(piece) ? affine_constant(Dim(0)) : affine_substitute(a, item.at));
       work.push_back({node.operands[piece.operand], std::move(inner), item.guarded || !piece.guards.empty()});
     }
   }

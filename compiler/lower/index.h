@@ -54,6 +54,8 @@ struct Source {
   Index at;
   bool guarded = false;  // under a guard (pad, concat): not every position reads it
 };
+// A guard with a stride: indices are quotients, which no affine index is.
+bool has_quotient(const ir::IndexPiece& piece);
 // Sources of `value` at `at`; `stop` tells values that are not looked through.
 void collect_sources(const Graph& graph, ValueId value, const Index& at, const std::vector<bool>& index_only,
                      std::vector<Source>* out);

@@ -39,6 +39,49 @@ TermId TermGraph::element(ValueId value, const Index& at) {
   return id;
 }
 
+Index TermGraph::substituted(const Index& index, const Index& at) const {
+  Index out;
+  for (const AffineIndex& a : index) out.push_back(affine_substitute(a, at));
+  return out;
+}
+
+// A stored value read where some axes' indices are quotients.
+TermId TermGraph::divided(ValueId value, const ir::IndexPiece& piece, const Index& at) {
+  const Shape& shape = graph_.type(value).shape;
+  Term load{TermKind::load};
+  load.dtype = graph_.type(value).dtype;
+  load.value = value;
+  Index plain;
+  Dim row(1);
+  std::vector<Dim> strides(shape.size());
+  for (size_t d = shape.size(); d-- > 0;) {
+    strides[d] = row;
+    row = row * shape[d];
+  }
+  for (size_t d = 0; d < shape.size(); ++d) {
+    AffineIndex rest{piece.index[d].constant, {}};
+    for (const AffineIndex::Part& p : piece.index[d].parts) {
+      const ir::IndexPiece::Guard* guard = nullptr;
+      for (const auto& g : piece.guards)
+        if (g.axis == p.axis && !is_one(g.stride)) guard = &g;
+      if (guard == nullptr) {
+        affine_add(&rest, at[p.axis], p.coefficient);
+        continue;
+      }
+      Term q{TermKind::quotient};
+      q.dtype = DType::i64;
+      q.address = at[p.axis];
+      affine_add(&q.address, affine_constant(guard->low), Dim(-1));
+      q.stride = guard->stride;
+      TermId id = add(std::move(q));
+      load.offsets.push_back({id, p.coefficient * strides[d]});
+    }
+    plain.push_back(std::move(rest));
+  }
+  load.address = affine_linear(plain, shape);
+  return add(std::move(load));
+}
+
 TermId TermGraph::node_element(const Node& node, const Index& at) {
   const ir::Type type = graph_.type(node.results[0]);
   Term t{TermKind::scalar};
@@ -54,10 +97,9 @@ TermId TermGraph::node_element(const Node& node, const Index& at) {
     std::vector<ir::IndexPiece> pieces = node.op->index_map->pieces(node, types, type);
     t.kind = TermKind::choose;
     for (const ir::IndexPiece& piece : pieces) {
-      Index inner;
-      for (const AffineIndex& a : piece.index) inner.push_back(affine_substitute(a, at));
       TermPiece out;
-      out.term = element(node.operands[piece.operand], inner);
+      out.term = has_quotient(piece) ? divided(node.operands[piece.operand], piece, at)
+                                     : element(node.operands[piece.operand], substituted(piece.index, at));
       for (const auto& g : piece.guards) out.guards.push_back({at[g.axis], g.low, g.high, g.stride});
       t.pieces.push_back(std::move(out));
       if (piece.guards.empty()) break;

@@ -21,6 +21,7 @@ enum class TermKind : uint8_t {
   scalar,    // node: elementwise function of args
   choose,    // first piece whose guards hold
   position,  // `address` converted to the dtype
+  quotient,  // (`address` - low) / stride as i64, where a guard holds
   extent,    // `address.constant` converted to the dtype
   folded,    // node: a reduction or contraction of one element; args: it, or its two factors
   product,   // a contraction over extents that are all 1: args a and b
@@ -42,6 +43,7 @@ struct Term {
   AffineIndex address = {};
   TermId dynamic = {};  // load: run-time index, checked against `bound`
   Dim stride = {}, bound = {};
+  std::vector<std::pair<TermId, Dim>> offsets = {};  // load: + value * stride, known to be inside
   const Node* node = nullptr;
   std::vector<TermId> args = {};
   std::vector<TermPiece> pieces = {};
@@ -84,6 +86,8 @@ class TermGraph {
   enum class Mode : uint8_t { computed, stored, held };
   TermId add(Term term);
   TermId node_element(const Node& node, const Index& at);
+  TermId divided(ValueId value, const ir::IndexPiece& piece, const Index& at);
+  Index substituted(const Index& index, const Index& at) const;
 
   const Graph& graph_;
   const Fusion& fusion_;

@@ -185,11 +185,13 @@ Result<ir::Module> derive(ir::Module module, const CompileOptions& options) {
     if (options.epochs) derive_epochs(module, options);
     TENON_TRY(transforms::expand_derives(module));
   }
-  TENON_TRY(select(module, options));
+  // Callees are inlined before those that are not asked for go.
   for (ir::Function& f : module.functions) {
+    if (f.name != "init" && !wanted(options, f.name)) continue;
     TENON_TRY(transforms::inline_calls(module, f));
     if (f.mode == ir::Mode::unresolved) TENON_TRY(transforms::resolve_mode(module, f, ir::Mode::inference));
   }
+  TENON_TRY(select(module, options));
   TENON_TRY(bake(module, options));
   TENON_TRY(bind_dims(module, options.bind));
   TENON_TRY(ir::verify(module));

@@ -2,8 +2,11 @@
 // what their results reach. Inputs that a function cannot reach vanish from it.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ir/builder.h"
@@ -68,8 +71,29 @@ class Model {
     std::vector<Named> results;
     std::vector<Assign> writes;
     ir::Mode mode = ir::Mode::unresolved;
+    bool metric = false;
+    std::vector<ir::Option> derive;  // of a step with an optimizer: the directive's options
+    ir::Location location;
   };
   std::vector<Cut> cuts_;
+  // Gradients are taken where a function is cut out, after its mode is resolved: until then their values are
+  // arguments of the graph, which stand in front of node `position`.
+  struct Gradient {
+    ir::ValueId loss;
+    std::vector<ir::ValueId> wrt, values;
+    size_t position = 0;
+  };
+  std::vector<Gradient> gradients_;
+  std::map<uint32_t, size_t> gradient_of_;  // value -> gradients_
+  std::set<std::string, std::less<>> names_, functions_;
+  size_t unnamed_ = 0;
+
+  Errors located(Errors errors) const;
+  Status add_name(std::string_view name, std::string_view what);
+  Status add_function(std::string_view name);
+  Result<ir::ValueId> global(ir::GlobalKind kind, std::string_view name, const ir::Type& type,
+                             const ir::Init& init, bool frozen);
+  Result<ir::Function> cut(ir::Module& module, const Cut& cut) const;
 };
 
 }  // namespace tenon::driver

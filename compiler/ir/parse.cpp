@@ -25,6 +25,38 @@ Result<Module> parse(std::string_view text, const ParseOptions& options) {
   return Parser(text, options).run();
 }
 
+Result<Attrs> parse_attributes(std::string_view text, const OpDef& op, const Module& module) {
+  const std::string braced = "{" + std::string(text) + "}";
+  ParseOptions options;
+  options.file = std::string(op.name);
+  return Parser(braced, options).run_attributes(op, module);
+}
+
+Result<std::vector<Option>> parse_options(std::string_view text) {
+  const std::string braced = std::string(text) + "}";
+  ParseOptions options;
+  options.file = "options";
+  return Parser(braced, options).run_options();
+}
+
+Result<Attrs> Parser::run_attributes(const OpDef& op, const Module& module) {
+  module_.dims = module.dims;
+  module_.dim_order = module.dim_order;
+  Statement s;
+  s.op = &op;
+  s.attrs.resize(op.attrs.size());
+  if (attributes(s) && lexer_.peek().kind != Token::Kind::end) unexpected("the end of the attributes");
+  if (!errors_.empty()) return std::move(errors_);
+  return std::move(s.attrs);
+}
+
+Result<std::vector<Option>> Parser::run_options() {
+  std::vector<Option> out;
+  if (options(&out, 0) && lexer_.peek().kind != Token::Kind::end) unexpected("the end of the options");
+  if (!errors_.empty()) return std::move(errors_);
+  return out;
+}
+
 Result<Module> Parser::run() {
   if (!header()) return std::move(errors_);
   while (true) {

@@ -1,5 +1,5 @@
-// Parser of the text form. Reports all errors of a text at once, each with line, column and a mend where one is
-// known. Bounds depth, counts and bytes before it allocates. The grammar stands in docs/ir.md.
+// Parser of the text form. Reports all errors of a text at once, each with line, column and a mend where one
+// is known. Bounds depth, counts and bytes before it allocates. The grammar stands in docs/ir.md.
 #pragma once
 
 #include <functional>
@@ -20,5 +20,10 @@ struct ParseOptions {
 };
 
 Result<Module> parse(std::string_view text, const ParseOptions& options = {});
+
+// Parts of the text form, as the building API takes them. Attributes of one operation, "axes = [0], rate =
+// 0.2" (as many as op.attrs, those not given empty); options of a directive, "with = adam {lr = lr}".
+Result<Attrs> parse_attributes(std::string_view text, const OpDef& op, const Module& module);
+Result<std::vector<Option>> parse_options(std::string_view text);
 
 }  // namespace tenon::ir

@@ -22,6 +22,8 @@ class Parser {
   Parser(std::string_view text, const ParseOptions& options)
       : lexer_(text, options.file), options_(options) {}
   Result<Module> run();
+  Result<Attrs> run_attributes(const OpDef& op, const Module& module);
+  Result<std::vector<Option>> run_options();
 
  private:
   // The names of one graph: a function's, or a region's with its enclosing one.

@@ -182,6 +182,7 @@ struct Entry {
   std::vector<DimSlot> dims;
   bool writes_state = false;
   bool loops = false;               // an `epochs` entry: reports progress
+  std::string origin;               // "step(loss)" where a directive made it; of use to hosts only
 };
 
 // Where each parameter and state tensor lies in the state block.

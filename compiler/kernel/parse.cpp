@@ -241,6 +241,7 @@ class ModuleParser {
     e.arena_function = name();
     e.writes_state = c_.accept("writes_state");
     e.loops = c_.accept("loops");
+    if (c_.accept("from")) e.origin = name();
     lines([&] {
       const Token word = c_.take();
       if (word.is("dimension")) {

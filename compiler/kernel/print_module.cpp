@@ -66,6 +66,7 @@ std::string print(const Module& m, const PrintOptions& options) {
     out += "\ninterface " + quote(e.name) + " = " + quote(e.function) + " arena " + quote(e.arena_function);
     if (e.writes_state) out += " writes_state";
     if (e.loops) out += " loops";
+    if (!e.origin.empty()) out += " from " + quote(e.origin);
     out += " {\n";
     for (const DimSlot& d : e.dims)
       out += "  dimension " + quote(d.name) + " in " + std::to_string(d.low) + " .. " +

@@ -82,6 +82,7 @@ void EntryEmitter::parameters() {
   entry_.name = "entry_" + function_.name;
   entry_.entry = true;
   interface_.name = function_.name;
+  interface_.origin = function_.origin;
   interface_.function = entry_.name;
   interface_.arena_function = "arena_" + function_.name;
   interface_.writes_state = !function_.writes.empty();

@@ -34,6 +34,7 @@ Result<kernel::Module> lower(const ir::Module& module, const Options& options,
       continue;
     ir::Function prepared;
     prepared.name = f.name;
+    prepared.origin = f.origin;
     prepared.graph = prepare_contractions(f.graph, module);
     prepared.returns = f.returns;
     prepared.result_names = f.result_names;

@@ -1,0 +1,144 @@
+// Layers that bring their parameters, loops, and short forms over the generated builder functions.
+#pragma once
+
+#include "tenon/ops.hpp"
+
+TENON_NAMESPACE_BEGIN
+
+struct DenseLayerOptions {
+  /// Of the layer: its parameters are <name>.w and <name>.b. Empty: dense1, dense2, ...
+  std::string name = {};
+  std::string init = "glorot_uniform";
+  bool bias = true;
+};
+
+/// A fully connected layer with parameters of its own: w [in, width] and b [width], of x's element type.
+inline Value dense(const Value& x, int64_t width, const DenseLayerOptions& options = {},
+                   std::source_location where = std::source_location::current()) {
+  detail::ModelCore* core = x.core();
+  if (core == nullptr || !x) return x;
+  const std::string name = options.name.empty() ? "dense" + std::to_string(++core->layers) : options.name;
+  const std::string type = x.type();
+  const size_t open = type.find('['), last = type.find_last_of(",[");
+  const std::string dtype = type.substr(0, open);
+  const std::string in = type.substr(last + 1, type.size() - last - 2);
+  if (in.empty()) {
+    core->at(where);
+    core->pass(Error(106, "dense: x is a scalar, it wants at least one dimension"));
+    return Value(core, TENON_NO_VALUE);
+  }
+  auto param = [&](const char* suffix, const std::string& shape, const std::string& init) {
+    tenon_value v = TENON_NO_VALUE;
+    if (core->collect && core->error) return Value(core, v);
+    core->at(where);
+    const bool done = core->pass(detail::checked([&](tenon_error** e) {
+      return tenon_model_param(core->model.get(), (name + suffix).c_str(), (dtype + shape).c_str(),
+                               init.c_str(), 0, &v, e);
+    }));
+    return Value(core, done ? v : TENON_NO_VALUE);
+  };
+  const std::string out = std::to_string(width);
+  const Value w = param(".w", "[" + in + "," + out + "]", options.init);
+  const Value b = options.bias ? param(".b", "[" + out + "]", "zeros") : Value();
+  DenseOptions rest;
+  rest.name = name;
+  return dense(x, w, b, rest, where);
+}
+
+/// cast<float>(x)
+template <class T>
+Value cast(const Value& x, std::source_location where = std::source_location::current()) {
+  return cast(x, dtype_of<T>::value, {}, where);
+}
+
+/// A number, broadcast to a shape.
+template <class T = float>
+Value full(Model& model, T number, const std::vector<Dim>& shape,
+           std::source_location where = std::source_location::current()) {
+  return broadcast(model.constant<T>(number, where), shape, {}, where);
+}
+
+/// What a loop's body sees in one iteration.
+struct Iteration {
+  std::vector<Value> carry;  // values carried from one iteration to the next
+  std::vector<Value> slice;  // row i of each sequence
+  Value index;               // i, an i64 scalar
+};
+/// What it gives: the next carries, and values to be stacked along a new first dimension.
+struct Yield {
+  std::vector<Value> next = {};
+  std::vector<Value> stack = {};
+};
+struct LoopOptions {
+  /// Number of iterations; left out: the sequences' first extent.
+  std::optional<Dim> trip = std::nullopt;
+  /// From the last row to the first.
+  bool reverse = false;
+};
+struct LoopResult {
+  std::vector<Value> last;     // carries
+  std::vector<Value> stacked;  // one row an iteration
+};
+
+/// Calls `body(Iteration) -> Yield` once, to write the loop's body. Other values it uses are captured.
+template <class Body>
+LoopResult loop(const std::vector<Value>& first, const std::vector<Value>& sequences, Body&& body,
+                const LoopOptions& options = {},
+                std::source_location where = std::source_location::current()) {
+  LoopResult out;
+  detail::ModelCore* core = nullptr;
+  for (const std::vector<Value>* list : {&first, &sequences})
+    for (const Value& v : *list)
+      if (core == nullptr) core = v.core();
+  out.last.resize(first.size());
+  if (core == nullptr || (core->collect && core->error)) return out;
+  tenon_model* model = core->model.get();
+  auto ids_of = [](const std::vector<Value>& values) {
+    std::vector<tenon_value> ids;
+    for (const Value& v : values) ids.push_back(v.id());
+    return ids;
+  };
+  const std::vector<tenon_value> start = ids_of(first), rows = ids_of(sequences);
+  std::vector<tenon_value> carry(start.size()), slice(rows.size());
+  tenon_value index = TENON_NO_VALUE;
+  core->at(where);
+  if (!core->pass(detail::checked([&](tenon_error** e) {
+        return tenon_model_loop_begin(model, start.data(), static_cast<uint32_t>(start.size()), rows.data(),
+                                      static_cast<uint32_t>(rows.size()), carry.data(), slice.data(), &index,
+                                      e);
+      })))
+    return out;
+  struct Open {  // closes the loop also where the body throws
+    tenon_model* model;
+    ~Open() {
+      if (model != nullptr) tenon_model_loop_abandon(model);
+    }
+  } open{model};
+  Iteration iteration;
+  for (const tenon_value v : carry) iteration.carry.emplace_back(core, v);
+  for (const tenon_value v : slice) iteration.slice.emplace_back(core, v);
+  iteration.index = Value(core, index);
+  const Yield yield = body(static_cast<const Iteration&>(iteration));
+  if (core->collect && core->error) return out;
+  std::vector<tenon_value> yields = ids_of(yield.next);
+  for (const Value& v : yield.stack) yields.push_back(v.id());
+  std::string attributes = options.reverse ? "reverse = true" : "";
+  if (options.trip) attributes += (attributes.empty() ? "trip = " : ", trip = ") + options.trip->text();
+  std::vector<tenon_value> results(yields.size());
+  core->at(where);
+  open.model = nullptr;
+  if (!core->pass(detail::checked([&](tenon_error** e) {
+        return tenon_model_loop_end(model, yields.data(), static_cast<uint32_t>(yields.size()),
+                                    attributes.c_str(), results.data(), e);
+      })))
+    return out;
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (i < first.size())
+      out.last[i] = Value(core, results[i]);
+    else
+      out.stacked.emplace_back(core, results[i]);
+  }
+  return out;
+}
+
+TENON_NAMESPACE_END

@@ -1,0 +1,13 @@
+// Tenon for C++20: header-only over the C API. A model is declared once; the rest is derived from it.
+//
+//   model.hpp    dimensions, values, models, steps        ops.hpp      a function per operation (generated)
+//   layers.hpp   layers with parameters, loops            data.hpp     arrays, data sets, batches
+//   program.hpp  compile, program, state, session         error.hpp    Error, Result
+#pragma once
+
+#include "tenon/data.hpp"
+#include "tenon/error.hpp"
+#include "tenon/layers.hpp"
+#include "tenon/model.hpp"
+#include "tenon/ops.hpp"
+#include "tenon/program.hpp"

@@ -1,0 +1,190 @@
+// tenon bench: how fast one function runs here, beside what the machine's multiply-adds could do.
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "driver/command/counts.h"
+#include "driver/command/engine.h"
+#include "driver/command/probe.h"
+#include "runtime/parallel.h"
+
+namespace tenon::command {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::string time_text(double seconds) {
+  if (seconds < 1e-3) return short_text(seconds * 1e6) + " us";
+  if (seconds < 1) return short_text(seconds * 1e3) + " ms";
+  return short_text(seconds) + " s";
+}
+
+class Bench : public Verb {
+ public:
+  std::string_view name() const override { return "bench"; }
+  std::string_view about() const override { return "time of a call, beside the machine's multiply-add peak"; }
+  std::string_view examples() const override {
+    return "  tenon bench mlp.tenon train --batch 64 --threads 2\n  tenon bench mlp.tenon logits --batch 1 "
+           "--json\n"
+           "  tenon bench rnn.tenon logits --size batch=32 --size steps=28\n";
+  }
+  void declare(Options& options) override {
+    model_.declare(options);
+    options.positional("function", &function_, "the function or step to call");
+    options.number("--batch", &batch_, "the size of the first input's first dimension");
+    options.texts("--size", &sizes_, "dim=N: other sizes; as large as allowed, up to 64, where left out");
+    options.number("--threads", &threads_, "workers; 1 where left out");
+    options.number("--seed", &seed_, "of what is drawn");
+    options.real("--seconds", &seconds_, "how long to measure; 0.5 where left out");
+  }
+
+  Result<Exit> run(Context& c) override {
+    TENON_ASSIGN(driver::CompileOptions options, model_.compile());
+    if (threads_ < 1 || threads_ > 1024) return usage_error("--threads is 1 to 1024");
+    if (!(seconds_ > 0 && seconds_ <= 600)) return usage_error("--seconds is more than 0 and at most 600");
+    TENON_ASSIGN(driver::Unit unit, model_.read());
+    TENON_ASSIGN(ir::Module module, graph_of(std::move(unit), "bench"));
+    options.functions = {function_};
+    TENON_ASSIGN(const ir::Module derived, driver::derive(module, options));
+    TENON_ASSIGN(const ir::Function* function, function_of(derived, function_));
+    std::vector<std::string> sizes = sizes_;
+    if (batch_ != 0) {
+      std::string name;
+      for (const ir::ValueId a : function->graph.args) {
+        const ir::Value& v = function->graph.value(a);
+        if (v.arg != ir::ArgKind::input || v.type.is_scalar()) continue;
+        if (const auto symbol = v.type.shape[0].as_symbol()) name = *symbol;
+        break;
+      }
+      if (name.empty())
+        return usage_error(
+            "--batch: the first input of " + function_ + " does not begin with a named dimension",
+            "--size dim=N names it");
+      sizes.push_back(name + "=" + std::to_string(batch_));
+    }
+    TENON_ASSIGN(const ir::DimBindings dims, choose_sizes(derived.dims, *function, sizes, 64));
+    driver::Unit graph;
+    graph.stage = module.stage == "optimized" ? driver::Stage::optimized : driver::Stage::graph;
+    graph.code = std::move(module);
+    driver::CompileReport report;
+    const auto start = Clock::now();
+    TENON_ASSIGN(const std::shared_ptr<const driver::Program> program,
+                 driver::Program::compile(std::move(graph), options, &report));
+    const double compile_seconds = since(start);
+    const driver::EntryInfo* entry = program->find(function_);
+    TENON_CHECK(entry != nullptr, function_);
+    TENON_ASSIGN(const std::shared_ptr<driver::State> state, program->init(static_cast<uint64_t>(seed_)));
+    runtime::Pool pool(static_cast<uint32_t>(threads_));
+    // Every phase goes through `run`, so that every chunk is counted; timing uses the team.
+    const runtime::Parallel team = pool.parallel(), counted = pool.parallel_without_team();
+
+    std::vector<Array> inputs, outputs;
+    driver::Session session(program, state, threads_ > 1 ? &team : nullptr);
+    driver::Session counter(program, state, &counted);
+    std::unique_ptr<driver::Session::Bound> bound, bound_counted;
+    auto bind = [&](int limit) -> Status {
+      inputs.clear();
+      outputs.clear();
+      driver::Call call;
+      std::vector<std::vector<int64_t>> shapes;
+      for (size_t i = 0; i < entry->inputs.size(); ++i) {
+        inputs.push_back(draw(entry->inputs[i], dims, static_cast<uint64_t>(seed_) + i, limit));
+        shapes.push_back(inputs.back().shape());
+      }
+      TENON_ASSIGN(call.dims, entry->bind_dims(shapes, dims));
+      const ir::DimBindings all = entry->bindings(call.dims);
+      for (const ir::Type& type : entry->outputs) {
+        TENON_ASSIGN(std::vector<int64_t> shape, ir::evaluate_shape(type.shape, all));
+        outputs.emplace_back(type.dtype, std::move(shape));
+      }
+      for (const Array& a : inputs) call.inputs.push_back(a.data());
+      for (Array& a : outputs) call.outputs.push_back(a.data());
+      TENON_ASSIGN(bound, session.bind(function_, call));
+      TENON_ASSIGN(bound_counted, counter.bind(function_, call));
+      return bound->run();
+    };
+    // Labels and indices are drawn smaller until they are in range.
+    Status ready = bind(10);
+    for (const int limit : {2, 1})
+      if (!ready) ready = bind(limit);
+    TENON_TRY(std::move(ready));
+
+    std::vector<double> times;
+    size_t calls_a_time = 1;
+    const auto begun = Clock::now();
+    for (;;) {
+      const auto from = Clock::now();
+      for (size_t i = 0; i < calls_a_time; ++i) TENON_TRY(bound->run());
+      const double one = since(from);
+      // Single calls shorter than the clock's grain are timed by the dozen.
+      if (one < 2e-5 && calls_a_time < 4096) {
+        calls_a_time *= 2;
+        continue;
+      }
+      times.push_back(one / static_cast<double>(calls_a_time));
+      if (since(begun) >= seconds_ && times.size() >= 3) break;
+    }
+    std::sort(times.begin(), times.end());
+    const double best = times.front(), median = times[times.size() / 2];
+    pool.reset_chunks();
+    TENON_TRY(bound_counted->run());
+    const std::vector<uint64_t> chunks = pool.chunks();
+
+    const double peak = measure_fma_peak(static_cast<uint32_t>(threads_));
+    double flops = 0;
+    if (const Result<int64_t> n = graph_flops(derived, function->graph).evaluate(dims); n)
+      flops = static_cast<double>(*n);
+    const double rate = flops / best;
+    std::string sizes_text, chunks_text;
+    Json& r = c.report();
+    r["function"] = function_;
+    r["sizes"] = Json::object();
+    for (const kernel::DimSlot& d : entry->interface->dims)
+      if (dims.count(d.name) != 0) {
+        sizes_text += (sizes_text.empty() ? "" : ", ") + d.name + " " + std::to_string(dims.at(d.name));
+        r["sizes"][d.name] = dims.at(d.name);
+      }
+    for (const uint64_t n : chunks) chunks_text += (chunks_text.empty() ? "" : ", ") + std::to_string(n);
+    r["threads"] = threads_;
+    r["seconds_best"] = best;
+    r["seconds_median"] = median;
+    r["calls"] = times.size() * calls_a_time;
+    r["flops"] = flops;
+    r["flops_per_second"] = rate;
+    r["fma_peak"] = peak;
+    r["ratio"] = rate / peak;
+    r["chunks_per_worker"] = chunks;
+    r["arena_bytes"] = entry->arena != nullptr ? session_arena(*entry, dims) : 0;
+    r["compile_seconds"] = compile_seconds;
+    r["target"] = program->kernels().target;
+    c.print(table({{"function", function_ + (sizes_text.empty() ? "" : " at " + sizes_text)},
+                   {"target", program->kernels().target + ", " + std::to_string(threads_) +
+                                  (threads_ == 1 ? " thread" : " threads")},
+                   {"time", time_text(best) + " best, " + time_text(median) + " median"},
+                   {"operations", short_text(flops) + " FLOP, " + short_text(rate / 1e9) + " GFLOP/s"},
+                   {"fma probe", short_text(peak / 1e9) + " GFLOP/s, ratio " + short_text(rate / peak)},
+                   {"chunks", chunks_text + " by worker"},
+                   {"compile time", time_text(compile_seconds)}}));
+    return Exit::done;
+  }
+
+ private:
+  static int64_t session_arena(const driver::EntryInfo& entry, const ir::DimBindings& dims) {
+    std::vector<int64_t> sizes;
+    for (const kernel::DimSlot& d : entry.interface->dims) sizes.push_back(dims.at(d.name));
+    return entry.arena(sizes.data());
+  }
+
+  ModelOptions model_;
+  std::string function_;
+  std::vector<std::string> sizes_;
+  int64_t batch_ = 0, threads_ = 1, seed_ = 0;
+  double seconds_ = 0.5;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_bench() { return std::make_unique<Bench>(); }
+
+}  // namespace tenon::command

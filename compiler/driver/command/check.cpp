@@ -1,0 +1,96 @@
+// tenon check: reads a model or dump, verifies it and carries out its derive directives.
+#include <nlohmann/json.hpp>
+
+#include "driver/command/counts.h"
+#include "driver/command/model.h"
+#include "kernel/verify.h"
+
+namespace tenon::command {
+namespace {
+
+std::string plural(size_t n, const std::string& word) {
+  return grouped(static_cast<int64_t>(n)) + " " + word + (n == 1 ? "" : "s");
+}
+
+Json signature(const ir::Function& f) {
+  Json out;
+  out["name"] = f.name;
+  if (!f.origin.empty()) out["origin"] = f.origin;
+  out["inputs"] = Json::array();
+  for (const ir::ValueId a : f.graph.args)
+    if (f.graph.value(a).arg == ir::ArgKind::input)
+      out["inputs"].push_back({{"name", f.graph.value(a).name}, {"type", f.graph.type(a).text()}});
+  out["outputs"] = Json::array();
+  for (size_t i = 0; i < f.returns; ++i)
+    out["outputs"].push_back({{"name", i < f.result_names.size() ? f.result_names[i] : std::string()},
+                              {"type", f.graph.type(f.graph.results[i]).text()}});
+  out["writes"] = Json::array();
+  for (const ir::Write& w : f.writes) out["writes"].push_back(w.global);
+  return out;
+}
+
+class Check : public Verb {
+ public:
+  std::string_view name() const override { return "check"; }
+  std::string_view about() const override { return "verify a model; all its errors at once"; }
+  std::string_view examples() const override {
+    return "  tenon check mlp.tenon\n  tenon new mlp | tenon check -\n  tenon check mlp.tenon --json\n";
+  }
+  void declare(Options& options) override { model_.declare(options, false); }
+
+  Result<Exit> run(Context& c) override {
+    TENON_ASSIGN(driver::Unit unit, model_.read());
+    Json& r = c.report();
+    if (const auto* kernels = std::get_if<kernel::Module>(&unit.code)) {
+      TENON_TRY(kernel::verify(*kernels));
+      r["stage"] = "kernel";
+      r["module"] = kernels->name;
+      r["target"] = kernels->target;
+      r["functions"] = kernels->functions.size();
+      r["entries"] = Json::array();
+      for (const kernel::Entry& e : kernels->entries) r["entries"].push_back(e.name);
+      c.print("ok: " + plural(kernels->functions.size(), "function") + " of kernels for " + kernels->target +
+              ", " + grouped(static_cast<int64_t>(kernels->entries.size())) +
+              (kernels->entries.size() == 1 ? " entry\n" : " entries\n"));
+      return Exit::done;
+    }
+    ir::Module& module = std::get<ir::Module>(unit.code);
+    const size_t declared = module.functions.size();
+    driver::CompileOptions options;
+    options.epochs = false;
+    TENON_ASSIGN(const ir::Module derived, driver::derive(module, options));
+    size_t functions = 0, steps = 0;
+    for (const ir::Function& f : derived.functions) {
+      if (f.name == "init") continue;
+      if (f.writes.empty())
+        ++functions;
+      else
+        ++steps;
+    }
+    const int64_t parameters = elements(module, ir::GlobalKind::param);
+    r["stage"] = module.stage;
+    r["module"] = module.name;
+    r["declared_functions"] = declared;
+    r["parameters"] = parameters;
+    r["state_elements"] = elements(derived, ir::GlobalKind::state);
+    r["functions"] = Json::array();
+    for (const ir::Function& f : derived.functions) r["functions"].push_back(signature(f));
+    r["dims"] = Json::object();
+    for (const auto& [dim, range] : derived.dims) r["dims"][dim] = {range.low, range.high};
+    r["hypers"] = Json::object();
+    for (const ir::Global& g : derived.globals)
+      if (g.kind == ir::GlobalKind::hyper) r["hypers"][g.name] = g.init.args.empty() ? 0.0 : g.init.args[0];
+    c.print("ok: " + plural(functions, "function") + ", " + plural(steps, "step") + ", " +
+            grouped(parameters) + (parameters == 1 ? " parameter\n" : " parameters\n"));
+    return Exit::done;
+  }
+
+ private:
+  ModelOptions model_;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_check() { return std::make_unique<Check>(); }
+
+}  // namespace tenon::command

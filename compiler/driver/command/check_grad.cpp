@@ -1,0 +1,271 @@
+// tenon check-grad: gradients as compiled code computes them (the exact evaluator's bits), against
+// differences of the loss in the wide evaluator. Of every parameter a few elements are tried, and one
+// direction through all of its elements.
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "driver/command/engine.h"
+#include "driver/command/gradient.h"
+#include "runtime/random.h"
+
+namespace tenon::command {
+namespace {
+
+double at(const Array& a, int64_t i) {
+  double out = 0;
+  with_dtype(a.dtype(), [&]<class T>() { out = static_cast<double>(a.as<T>()[static_cast<size_t>(i)]); });
+  return out;
+}
+// Stored in the array's type; what was stored is returned.
+double put(Array& a, int64_t i, double value) {
+  with_dtype(a.dtype(), [&]<class T>() { a.as<T>()[static_cast<size_t>(i)] = static_cast<T>(value); });
+  return at(a, i);
+}
+
+struct Difference {
+  double value = 0, error = HUGE_VAL;  // error: of the extrapolation
+};
+
+class Checker {
+ public:
+  Checker(const ir::Module& module, const ir::Function& loss, evaluate::Inputs inputs)
+      : module_(module), loss_(loss), inputs_(std::move(inputs)) {}
+
+  // d loss / dt along elements[i] += t * direction[i], by central differences of falling width, extrapolated.
+  Result<Difference> along(const std::string& parameter, const std::vector<int64_t>& elements,
+                           const std::vector<double>& direction) {
+    Array& array = inputs_.globals.at(parameter);
+    const Array saved = array;
+    double scale = 0;
+    for (size_t i = 0; i < elements.size(); ++i) scale = std::max(scale, std::abs(direction[i]));
+    Difference best;
+    double last = 0;
+    bool have_last = false;
+    for (double h = 0x1p-5; h >= 0x1p-13; h /= 4) {
+      // What f32 can hold on both sides is not quite symmetric: the slope is taken over what was stored, by
+      // its projection on the direction.
+      double sums[2] = {0, 0}, norm = 0, loss[2] = {0, 0};
+      bool decided = true, stored_exactly = true;
+      for (int side = 0; side < 2; ++side) {
+        for (size_t i = 0; i < elements.size(); ++i) {
+          const double from = at(saved, elements[i]);
+          const double stored = put(array, elements[i], from + (side == 0 ? -h : h) * direction[i] / scale);
+          sums[side] += (stored - from) * direction[i];
+          stored_exactly = stored_exactly && stored - from == (side == 0 ? -h : h) * direction[i] / scale;
+          if (side == 0) norm += direction[i] * direction[i];
+        }
+        Result<evaluate::WideOutputs> out = evaluate::wide(module_, loss_, inputs_);
+        if (!out) {
+          array = saved;
+          return out.take_errors();
+        }
+        loss[side] = out->returned[0].value[0];
+        decided = decided && !out->undecided_control && std::isfinite(out->returned[0].bound[0]);
+      }
+      array = saved;
+      const double width = (sums[1] - sums[0]) / norm;
+      if (!decided || !(width > 0)) {
+        have_last = false;
+        continue;
+      }
+      const double slope = (loss[1] - loss[0]) / width;
+      if (have_last) {
+        // Widths fall by four: (16 d(h/4) - d(h)) / 15 removes the square term.
+        Difference d;
+        d.value = (16 * slope - last) / 15;
+        d.error = std::abs(slope - last) / 15 + 1e-13 * std::abs(loss[0]) / width;
+        // Steps rounded element by element bend the line a little.
+        if (elements.size() > 1 && !stored_exactly) d.error += std::abs(slope) * 1e-3;
+        if (d.error < best.error) best = d;
+      }
+      last = slope;
+      have_last = true;
+    }
+    return best;
+  }
+
+ private:
+  const ir::Module& module_;
+  const ir::Function& loss_;
+  evaluate::Inputs inputs_;
+};
+
+class CheckGrad : public Verb {
+ public:
+  std::string_view name() const override { return "check-grad"; }
+  std::string_view about() const override { return "gradients against differences in a wider type"; }
+  std::string_view examples() const override {
+    return "  tenon check-grad mlp.tenon loss\n  tenon check-grad rnn.tenon loss --size steps=4 --samples "
+           "20\n"
+           "  tenon check-grad linear.tenon loss --params w.safetensors --json\n";
+  }
+  void declare(Options& options) override {
+    model_.declare(options, false);
+    options.positional("function", &function_, "a function that returns one float first");
+    options.texts("--wrt", &wrt_, "parameters, or patterns; all where left out", true);
+    options.texts("--size", &sizes_, "dim=N: sizes of drawn inputs; 3 each where left out");
+    options.text("--params", &params_, "safetensors of the state; drawn where left out");
+    options.number("--samples", &samples_, "elements tried of each parameter; 6 where left out");
+    options.number("--seed", &seed_, "of what is drawn");
+  }
+
+  Result<Exit> run(Context& c) override {
+    if (samples_ < 1 || samples_ > 100000) return usage_error("--samples is 1 to 100000");
+    TENON_ASSIGN(driver::Unit unit, model_.read());
+    TENON_ASSIGN(ir::Module module, graph_of(std::move(unit), "check-grad"));
+    const std::string gradient = function_ + ".grad";
+    module.derives.clear();
+    module.stage = "graph";
+    // Without patterns: the parameters, not other floats of the state.
+    std::vector<std::string> wrt = wrt_;
+    if (wrt.empty()) {
+      driver::CompileOptions plain;
+      plain.functions = {function_};
+      plain.epochs = false;
+      TENON_ASSIGN(const ir::Module flat, driver::derive(module, plain));
+      const ir::Function& f = *flat.find_function(function_);
+      for (const ir::ValueId a : f.graph.args) {
+        const ir::Global* g =
+            f.graph.value(a).arg == ir::ArgKind::global ? flat.find_global(f.graph.value(a).name) : nullptr;
+        if (g != nullptr && g->kind == ir::GlobalKind::param && is_float(g->type.dtype))
+          wrt.push_back(g->name);
+      }
+      if (wrt.empty())
+        return error(Code::derive_invalid, function_ + " reaches no float parameter",
+                     "--wrt names other values");
+    }
+    TENON_TRY(add_gradient(module, function_, gradient, wrt, ""));
+    driver::CompileOptions options;
+    options.functions = {function_, gradient};
+    options.epochs = false;
+    TENON_ASSIGN(const ir::Module derived, driver::derive(std::move(module), options));
+    const ir::Function& loss = *derived.find_function(function_);
+    const ir::Function& grad = *derived.find_function(gradient);
+
+    evaluate::Inputs inputs;
+    TENON_ASSIGN(inputs.dims, choose_sizes(derived.dims, loss, sizes_, 3));
+    TENON_ASSIGN(inputs.globals, initial_globals(derived, static_cast<uint64_t>(seed_)));
+    TENON_TRY(prepare_state(inputs, derived));
+    evaluate::Outputs exact;
+    for (const int limit : {10, 2, 1}) {
+      inputs.arguments.clear();
+      for (const ir::ValueId a : grad.graph.args)
+        if (grad.graph.value(a).arg == ir::ArgKind::input)
+          inputs.arguments.push_back(
+              draw(grad.graph.type(a), inputs.dims, static_cast<uint64_t>(seed_) + a.index, limit));
+      TENON_ASSIGN(exact, evaluate::exact(derived, grad, inputs));
+      if (exact.status == 0) break;
+    }
+    if (exact.status != 0)
+      return error(static_cast<Code>(exact.status), function_ + " fails on every input drawn",
+                   "other sizes (--size), or other parameters (--params)");
+    TENON_ASSIGN(const evaluate::WideOutputs wide, evaluate::wide(derived, grad, inputs));
+
+    Checker checker(derived, loss, inputs);
+    runtime::Random random(static_cast<uint64_t>(seed_), 77);
+    std::vector<std::vector<std::string>> rows{
+        {"parameter", "type", "tried", "undecided", "worst error/bound"}};
+    Json report = Json::array();
+    size_t good = 0, all = 0;
+    for (size_t g = 0; g < grad.returns; ++g) {
+      std::string name = grad.result_names[g];
+      if (!name.empty() && name.back() == '\'') name.pop_back();
+      const auto global = inputs.globals.find(name);
+      // Values on the way have gradients too, but no place to move them at.
+      if (global == inputs.globals.end()) continue;
+      ++all;
+      const Array& found = exact.returned[g];
+      const evaluate::WideArray& judged = wide.returned[g];
+      const int64_t count = found.count();
+      double worst = 0;
+      int64_t tried = 0, undecided = 0;
+      auto judge = [&](double value, double bound, const Difference& d) {
+        // A kink within reach leaves the differences without a limit; so does an undecided comparison.
+        const double magnitude = std::max({std::abs(value), std::abs(d.value), 1e-6});
+        ++tried;
+        if (!std::isfinite(bound) || !std::isfinite(d.error) || d.error > 0.02 * magnitude) {
+          ++undecided;
+          return;
+        }
+        const double ratio = std::abs(value - d.value) / (bound + d.error + 1e-12);
+        if (!(ratio <= worst)) worst = std::isnan(ratio) ? HUGE_VAL : ratio;
+      };
+      const bool every = count <= samples_;
+      for (int64_t s = 0; s < std::min(count, samples_); ++s) {
+        const int64_t i = every ? s : static_cast<int64_t>(random.bits64() % static_cast<uint64_t>(count));
+        TENON_ASSIGN(const Difference d, checker.along(name, {i}, {1.0}));
+        judge(at(found, i), judged.bound[static_cast<size_t>(i)], d);
+      }
+      if (!every) {
+        std::vector<int64_t> elements;
+        std::vector<double> direction;
+        double value = 0, bound = 0;
+        for (int64_t i = 0; i < count; ++i) {
+          const double step = random.bits() % 2 != 0 ? 1.0 : -1.0;
+          elements.push_back(i);
+          direction.push_back(step);
+          value += step * at(found, i);
+          bound += judged.bound[static_cast<size_t>(i)];
+        }
+        TENON_ASSIGN(const Difference d, checker.along(name, elements, direction));
+        judge(value, bound, d);
+      }
+      const bool ok = worst <= 1 && (count == 0 || undecided < tried);
+      good += ok;
+      const std::string type = std::string(dtype_name(found.dtype())) + shape_text(found.shape());
+      rows.push_back({name, type, std::to_string(tried), std::to_string(undecided),
+                      short_text(worst) + (ok ? "" : "  WRONG")});
+      report.push_back({{"name", name},
+                        {"type", type},
+                        {"tried", tried},
+                        {"undecided", undecided},
+                        {"worst", worst},
+                        {"ok", ok}});
+    }
+    c.print(table(rows) + "\n" + std::to_string(good) + "/" + std::to_string(all) + " parameters\n");
+    c.report()["good"] = good;
+    c.report()["parameters"] = std::move(report);
+    return good == all ? Exit::done : Exit::no;
+  }
+
+ private:
+  // Stored parameters, or drawn ones moved off their first values: zeros are special to many operations.
+  Status prepare_state(evaluate::Inputs& inputs, const ir::Module& derived) {
+    if (!params_.empty()) {
+      driver::CompileOptions options;
+      options.functions = {function_};
+      options.epochs = false;
+      driver::Unit unit;
+      unit.code = derived;
+      TENON_ASSIGN(const std::shared_ptr<const driver::Program> program,
+                   driver::Program::compile(std::move(unit), options));
+      driver::State state(program);
+      TENON_TRY(state.load(params_, false, nullptr));
+      for (const kernel::StateSlot& s : program->kernels().state) {
+        TENON_ASSIGN(inputs.globals[s.name], state.get(s.name));
+      }
+      return Ok{};
+    }
+    runtime::Random random(static_cast<uint64_t>(seed_), 78);
+    for (const ir::Global& g : derived.globals) {
+      if (g.kind != ir::GlobalKind::param || !is_float(g.type.dtype)) continue;
+      Array& a = inputs.globals.at(g.name);
+      // Multiples of 2^-16: a step of a power of two is then exact in f32.
+      for (int64_t i = 0; i < a.count(); ++i)
+        put(a, i, std::nearbyint((at(a, i) + 0.05 * random.normal()) * 0x1p16) * 0x1p-16);
+    }
+    return Ok{};
+  }
+
+  ModelOptions model_;
+  std::string function_, params_;
+  std::vector<std::string> wrt_, sizes_;
+  int64_t samples_ = 6, seed_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_check_grad() { return std::make_unique<CheckGrad>(); }
+
+}  // namespace tenon::command

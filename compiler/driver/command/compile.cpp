@@ -1,0 +1,115 @@
+// tenon compile: an object, its C header and an example that uses both.
+#include <algorithm>
+#include <cctype>
+#include <nlohmann/json.hpp>
+
+#include "driver/command/model.h"
+#include "object/aot/export.h"
+#include "runtime/file.h"
+#include "runtime/safetensors.h"
+#include "support/text.h"
+
+namespace tenon::command {
+namespace {
+
+std::string identifier(std::string_view text) {
+  std::string out;
+  for (const char ch : text) {
+    const bool letter = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || ch == '_';
+    if (letter || (ch >= '0' && ch <= '9' && !out.empty()))
+      out += ch;
+    else
+      out += '_';
+  }
+  return out.empty() ? "tenon" : out;
+}
+
+class Compile : public Verb {
+ public:
+  std::string_view name() const override { return "compile"; }
+  std::string_view about() const override { return "an object file, its C header and an example in C"; }
+  std::string_view examples() const override {
+    return "  tenon compile mlp.tenon -o mlp                  mlp.o mlp.h mlp_example.c\n"
+           "  tenon compile mlp.tenon --fn train,logits --prefix mlp --cpu x86-64-v3 -o mlp\n"
+           "  tenon compile mlp.tenon --fn logits --bind batch=1 -o out/mlp1\n"
+           "  tenon compile mlp.tenon --fn logits --bake '*' --params w.safetensors -o mlp\n"
+           "  tenon show mlp.tenon --stage kernel | tenon compile - -o mlp\n";
+  }
+  void declare(Options& options) override {
+    model_.declare(options);
+    options.texts("--fn", &functions_, "entries; all functions where left out (init always comes along)",
+                  true);
+    options.text("--prefix", &prefix_, "of every exported symbol; from -o where left out");
+    options.texts("--bake", &bake_, "patterns of parameters that become constants of the code", true);
+    options.text("--params", &params_, "safetensors with the values to bake");
+    options.number("--threads", &threads_, "of code generation; 0, as left out: all processors");
+    options.text("-o,--output", &output_, "where to: NAME makes NAME.o, NAME.h and NAME_example.c", true);
+  }
+
+  Result<Exit> run(Context& c) override {
+    TENON_ASSIGN(driver::CompileOptions options, model_.compile());
+    if (threads_ < 0 || threads_ > 1024) return usage_error("--threads is 0 to 1024");
+    const size_t slash = output_.rfind('/');
+    const std::string base = slash == std::string::npos ? output_ : output_.substr(slash + 1);
+    if (base.empty() || base == "-" || base == "." || base == "..")
+      return usage_error("-o " + output_ + " names no file", "-o mlp makes mlp.o, mlp.h and mlp_example.c");
+    options.functions = functions_;
+    options.threads = static_cast<int>(threads_);
+    options.prefix = prefix_.empty() ? identifier(base) : prefix_;
+    options.baked = bake_;
+    runtime::Tensors tensors;
+    if (!bake_.empty()) {
+      if (params_.empty()) return usage_error("--bake needs the values", "--params FILE");
+      TENON_ASSIGN(tensors, runtime::read_safetensors(params_));
+      options.values = &tensors.arrays;
+    }
+    TENON_ASSIGN(driver::Unit unit, model_.read());
+    const bool kernels_given = unit.stage == driver::Stage::kernel;
+    driver::CompileReport report;
+    TENON_ASSIGN(const kernel::Module kernels, driver::to_kernels(std::move(unit), options, &report));
+    const target::Target* target = target::find_target(kernels.target);
+    if (target == nullptr) return error(Code::target_unsupported, "no target is named " + kernels.target);
+    object::ExportOptions export_options;
+    export_options.prefix = options.prefix;
+    export_options.threads = options.threads;
+    if (kernels_given) export_options.entries = functions_;
+    TENON_ASSIGN(object::Exported made, object::export_object(kernels, *target, export_options));
+    // The example includes the header by the name it is written to.
+    const std::string wanted = "#include \"" + options.prefix + ".h\"";
+    if (const size_t at = made.example.find(wanted); base != options.prefix && at != std::string::npos)
+      made.example.replace(at, wanted.size(), "#include \"" + base + ".h\"");
+    const std::string object_path = output_ + ".o", header = output_ + ".h", example = output_ + "_example.c";
+    const std::string_view elf(reinterpret_cast<const char*>(made.elf.data()), made.elf.size());
+    TENON_TRY(runtime::write_file_atomic(object_path, elf));
+    TENON_TRY(runtime::write_file_atomic(header, made.header));
+    TENON_TRY(runtime::write_file_atomic(example, made.example));
+    Json& r = c.report();
+    r["object"] = object_path;
+    r["header"] = header;
+    r["example"] = example;
+    r["bytes"] = elf.size();
+    r["prefix"] = options.prefix;
+    r["target"] = kernels.target;
+    r["state_bytes"] = kernels.state_bytes;
+    r["constant_bytes"] = kernels.constant_bytes;
+    r["entries"] = Json::array();
+    for (const kernel::Entry& e : kernels.entries) r["entries"].push_back(e.name);
+    r["seconds_graph"] = report.seconds_graph;
+    r["seconds_lower"] = report.seconds_lower;
+    c.print(object_path + "  " + bytes_text(elf.size()) + " for " + kernels.target + ", prefix " +
+            options.prefix + "\n" + header + "\n" + example + "\n");
+    return Exit::done;
+  }
+
+ private:
+  ModelOptions model_;
+  std::vector<std::string> functions_, bake_;
+  std::string prefix_, params_, output_;
+  int64_t threads_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_compile() { return std::make_unique<Compile>(); }
+
+}  // namespace tenon::command

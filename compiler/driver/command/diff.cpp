@@ -1,0 +1,256 @@
+// tenon diff: one call by four engines. Compiled code in process (jit), the object linked and loaded from a
+// file (aot), and the exact evaluator must agree bit for bit; the wide evaluator judges within its bound.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "driver/command/engine.h"
+#include "object/aot/export.h"
+#include "runtime/parallel.h"
+#include "support/text.h"
+
+namespace tenon::command {
+namespace {
+
+// Elements whose bits differ, NaN payloads aside; `first`: where.
+int64_t differing(const Array& expected, const Array& found, int64_t* first) {
+  *first = -1;
+  if (expected.dtype() != found.dtype() || expected.shape() != found.shape()) {
+    *first = 0;
+    return std::max<int64_t>(expected.count(), 1);
+  }
+  int64_t count = 0;
+  const size_t bytes = dtype_bytes(expected.dtype());
+  with_dtype(expected.dtype(), [&]<class T>() {
+    for (int64_t i = 0; i < expected.count(); ++i) {
+      const size_t at = static_cast<size_t>(i) * bytes;
+      if (std::memcmp(expected.data() + at, found.data() + at, bytes) == 0) continue;
+      if constexpr (std::is_floating_point_v<T>) {
+        if (std::isnan(expected.as<T>()[static_cast<size_t>(i)]) &&
+            std::isnan(found.as<T>()[static_cast<size_t>(i)]))
+          continue;
+      }
+      if (count++ == 0) *first = i;
+    }
+  });
+  return count;
+}
+
+double element(const Array& a, int64_t i) {
+  double out = 0;
+  with_dtype(a.dtype(), [&]<class T>() { out = static_cast<double>(a.as<T>()[static_cast<size_t>(i)]); });
+  return out;
+}
+
+struct Judged {
+  double worst = 0;  // error over bound
+  int64_t undecided = 0, at = -1;
+};
+Judged judge(const evaluate::WideArray& wide, const Array& found) {
+  Judged out;
+  for (size_t i = 0; i < wide.value.size(); ++i) {
+    if (std::isinf(wide.bound[i]) || std::isnan(wide.bound[i])) {
+      ++out.undecided;
+      continue;
+    }
+    const double x = element(found, static_cast<int64_t>(i));
+    if ((std::isnan(x) && std::isnan(wide.value[i])) || x == wide.value[i]) continue;
+    const double error = std::abs(x - wide.value[i]);
+    const double ratio = wide.bound[i] > 0 ? error / wide.bound[i] : HUGE_VAL;
+    if (!(ratio <= out.worst)) {
+      out.worst = std::isnan(ratio) ? HUGE_VAL : ratio;
+      out.at = static_cast<int64_t>(i);
+    }
+  }
+  return out;
+}
+
+class Diff : public Verb {
+ public:
+  std::string_view name() const override { return "diff"; }
+  std::string_view about() const override {
+    return "jit, aot and exact evaluator: equal bits? wide: within bounds?";
+  }
+  std::string_view examples() const override {
+    return "  tenon diff mlp.tenon logits\n  tenon diff mlp.tenon train --size batch=7 --seed 3\n"
+           "  tenon diff linear.tenon predict --input x=@x.npy --params w.safetensors --threads 2\n";
+  }
+  void declare(Options& options) override {
+    model_.declare(options);
+    options.positional("function", &function_, "the function or step to call");
+    options.texts("--input", &inputs_, "x=@file.npy or a literal; drawn where none is given");
+    options.text("--params", &params_, "safetensors of the state; drawn by init where left out");
+    options.texts("--size", &sizes_, "dim=N: sizes of drawn inputs; 5 each where left out");
+    options.number("--seed", &seed_, "of what is drawn");
+    options.number("--threads", &threads_, "workers of compiled code; 1 where left out");
+  }
+
+  Result<Exit> run(Context& c) override {
+    TENON_ASSIGN(driver::CompileOptions options, model_.compile());
+    if (threads_ < 1 || threads_ > 1024) return usage_error("--threads is 1 to 1024");
+    TENON_ASSIGN(driver::Unit unit, model_.read());
+    TENON_ASSIGN(ir::Module module, graph_of(std::move(unit), "diff"));
+    options.functions = {function_};
+    TENON_ASSIGN(const ir::Module derived, driver::derive(module, options));
+    TENON_ASSIGN(const ir::Function* function, function_of(derived, function_));
+    driver::Unit graph;
+    graph.stage = module.stage == "optimized" ? driver::Stage::optimized : driver::Stage::graph;
+    graph.code = std::move(module);
+    TENON_ASSIGN(const std::shared_ptr<const driver::Program> program,
+                 driver::Program::compile(std::move(graph), options));
+    const driver::EntryInfo* entry = program->find(function_);
+    TENON_CHECK(entry != nullptr, function_);
+
+    evaluate::Inputs inputs;
+    TENON_ASSIGN(inputs.globals, initial_globals(derived, static_cast<uint64_t>(seed_)));
+    if (!params_.empty()) {
+      TENON_ASSIGN(const std::shared_ptr<driver::State> state, make_state(program, 0, params_, false, c));
+      for (const kernel::StateSlot& s : program->kernels().state) {
+        TENON_ASSIGN(inputs.globals[s.name], state->get(s.name));
+      }
+    }
+    TENON_ASSIGN(inputs.dims, choose_sizes(derived.dims, *function, sizes_, 5));
+    evaluate::Outputs exact;
+    if (!inputs_.empty()) {
+      TENON_ASSIGN(inputs.arguments, read_inputs(*entry, inputs_, inputs.dims));
+      std::vector<std::vector<int64_t>> shapes;
+      for (const Array& a : inputs.arguments) shapes.push_back(a.shape());
+      TENON_ASSIGN(const std::vector<int64_t> sizes, entry->bind_dims(shapes, {}));
+      inputs.dims = entry->bindings(sizes);
+      TENON_ASSIGN(exact, evaluate::exact(derived, *function, inputs));
+    } else {
+      // Labels and indices are drawn smaller until they are in range.
+      for (const int limit : {10, 2, 1}) {
+        inputs.arguments.clear();
+        for (const ir::ValueId a : function->graph.args)
+          if (function->graph.value(a).arg == ir::ArgKind::input)
+            inputs.arguments.push_back(
+                draw(function->graph.type(a), inputs.dims, static_cast<uint64_t>(seed_) + a.index, limit));
+        TENON_ASSIGN(exact, evaluate::exact(derived, *function, inputs));
+        if (exact.status == 0) break;
+      }
+    }
+
+    std::unique_ptr<runtime::Pool> pool;
+    runtime::Parallel parallel{};
+    if (threads_ > 1) {
+      pool = std::make_unique<runtime::Pool>(static_cast<uint32_t>(threads_));
+      parallel = pool->parallel();
+    }
+    const runtime::Parallel* host = pool != nullptr ? &parallel : nullptr;
+    TENON_ASSIGN(const Outcome jit, run_entry(*program, *entry, entry->run, inputs, host));
+    const target::Target* target = target::find_target(program->kernels().target);
+    object::ExportOptions export_options;
+    export_options.prefix = "diff";
+    TENON_ASSIGN(const object::Exported object,
+                 object::export_object(program->kernels(), *target, export_options));
+    TENON_ASSIGN(const std::unique_ptr<LinkedObject> linked, LinkedObject::link(object.elf));
+    const auto code = reinterpret_cast<runtime::EntryFunction>(linked->lookup("diff_entry_" + function_));
+    if (code == nullptr) return error(Code::backend, "the object lacks the entry " + function_);
+    TENON_ASSIGN(const Outcome aot, run_entry(*program, *entry, code, inputs, host));
+
+    bool equal = true;
+    Json report = Json::array();
+    std::vector<std::vector<std::string>> rows{{"value", "type", "jit = aot", "jit = exact", "wide"}};
+    if (jit.status.code != exact.status || aot.status.code != exact.status) {
+      equal = false;
+      c.print("status: exact T" + std::to_string(exact.status) + ", jit T" + std::to_string(jit.status.code) +
+              ", aot T" + std::to_string(aot.status.code) + "\n");
+    }
+    const bool failed = exact.status != 0;
+    Result<evaluate::WideOutputs> wide = evaluate::wide(derived, *function, inputs);
+    double worst = 0;
+    int64_t undecided = 0, total = 0;
+    auto compare = [&](const std::string& name, const Array& expected, const Array& in_jit,
+                       const Array& in_aot, const evaluate::WideArray* judge_by) {
+      int64_t first_aot = -1, first_exact = -1;
+      const int64_t aot_count = differing(in_jit, in_aot, &first_aot);
+      const int64_t exact_count = differing(expected, in_jit, &first_exact);
+      auto bits = [](int64_t count, int64_t first) {
+        return count == 0 ? std::string("bits")
+                          : std::to_string(count) + " differ, first at " + std::to_string(first);
+      };
+      std::string verdict = "-";
+      Json one{{"name", name},
+               {"type", std::string(dtype_name(in_jit.dtype())) + shape_text(in_jit.shape())},
+               {"aot_differing", aot_count},
+               {"exact_differing", exact_count}};
+      if (judge_by != nullptr) {
+        const Judged j = judge(*judge_by, in_jit);
+        worst = std::max(worst, j.worst);
+        undecided += j.undecided;
+        total += in_jit.count();
+        verdict = "worst error/bound " + short_text(j.worst);
+        if (j.undecided != 0) verdict += ", " + std::to_string(j.undecided) + " undecided";
+        one["wide_worst"] = j.worst;
+        one["wide_undecided"] = j.undecided;
+        if (j.worst > 1) equal = false;
+      }
+      if (aot_count != 0 || exact_count != 0) equal = false;
+      rows.push_back({name, std::string(dtype_name(in_jit.dtype())) + shape_text(in_jit.shape()),
+                      bits(aot_count, first_aot), bits(exact_count, first_exact), verdict});
+      report.push_back(std::move(one));
+    };
+    const bool judged = static_cast<bool>(wide) && !failed;
+    if (!failed) {
+      for (size_t i = 0; i < jit.outputs.size() && i < exact.returned.size(); ++i)
+        compare(entry->output_names[i], exact.returned[i], jit.outputs[i], aot.outputs[i],
+                judged && i < wide->returned.size() ? &wide->returned[i] : nullptr);
+      for (const auto& [name, value] : exact.written) {
+        const evaluate::WideArray* w = nullptr;
+        if (judged)
+          if (const auto found = wide->written.find(name); found != wide->written.end()) w = &found->second;
+        if (jit.state.count(name) != 0)
+          compare("set " + name, value, jit.state.at(name), aot.state.at(name), w);
+      }
+    }
+    // What is not written stays as it is; a failing call writes nothing.
+    for (const auto& [name, value] : jit.state) {
+      if (exact.written.count(name) != 0) continue;
+      int64_t first = -1;
+      const auto before = inputs.globals.find(name);
+      if (before == inputs.globals.end()) continue;
+      if (differing(before->second, value, &first) != 0 ||
+          differing(before->second, aot.state.at(name), &first) != 0) {
+        equal = false;
+        rows.push_back({name, "", "", "changed, and is not to be written", ""});
+      }
+    }
+    c.print(table(rows));
+    std::string sizes;
+    Json dims = Json::object();
+    for (const kernel::DimSlot& d : entry->interface->dims) {
+      if (inputs.dims.count(d.name) == 0) continue;
+      sizes += (sizes.empty() ? "" : ", ") + d.name + " " + std::to_string(inputs.dims.at(d.name));
+      dims[d.name] = inputs.dims.at(d.name);
+    }
+    c.print(std::string("\n") + (equal ? "equal" : "NOT equal") + (sizes.empty() ? "" : " at " + sizes) +
+            (linked->linked() ? "; aot linked by cc" : "; aot loaded in process (no cc)") +
+            (failed ? "; the call fails with T" + std::to_string(exact.status) + " in every engine" : "") +
+            (wide ? "" : "; wide: " + wide.errors().list[0].message) + "\n");
+    Json& r = c.report();
+    r["equal"] = equal;
+    r["function"] = function_;
+    r["status"] = exact.status;
+    r["sizes"] = std::move(dims);
+    r["aot"] = linked->linked() ? "linked" : "in process";
+    r["wide_worst"] = worst;
+    r["wide_undecided"] = undecided;
+    r["wide_elements"] = total;
+    r["values"] = std::move(report);
+    return equal ? Exit::done : Exit::no;
+  }
+
+ private:
+  ModelOptions model_;
+  std::string function_, params_;
+  std::vector<std::string> inputs_, sizes_;
+  int64_t seed_ = 0, threads_ = 1;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_diff() { return std::make_unique<Diff>(); }
+
+}  // namespace tenon::command

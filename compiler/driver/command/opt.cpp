@@ -1,0 +1,135 @@
+// tenon opt: runs passes on a graph and shows what each did.
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "driver/command/model.h"
+#include "ir/print.h"
+#include "passes/passes.h"
+#include "runtime/file.h"
+
+namespace tenon::command {
+namespace {
+
+std::string milliseconds(double seconds) { return short_text(seconds * 1e3) + " ms"; }
+
+class Opt : public Verb {
+ public:
+  std::string_view name() const override { return "opt"; }
+  std::string_view about() const override {
+    return "run passes; what each changed, how long, which rules fired";
+  }
+  std::string_view examples() const override {
+    return "  tenon opt mlp.tenon\n  tenon opt mlp.tenon --passes=inline,expand,cse --print-after-all\n"
+           "  tenon opt mlp.tenon --dump-to out/\n  tenon opt mlp.tenon --stop-after expand -o "
+           "expanded.tenon\n"
+           "  tenon opt mlp.tenon --disable simplify,motion\n  tenon opt --list\n";
+  }
+  void declare(Options& options) override {
+    options.positional("model", &model_.path, "a .tenon file or a dump of the stage optimized; - for stdin",
+                       false);
+    options.texts("--bind", &model_.bind, "dim=N: makes a dimension a constant");
+    options.texts("--fn", &functions_, "functions to keep; all where left out", true);
+    options.text("--passes", &passes_, "passes to run, in order; the default pipeline where left out");
+    options.texts("--disable", &disabled_, "passes to leave out", true);
+    options.text("--stop-after", &stop_after_, "the last pass to run");
+    options.flag("--print-after-all", &print_all_, "the module after every pass, on stderr");
+    options.text("--dump-to", &dump_to_, "a folder for the module after every pass");
+    options.text("-o,--output", &output_, "the result; stdout where left out");
+    options.flag("--list", &list_, "names the passes");
+  }
+
+  Result<Exit> run(Context& c) override {
+    if (list_) {
+      std::vector<std::vector<std::string>> rows;
+      c.report()["passes"] = Json::array();
+      for (const passes::Pass* p : passes::all()) {
+        rows.push_back({std::string(p->name), std::string(p->about)});
+        c.report()["passes"].push_back({{"name", p->name}, {"about", p->about}});
+      }
+      c.report()["pipeline"] = passes::pipeline_text();
+      c.print(table(rows) + "\ndefault: " + passes::pipeline_text() + "\n");
+      return Exit::done;
+    }
+    if (model_.path.empty()) return usage_error("opt: which model?", "a .tenon file, or - for stdin");
+    TENON_ASSIGN(driver::CompileOptions options, model_.compile());
+    // What cannot be run is told before the model is read.
+    if (!passes_.empty()) {
+      auto known = pass::parse_pipeline<ir::Module>(passes_, passes::all());
+      if (!known) return known.take_errors();
+    }
+    TENON_ASSIGN(driver::Unit unit, model_.read());
+    TENON_ASSIGN(ir::Module module, graph_of(std::move(unit), "opt"));
+    options.functions = functions_;
+    options.passes = passes_;
+    options.disabled = disabled_;
+    options.stop_after = stop_after_;
+    options.verify_each = true;
+    // A dump of the stage optimized is run through again where passes or their end are named.
+    if (options.passes.empty()) options.passes = passes::pipeline_text();
+    if (!dump_to_.empty() && mkdir(dump_to_.c_str(), 0777) != 0 && errno != EEXIST)
+      return error(Code::file_write, dump_to_ + ": the folder cannot be made: " + std::strerror(errno));
+    options.reproducer_directory = dump_to_;
+    Errors failed;
+    size_t step = 0;
+    options.after_pass = [&](const ir::Module& m, const pass::Record& record) {
+      ++step;
+      if (print_all_)
+        c.note("// after " + record.pass + (record.changed ? "" : ": no change") + "\n" + ir::print(m));
+      if (dump_to_.empty()) return;
+      std::string number = std::to_string(step);
+      if (number.size() < 2) number = "0" + number;
+      const std::string path = dump_to_ + "/" + number + "-" + record.pass + ".tenon";
+      if (Status s = runtime::write_file_atomic(path, ir::print(m)); !s) failed.append(s.take_errors());
+    };
+    driver::CompileReport report;
+    TENON_ASSIGN(driver::Unit result, optimized(std::move(module), options, &report));
+    if (!failed.empty()) return failed;
+    std::vector<std::vector<std::string>> rows;
+    Json records = Json::array();
+    double total = 0;
+    for (const pass::Record& p : report.passes) {
+      std::string rules;
+      Json counts = Json::object();
+      for (const auto& [rule, count] : p.counts) {
+        rules += (rules.empty() ? "" : ", ") + rule + " " + std::to_string(count);
+        counts[rule] = count;
+      }
+      total += p.seconds;
+      rows.push_back({p.pass, p.changed ? "changed" : "same", milliseconds(p.seconds), rules});
+      records.push_back(
+          {{"pass", p.pass}, {"changed", p.changed}, {"seconds", p.seconds}, {"counts", counts}});
+    }
+    rows.push_back({"total", "", milliseconds(total), ""});
+    c.report()["passes"] = std::move(records);
+    c.report()["seconds"] = total;
+    if (!c.json) c.note(table(rows));
+    TENON_ASSIGN(std::string text, driver::print_unit(result));
+    TENON_TRY(c.emit(output_, std::move(text)));
+    return Exit::done;
+  }
+
+ private:
+  static Result<driver::Unit> optimized(ir::Module module, const driver::CompileOptions& options,
+                                        driver::CompileReport* report) {
+    driver::Unit unit;
+    TENON_ASSIGN(ir::Module out, driver::optimize(std::move(module), options, report));
+    unit.stage = driver::Stage::optimized;
+    unit.code = std::move(out);
+    return unit;
+  }
+
+  ModelOptions model_;
+  std::vector<std::string> functions_, disabled_;
+  std::string passes_, stop_after_, dump_to_, output_;
+  bool print_all_ = false, list_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_opt() { return std::make_unique<Opt>(); }
+
+}  // namespace tenon::command

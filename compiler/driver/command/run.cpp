@@ -1,0 +1,190 @@
+// tenon run: calls one function on arrays, once; any named value on its way can be tapped.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "driver/command/model.h"
+#include "ir/print.h"
+#include "runtime/npy.h"
+#include "runtime/parallel.h"
+#include "support/text.h"
+
+namespace tenon::command {
+namespace {
+
+// Makes named values of a function results of it as well.
+Status add_taps(ir::Module& module, const std::string& function, const std::vector<std::string>& taps) {
+  ir::Function* f = module.find_function(function);
+  for (const std::string& name : taps) {
+    ir::ValueId found;
+    std::vector<std::string_view> names;
+    bool inside = false;
+    for (size_t i = 0; i < f->graph.value_count(); ++i) {
+      const ir::Value& v = f->graph.value(ir::ValueId(i));
+      if (v.name.empty()) continue;
+      names.push_back(v.name);
+      if (v.name == name) found = ir::ValueId(i);
+    }
+    for (size_t i = 0; i < f->graph.node_count(); ++i)
+      for (const auto& region : f->graph.node(ir::NodeId(i)).regions)
+        for (size_t v = 0; v < region->value_count(); ++v)
+          inside = inside || region->value(ir::ValueId(v)).name == name;
+    if (!found.valid()) {
+      const std::string_view near = nearest(name, names);
+      return error(Code::undefined_name, function + " has no value named " + name,
+                   inside         ? "it is inside a loop or cond: yield it, and tap what it becomes"
+                   : near.empty() ? ""
+                                  : "did you mean " + std::string(near) + "?");
+    }
+    f->result_names.resize(f->returns);
+    f->graph.results.insert(f->graph.results.begin() + static_cast<ptrdiff_t>(f->returns), found);
+    // A result may have that name already, and be the same value.
+    std::string label = name;
+    while (std::find(f->result_names.begin(), f->result_names.end(), label) != f->result_names.end())
+      label += "_tap";
+    f->result_names.push_back(std::move(label));
+    ++f->returns;
+  }
+  return Ok{};
+}
+
+Json nested(const Array& array) {
+  Json flat = Json::array();
+  with_dtype(array.dtype(), [&]<class T>() {
+    for (const T x : array.as<T>()) {
+      if constexpr (std::is_same_v<T, float>) {
+        // The shortest text that reads back as this f32, not the digits of the double beside it.
+        const std::optional<double> shown = parse_double(format_float(x));
+        flat.push_back(shown ? Json(*shown) : Json());
+      } else {
+        flat.push_back(x);
+      }
+    }
+  });
+  for (size_t d = array.rank(); d-- > 0;) {
+    const size_t extent = static_cast<size_t>(array.shape()[d]);
+    Json rows = Json::array();
+    size_t count = 1;
+    for (size_t k = 0; k < d; ++k) count *= static_cast<size_t>(array.shape()[k]);
+    for (size_t r = 0; r < count; ++r) {
+      Json row = Json::array();
+      for (size_t i = 0; i < extent; ++i) row.push_back(std::move(flat[r * extent + i]));
+      rows.push_back(std::move(row));
+    }
+    flat = std::move(rows);
+  }
+  return std::move(flat[0]);
+}
+
+class Run : public Verb {
+ public:
+  std::string_view name() const override { return "run"; }
+  std::string_view about() const override { return "call a function on arrays; tap values on the way"; }
+  std::string_view examples() const override {
+    return "  tenon run linear.tenon predict --input 'x=[[1.5]]' --params w.safetensors\n"
+           "  tenon run mlp.tenon logits --params w.safetensors --input image=@7.npy --output logits=@z.npy\n"
+           "  tenon run mlp.tenon logits --input image=@7.npy --tap h --output h=@h.npy\n"
+           "  tenon run linear.tenon train --input x=@x.npy --input y=@y.npy --save w.safetensors\n";
+  }
+  void declare(Options& options) override {
+    model_.declare(options);
+    options.positional("function", &function_, "the function or step to call");
+    options.texts("--input", &inputs_, "x=@file.npy, x=[[1, 2], [3, 4]], or x=0.5 for all elements");
+    options.texts("--output", &outputs_, "z=@z.npy; results that are not named print");
+    options.texts("--tap", &taps_, "also results: values on the way, by name", true);
+    options.text("--params", &params_, "safetensors of the state; drawn by init where left out");
+    options.flag("--partial", &partial_, "take the tensors that fit, name the rest");
+    options.number("--seed", &seed_, "of init; 0 where left out");
+    options.texts("--set", &set_, "lr=2e-3: a hyper-parameter");
+    options.texts("--size", &sizes_, "dim=N: a size that no input tells");
+    options.number("--threads", &threads_, "workers; 1 where left out, 0: all processors");
+    options.text("--save", &save_, "safetensors of the state after the call");
+  }
+
+  Result<Exit> run(Context& c) override {
+    TENON_ASSIGN(driver::CompileOptions options, model_.compile());
+    TENON_ASSIGN(const auto hypers, numbers(set_, "--set"));
+    TENON_ASSIGN(const auto outputs, pairs(outputs_, "--output"));
+    TENON_ASSIGN(const auto sizes, numbers(sizes_, "--size"));
+    if (threads_ < 0 || threads_ > 1024) return usage_error("--threads is 0 to 1024");
+    for (const auto& [name, file] : outputs)
+      if (file.size() < 2 || file[0] != '@')
+        return usage_error("--output " + name + "=" + file + ": wants name=@file.npy");
+    TENON_ASSIGN(driver::Unit unit, model_.read());
+    if (auto* module = std::get_if<ir::Module>(&unit.code)) {
+      options.functions = {function_};
+      if (!taps_.empty()) {
+        TENON_ASSIGN(ir::Module derived, driver::derive(std::move(*module), options));
+        TENON_TRY(function_of(derived, function_));
+        TENON_TRY(add_taps(derived, function_, taps_));
+        *module = std::move(derived);
+      }
+    } else if (!taps_.empty()) {
+      return usage_error("--tap needs a graph, this is a dump of kernels", "give the model");
+    }
+    TENON_ASSIGN(const std::shared_ptr<const driver::Program> program,
+                 driver::Program::compile(std::move(unit), options));
+    const driver::EntryInfo* entry = program->find(function_);
+    if (entry == nullptr) {
+      std::vector<std::string_view> names;
+      for (const driver::EntryInfo& e : program->entries()) names.push_back(e.interface->name);
+      const std::string_view near = nearest(function_, names);
+      return error(Code::undefined_name, "no function is named " + function_,
+                   near.empty() ? "" : "did you mean " + std::string(near) + "?");
+    }
+    std::vector<std::string_view> names(entry->output_names.begin(), entry->output_names.end());
+    for (const auto& [name, file] : outputs) {
+      if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+      const std::string_view near = nearest(name, names);
+      return usage_error(function_ + " has no result " + name,
+                         near.empty() ? "" : "did you mean " + std::string(near) + "?");
+    }
+    ir::DimBindings dims = options.bind;
+    for (const auto& [name, value] : sizes) dims[name] = static_cast<int64_t>(value);
+    TENON_ASSIGN(const std::vector<Array> arrays, read_inputs(*entry, inputs_, dims));
+    TENON_ASSIGN(const std::shared_ptr<driver::State> state,
+                 make_state(program, static_cast<uint64_t>(seed_), params_, partial_, c));
+    std::unique_ptr<runtime::Pool> pool;
+    runtime::Parallel parallel{};
+    if (threads_ != 1) {
+      pool = std::make_unique<runtime::Pool>(static_cast<uint32_t>(threads_));
+      parallel = pool->parallel();
+    }
+    driver::Session session(program, state, pool != nullptr ? &parallel : nullptr);
+    for (const auto& [name, value] : hypers) TENON_TRY(session.set_hyper(name, value));
+    std::vector<const Array*> pointers;
+    for (const Array& a : arrays) pointers.push_back(&a);
+    TENON_ASSIGN(const std::vector<Array> results, session.run(function_, pointers, dims));
+    Json all = Json::object();
+    for (size_t i = 0; i < results.size(); ++i) {
+      const std::string& name = entry->output_names[i];
+      const auto named =
+          std::find_if(outputs.begin(), outputs.end(), [&](const auto& o) { return o.first == name; });
+      const std::string type = std::string(dtype_name(results[i].dtype())) + shape_text(results[i].shape());
+      if (named != outputs.end()) {
+        const std::string file = named->second.substr(1);
+        TENON_TRY(runtime::write_npy(file, results[i]));
+        all[name] = {{"type", type}, {"file", file}};
+        c.print(name + " : " + type + "  " + file + "\n");
+      } else {
+        if (c.json) all[name] = {{"type", type}, {"value", nested(results[i])}};
+        c.print(name + " : " + type + " = " + ir::array_text(results[i]) + "\n");
+      }
+    }
+    c.report()["results"] = std::move(all);
+    if (!save_.empty()) TENON_TRY(state->save(save_));
+    return Exit::done;
+  }
+
+ private:
+  ModelOptions model_;
+  std::string function_, params_, save_;
+  std::vector<std::string> inputs_, outputs_, taps_, set_, sizes_;
+  bool partial_ = false;
+  int64_t seed_ = 0, threads_ = 1;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_run() { return std::make_unique<Run>(); }
+
+}  // namespace tenon::command

@@ -1,0 +1,10 @@
+# Writes OUTPUT: a row {"<stem>", R"tenon(<text>)tenon"}, for every model of LIST, in sorted order.
+cmake_minimum_required(VERSION 3.25)
+file(STRINGS ${LIST} files)
+set(text "")
+foreach(file ${files})
+  get_filename_component(stem ${file} NAME_WE)
+  file(READ ${file} model)
+  string(APPEND text "{\"${stem}\", R\"tenon(${model})tenon\"},\n")
+endforeach()
+file(WRITE ${OUTPUT} "${text}")

@@ -1,5 +1,6 @@
 // C API: sessions, calls and runs.
 #include "driver/c_api.h"
+#include "driver/trainer.h"
 #include "support/text.h"
 
 using namespace tenon::driver;
@@ -54,23 +55,6 @@ Status give_outputs(std::vector<Array> values, tenon_array** outputs, uint32_t c
         std::make_unique<tenon_array>(tenon_array{std::make_shared<const Array>(std::move(values[i]))}));
   for (size_t i = 0; i < n; ++i) outputs[i] = made[i].release();
   return Ok{};
-}
-
-// A column whose rows hold as many elements as the input's rows may have another shape: [n,28,28] feeds
-// [n,784] and [n,1,28,28]. Null: it is taken as it is.
-std::unique_ptr<Array> reshaped(const Array& column, const tenon::ir::Type& input) {
-  if (column.rank() == 0 || input.shape.empty() || column.rank() == input.rank()) return nullptr;
-  std::vector<int64_t> shape{column.shape()[0]};
-  int64_t row = 1;
-  for (size_t i = 1; i < input.shape.size(); ++i) {
-    if (!input.shape[i].is_constant()) return nullptr;
-    shape.push_back(input.shape[i].constant());
-    row *= shape.back();
-  }
-  if (shape[0] * row != column.count()) return nullptr;
-  auto out = std::make_unique<Array>(column.dtype(), std::move(shape));
-  if (out->bytes() != 0) std::memcpy(out->data(), column.data(), out->bytes());
-  return out;
 }
 
 // The entry's dimensions from the shapes of its inputs.
@@ -164,17 +148,9 @@ tenon_status tenon_session_run_data(tenon_session* session, const char* entry, c
     TENON_NEED(entry);
     TENON_NEED(data);
     TENON_ASSIGN(const EntryInfo* info, entry_of(*session->session, entry));
-    std::vector<std::unique_ptr<Array>> made;
+    TENON_ASSIGN(const tenon::runtime::DataSet rows, prepare_data(*info, data->data));
     std::vector<const Array*> pointers;
-    for (size_t i = 0; i < info->inputs.size(); ++i) {
-      const Column* column = data->data.find(info->input_names[i]);
-      if (column == nullptr)
-        return tenon::support::error(Code::data_missing,
-                                     "the data has no column " + quote(info->input_names[i]),
-                                     std::string(entry) + " takes it as " + info->inputs[i].text());
-      made.push_back(reshaped(*column->array, info->inputs[i]));
-      pointers.push_back(made.back() != nullptr ? made.back().get() : column->array.get());
-    }
+    for (const Column& c : rows.columns()) pointers.push_back(c.array.get());
     TENON_ASSIGN(std::vector<Array> values, session->session->run(entry, pointers));
     return give_outputs(std::move(values), outputs, capacity, count);
   });

@@ -350,7 +350,8 @@ TENON_API tenon_status tenon_session_run(tenon_session* session, const char* ent
                                          const tenon_tensor* inputs, uint32_t input_count,
                                          tenon_array** outputs, uint32_t capacity, uint32_t* count,
                                          tenon_error** error);
-/* The same with inputs from the columns of a data set. */
+/* The same with inputs from the columns of a data set: those of the inputs' names, else x or image for the first and
+ * y or label for the second; converted where nothing is lost, rows reshaped where their elements agree. */
 TENON_API tenon_status tenon_session_run_data(tenon_session* session, const char* entry,
                                               const tenon_data* data, tenon_array** outputs,
                                               uint32_t capacity, uint32_t* count, tenon_error** error);

@@ -222,6 +222,11 @@ tenon_status tenon_model_op(tenon_model* model, const char* op, const tenon_valu
     TENON_ASSIGN(const std::vector<ValueId> ids, resolve(*model, operands, operand_count));
     TENON_ASSIGN(const std::vector<ValueId> made,
                  model->innermost().op(op, ids, attributes == nullptr ? "" : attributes));
+    // Random numbers are known by names, which a body's model knows only its own of: make them the model's.
+    const tenon::ir::OpDef* def = tenon::ir::op_table().find(op);
+    if (!model->bodies.empty() && def != nullptr && def->mode != nullptr && !made.empty())
+      TENON_TRY(model->innermost().name(made[0], std::string(op) + ".loop" + std::to_string(model->graph()) +
+                                                     "." + std::to_string(made[0].index)));
     for (size_t i = 0; i < made.size() && i < capacity; ++i) results[i] = model->give(made[i]);
     if (count != nullptr) *count = static_cast<uint32_t>(made.size());
     return Ok{};

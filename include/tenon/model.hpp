@@ -58,6 +58,20 @@ struct dtype_of<bool> {
   static constexpr DType value = DType::bool_;
 };
 
+/// A list that may be left out: `{.axes = {0, 2}}`, or nothing.
+template <class T>
+class OptionalList {
+ public:
+  OptionalList() = default;
+  OptionalList(std::initializer_list<T> items) : items_(items) {}
+  OptionalList(std::vector<T> items) : items_(std::move(items)) {}
+  bool has_value() const { return items_.has_value(); }
+  const std::vector<T>& operator*() const { return *items_; }
+
+ private:
+  std::optional<std::vector<T>> items_;
+};
+
 /// An extent: a number, a named dimension, or an expression of those, as `2 * n + 1`. `/` rounds down.
 class Dim {
  public:

@@ -226,7 +226,8 @@ TENON_API tenon_status tenon_options_state(tenon_options* options, const tenon_s
 /* Compiles for this process. `options` may be NULL. Errors: T1xx, T5xx. */
 TENON_API tenon_status tenon_compile(const tenon_module* module, const tenon_options* options,
                                      tenon_program** program, tenon_error** error);
-/* Writes <path>.o, <path>.h and <path>_example.c for linking without Tenon. The prefix is the file's name,
+/* Writes <path>.o, <path>.h and <path>_example.c for linking without Tenon. A step among the functions brings
+ * its native training loop along: `train.epochs`, in C <prefix>_train_epochs. The prefix is the file's name,
  * unless set. */
 TENON_API tenon_status tenon_export_object(const tenon_module* module, const tenon_options* options,
                                            const char* path, tenon_error** error);
@@ -350,8 +351,9 @@ TENON_API tenon_status tenon_session_run(tenon_session* session, const char* ent
                                          const tenon_tensor* inputs, uint32_t input_count,
                                          tenon_array** outputs, uint32_t capacity, uint32_t* count,
                                          tenon_error** error);
-/* The same with inputs from the columns of a data set: those of the inputs' names, else x or image for the first and
- * y or label for the second; converted where nothing is lost, rows reshaped where their elements agree. */
+/* The same with inputs from the columns of a data set: those of the inputs' names, else x or image for the
+ * first and y or label for the second; converted where nothing is lost, rows reshaped where their elements
+ * agree. */
 TENON_API tenon_status tenon_session_run_data(tenon_session* session, const char* entry,
                                               const tenon_data* data, tenon_array** outputs,
                                               uint32_t capacity, uint32_t* count, tenon_error** error);

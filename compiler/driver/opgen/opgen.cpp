@@ -145,6 +145,11 @@ void options_struct(std::string* out, const OpDef& op) {
     if (a.preset.empty()) doc += "; left out: derived";
     comment(out, "  ", doc);
     const std::string type(member_type(a.kind));
+    if (a.preset.empty() && (a.kind == AttrKind::integers || a.kind == AttrKind::dims)) {
+      *out += "  OptionalList<" + std::string(a.kind == AttrKind::dims ? "Dim" : "int64_t") + "> " +
+              safe(a.name) + " = {};\n";
+      continue;
+    }
     *out += "  " + (a.preset.empty() ? "std::optional<" + type + ">" : type) + " " + safe(a.name) +
             (a.preset.empty() ? " = std::nullopt" : initial(a)) + ";\n";
   }

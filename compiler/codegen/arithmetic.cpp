@@ -203,6 +203,13 @@ llvm::Value* FunctionEmitter::combine(FoldOp op, DType dtype, llvm::Value* a, ll
       llvm::Value* better = min ? builder_.CreateFCmpOLT(b, a) : builder_.CreateFCmpOLT(a, b);
       llvm::Value* b_nan = builder_.CreateFCmpUNO(b, b);
       llvm::Value* picked = builder_.CreateSelect(builder_.CreateOr(better, b_nan), b, a);
+      // Equal operands differ in the sign of zero only: of two zeros, +0 is the larger.
+      llvm::Type* bits =
+          a->getType()->getWithNewType(builder_.getIntNTy(a->getType()->getScalarSizeInBits()));
+      llvm::Value *ia = builder_.CreateBitCast(a, bits), *ib = builder_.CreateBitCast(b, bits);
+      llvm::Value* zero =
+          builder_.CreateBitCast(min ? builder_.CreateOr(ia, ib) : builder_.CreateAnd(ia, ib), a->getType());
+      picked = builder_.CreateSelect(builder_.CreateFCmpOEQ(a, b), zero, picked);
       return builder_.CreateSelect(builder_.CreateFCmpUNO(a, a), a, picked);
     }
   }

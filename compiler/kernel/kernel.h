@@ -21,7 +21,7 @@
 //  - fold s = op(x): after a block, the value x of the block's W lanes (absent lanes: the combiner's identity)
 //    is combined by halving (lane l with l + W/2, then W/4, ...) into one scalar, then s = op(s, that). W is a
 //    power of two. It stands only at the end of a lanes body. op(a, b) of float min is NaN where a or b is, else
-//    b < a ? b : a (max: a < b ? b : a). Identities: add of floats -0.0, min and max of floats +inf and -inf.
+//    as IEEE 754-2019 minimum and maximum (of two zeros, +0 is the larger). Identities: add of floats -0.0, min and max of floats +inf and -inf.
 //  - for loops run their iterations in order; bounds and steps are evaluated once; step > 0.
 //  - unroll loops have static bounds and expand; their variable is static in the body.
 //  - specialize r in a..b = e: runs the body with the static r equal to the run-time value of e; values outside

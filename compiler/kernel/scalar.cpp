@@ -372,7 +372,8 @@ uint64_t fold_apply(FoldOp op, DType dtype, uint64_t a, uint64_t b) {
           const T x = from_bits<T>(a), y = from_bits<T>(b);
           if (x != x) return a;
           if (y != y) return b;
-          // Equal compares keep the first: the order of -0.0 and +0.0 follows the order of folding.
+          // IEEE 754-2019 maximum and minimum: of two zeros, +0 is the larger.
+          if (x == y) return op == FoldOp::min ? (a | b) : (a & b);
           return op == FoldOp::min ? (y < x ? b : a) : (x < y ? b : a);
         });
       }

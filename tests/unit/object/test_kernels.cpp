@@ -256,7 +256,7 @@ TEST_CASE("Folds combine lanes by halving") {
           std::vector<float> f32(static_cast<size_t>(n));
           std::vector<double> f64(static_cast<size_t>(n));
           for (size_t k = 0; k < f32.size(); ++k)
-            f64[k] = f32[k] = std::ldexp(float(k % 13) - 6.5f, int(k % 19) - 9);
+            f64[k] = f32[k] = std::ldexp(float(k % 13) * 1.1f - 6.7f, int(k % 19) - 9);
           arguments[0] = row.dtype == DType::f32 ? buffer_of(f32) : buffer_of(f64);
           arguments[1] = row.dtype == DType::f32 ? buffer_of(std::vector<float>{0.1f})
                                                  : buffer_of(std::vector<double>{0.1});

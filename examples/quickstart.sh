@@ -26,20 +26,17 @@ install_and_build() {
 main_job() {
   mkdir -p "$out"
   cd "$out"
-  if [ ! -x "$bin/tenon" ]; then
-    echo "the tenon command is not part of this build" >&2
-    return 1
-  fi
   "$bin/tenon" doctor
-  if [ -x "$bin/linear_regression" ]; then
-    "$bin/linear_regression"
-  fi
-  "$bin/tenon" new mlp >mlp.tenon
-  "$bin/tenon" check mlp.tenon
-  "$bin/tenon" train mlp.tenon --data "$data" --epochs 5 --batch 64 -o w.safetensors
-  "$bin/tenon" eval mlp.tenon --params w.safetensors --data "$data"
-  "$bin/tenon" compile mlp.tenon --fn train,logits --prefix mlp -o mlp
-  cc -std=c99 -pedantic -Wall -Werror mlp_example.c mlp.o -o mlp_example
+  echo "== a line, fitted from C++; the same model as an object, trained from C"
+  "$bin/linear_regression" --export linear
+  cc -std=c99 -pedantic -Wall -Wextra -Werror -I. "$here/examples/linear_regression/caller.c" linear.o -o caller
+  ./caller
+  echo "== digits: trained, evaluated, compiled to an object that C calls"
+  "$bin/tenon" check "$here/examples/digits_mlp/mlp.tenon"
+  "$bin/tenon" train "$here/examples/digits_mlp/mlp.tenon" --data "$data" --epochs 5 --batch 64 -o w.safetensors
+  "$bin/tenon" eval "$here/examples/digits_mlp/mlp.tenon" --params w.safetensors --data "$data"
+  "$bin/tenon" compile "$here/examples/digits_mlp/mlp.tenon" --fn train,train.epochs,predict --prefix mlp -o mlp
+  cc -std=c99 -pedantic -Wall -Wextra -Werror mlp_example.c mlp.o -o mlp_example
   ./mlp_example
 }
 

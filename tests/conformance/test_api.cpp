@@ -1,0 +1,373 @@
+// The public API as its users have it: the C++ layer over the C functions.
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <tenon/tenon.hpp>
+#include <thread>
+#include <vector>
+
+#include "catch.h"
+
+namespace tn = tenon;
+
+namespace {
+
+std::string scratch(const std::string& name) {
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "tenon_test_api";
+  std::filesystem::create_directories(folder);
+  return (folder / name).string();
+}
+
+// Code of the error that f throws; 0: none.
+template <class F>
+int code_of(F&& f, std::string* text = nullptr) {
+  try {
+    f();
+  } catch (const tn::Error& error) {
+    if (text != nullptr) *text = error.what();
+    return error.code();
+  }
+  return 0;
+}
+
+tn::Model line_model(const std::string& name = "linear") {
+  tn::Model m(name);
+  const tn::Dim n = m.dim("n", 1, 4096);
+  const tn::Value x = m.input<float>("x", {n, 1}), y = m.input<float>("y", {n, 1});
+  const tn::Value p = tn::dense(x, 1, {.name = "fc"});
+  m.function("predict", {{"p", p}});
+  m.step("train", tn::mse(p, y), tn::sgd({.lr = m.hyper("lr", 0.01)}));
+  return m;
+}
+
+}  // namespace
+
+TEST_CASE("the surface page: linear regression") {
+  auto data = tn::make_regression({.samples = 100, .features = 1, .noise = 0.1, .seed = 7});
+  tn::Model lin("linear");
+  tn::Dim n = lin.dim("n", 1, 4096);
+  tn::Value x = lin.input<float>("x", {n, 1}), y = lin.input<float>("y", {n, 1});
+  tn::Value p = tn::dense(x, 1, {.name = "fc"});
+  lin.function("predict", {{"p", p}});
+  lin.step("train", tn::mse(p, y), tn::sgd({.lr = 0.01}));
+  tn::Program program = tn::compile(lin);
+  tn::State state = program.init(/*seed*/ 7);
+  tn::Session s(program, state);
+  const double before = s.evaluate(data).loss;
+  const tn::History history = s.fit(data, {.batch = 32, .epochs = 1000});
+  const double after = s.evaluate(data).loss;
+  CHECK(history.size() == 1000);
+  CHECK(history.back().steps == 4);
+  CHECK(before > 0.1);
+  CHECK(after < 0.02);  // the noise's variance is 0.01
+  const tn::Outputs out = s.run("predict", data);
+  REQUIRE(out.find("p") != nullptr);
+  CHECK(out["p"].shape() == std::vector<int64_t>{100, 1});
+}
+
+TEST_CASE("the surface page: a network, an update rule of one's own, an own loop") {
+  tn::Model m("digits");
+  tn::Dim b = m.dim("batch", 1, 256);
+  tn::Value img = m.input<float>("image", {b, 1, 28, 28}), lab = m.input<int32_t>("label", {b});
+  tn::Value h = tn::relu(tn::dense(tn::flatten(img), 32, {.name = "c1"}));
+  tn::Value z = tn::dense(tn::dropout(tn::flatten(h), 0.25), 10, {.name = "fc"});
+  tn::Value lr = m.hyper("lr", 1e-3);
+  tn::Value loss = tn::cross_entropy(z, lab) + 1e-4 * tn::l2(m.params("*.w"));
+  m.function("predict", {{"probs", tn::softmax(z)}, {"features", h}});
+  m.metric("accuracy", tn::accuracy(z, lab));
+  m.step("train", loss, tn::adam({.lr = lr}));
+  std::vector<tn::Assign> rule;
+  for (tn::Value v : m.params()) rule.push_back({v, v - lr * tn::sign(tn::grad(loss, v))});
+  m.step("sign_sgd", rule);
+
+  tn::Program net = tn::compile(m);
+  tn::State w = net.init(7);
+  tn::Session t(net, w);
+  auto [train, held] =
+      tn::make_digits({.samples = 600, .seed = 1}).train.scaled("image", 1.0 / 255).split(0.9, 7);
+  const double before = t.evaluate(held)["accuracy"];
+  const tn::History seen =
+      t.fit(train, {.batch = 64, .epochs = 8, .validate = &held, .until = {"accuracy", 0.99}});
+  CHECK(!seen.empty());
+  CHECK(seen.front().steps == 9);
+  const double after = t.evaluate(held)["accuracy"];
+  CHECK(after > before);
+  CHECK(after > 0.6);
+  auto step = t.entry("sign_sgd");
+  auto rate = t.hyper("lr");
+  double eta = 1e-4;
+  int64_t steps = 0;
+  const uint64_t hash = w.hash();
+  for (const tn::Batch& batch : train.batches(64, {.shuffle = 7})) {
+    rate = (eta *= 0.999);
+    ++steps;
+    const double now = step(batch).loss;
+    CHECK(std::isfinite(now));
+    if (now < 0.01) break;
+  }
+  CHECK(steps == 9);
+  CHECK(w.hash() != hash);
+  CHECK(double(rate) == Approx(eta).epsilon(1e-6));
+
+  const std::string file = scratch("digits.safetensors");
+  w.save(file);
+  const tn::State again = net.init(8);
+  CHECK(again.hash() != w.hash());
+  again.load(file);
+  CHECK(again.hash() == w.hash());
+  const std::string object = scratch("digits");
+  net.export_object(object, {.functions = {"train", "predict"}, .cpu = "x86-64-v3"});
+  for (const char* end : {".o", ".h", "_example.c"}) CHECK(std::filesystem::file_size(object + end) > 0);
+  const std::string command = std::string(TENON_CC) + " -std=c99 -pedantic -Wall -Wextra -Werror -o " +
+                              object + "_example " + object + "_example.c " + object + ".o && " + object +
+                              "_example > /dev/null";
+  CHECK(std::system(command.c_str()) == 0);
+}
+
+TEST_CASE("mistakes name their line and throw") {
+  tn::Model m("wrong");
+  const tn::Dim n = m.dim("n", 1, 16);
+  const tn::Value x = m.input<float>("x", {n, 3}), w = m.param("w", {4, 2});
+  std::string text;
+  const int line = __LINE__ + 1;
+  CHECK(code_of([&] { tn::dense(x, w); }, &text) == 107);
+  CHECK(text.find("test_api.cpp:" + std::to_string(line)) != std::string::npos);
+  CHECK(text.find("3") != std::string::npos);
+  CHECK(code_of([&] { m.input<float>("x", {n}); }) == 104);
+  CHECK(code_of([&] { m.dim("k", 5, 2); }) == 112);
+  CHECK(code_of([&] { m.dim("n", 1, 2); }) == 104);
+  CHECK(code_of([&] { m.param("v", {3}, {.init = "glorrot"}); }, &text) == 103);
+  CHECK(code_of([&] { m.find("nothing"); }) == 103);
+  const int sum = __LINE__ + 1;
+  CHECK(code_of([&] { (void)(x + w); }, &text) == 107);
+  CHECK(text.find("test_api.cpp:" + std::to_string(sum)) != std::string::npos);
+  // A mistake leaves the model as it was.
+  m.function("same", {{"x", x}});
+  CHECK(code_of([&] { m.function("same", {{"x", x}}); }) == 104);
+  CHECK(m.finish().print().find("func same") != std::string::npos);
+}
+
+TEST_CASE("a model that collects keeps its first error") {
+  tn::Model m("wrong", {.collect = true});
+  const tn::Value x = m.input<float>("x", {4, 3}), w = m.param("w", {4, 2});
+  const tn::Value bad = tn::dense(x, w);
+  CHECK(!bad);
+  const tn::Value later = tn::relu(bad + 1.0);
+  CHECK(!later);
+  m.function("f", {{"y", later}});
+  const tn::Result<tn::Program> program = tn::try_compile(m);
+  REQUIRE(!program);
+  CHECK(program.error().code() == 107);
+  CHECK(m.error() != nullptr);
+}
+
+TEST_CASE("the try_ twins give errors back") {
+  const tn::Result<tn::Module> text =
+      tn::try_parse("tenon 1\nmodule m\nfunc f(x: f32[3]) -> f32[3] {\n  y = nope x\n");
+  REQUIRE(!text);
+  CHECK(text.error().line() == 4);
+  CHECK(!tn::try_read(scratch("none.tenon")));
+  CHECK(tn::try_load_data("regresion:rows=3").error().code() != 0);
+  const tn::Program program = tn::compile(line_model());
+  const tn::State state = program.init(1);
+  CHECK(state.try_get("fc.q").error().code() == 402);
+  CHECK(tn::try_compile(line_model(), {.cpu = "i386"}).error().code() == 501);
+  CHECK(tn::try_compile(line_model(), {.functions = {"predit"}}).error().code() == 103);
+  tn::Session session(program, state);
+  CHECK(session.try_set("rate", 1).error().code() == 103);
+  CHECK(session.try_run("predict", {}).error().code() == 305);
+  CHECK(session.try_run("nothing", {}).error().code() == 103);
+  std::vector<float> x(4), big(5000);
+  CHECK(session.try_run("predict", {{"z", tn::view(x, {4, 1})}}).error().code() == 301);
+  CHECK(session.try_run("predict", {{"x", tn::view(x, {2, 2})}}).error().code() == 305);
+  CHECK(session.try_run("predict", {{"x", tn::view(big, {5000, 1})}}).error().code() == 601);
+  CHECK(session.try_run("predict", {{"x", tn::view(x, {4, 1})}}));
+}
+
+TEST_CASE("a bound call reads and writes where it was told") {
+  const tn::Program program = tn::compile(line_model());
+  const tn::State state = program.init(1);
+  std::vector<float> w{2}, b{1}, x{0, 1, 2, 3}, p(4);
+  state.set("fc.w", tn::view(w, {1, 1}));
+  state.set("fc.b", tn::view(b, {1}));
+  tn::Session session(program, state, {.threads = 1});
+  tn::BoundCall call = session.bind("predict", {tn::view(x, {4, 1})}, {tn::view(p, {4, 1})});
+  call.run();
+  CHECK(p == std::vector<float>{1, 3, 5, 7});
+  x = {10, 20, 30, 40};
+  call.run();
+  CHECK(p == std::vector<float>{21, 41, 61, 81});
+  CHECK(code_of([&] { session.bind("predict", {tn::view(x, {4, 1})}, {tn::view(p, {2, 2})}); }) == 305);
+  CHECK(code_of([&] { session.bind("predict", {tn::view(x, {4, 1})}, {tn::view(x, {4, 1})}); }) == 609);
+}
+
+TEST_CASE("two sessions on two threads share a program while a third compiles") {
+  const tn::Program program = tn::compile(line_model());
+  const tn::Data data = tn::make_regression({.samples = 200, .features = 1, .noise = 0.1, .seed = 3});
+  uint64_t expected = 0;
+  {
+    const tn::State state = program.init(5);
+    tn::Session session(program, state, {.threads = 1});
+    session.fit(data, {.batch = 32, .epochs = 200});
+    expected = state.hash();
+  }
+  uint64_t hashes[2] = {0, 1};
+  std::atomic<int> failures{0}, compiled{0};
+  auto work = [&](int i) {
+    try {
+      const tn::State state = program.init(5);
+      tn::Session session(program, state, {.threads = static_cast<uint32_t>(1 + i)});
+      session.fit(data, {.batch = 32, .epochs = 200});
+      hashes[i] = state.hash();
+    } catch (const tn::Error& error) {
+      std::fprintf(stderr, "%s\n", error.what());
+      ++failures;
+    }
+  };
+  std::thread a(work, 0), b(work, 1), c([&] {
+    for (int i = 0; i < 3; ++i) {
+      const auto made = tn::try_compile(line_model("other"));
+      if (made) ++compiled;
+    }
+  });
+  a.join();
+  b.join();
+  c.join();
+  CHECK(failures == 0);
+  CHECK(compiled == 3);
+  CHECK(hashes[0] == expected);
+  CHECK(hashes[1] == expected);
+}
+
+TEST_CASE("a second writer of a state is told so") {
+  const tn::Program program = tn::compile(line_model());
+  const tn::State state = program.init(5);
+  tn::Session first(program, state, {.threads = 1}), second(program, state, {.threads = 1});
+  const tn::Data data = tn::make_regression({.samples = 2000, .features = 1, .noise = 0.1, .seed = 3});
+  // The first trains until the second has been refused once; each fit is one long call.
+  std::atomic<bool> refused{false}, broken{false};
+  std::thread writer([&] {
+    for (int i = 0; i < 2000 && !refused; ++i)
+      if (!first.try_fit(data, {.batch = 8, .epochs = 50})) broken = !refused && broken;
+  });
+  int busy = 0, other = 0;
+  for (int i = 0; i < 200000 && busy == 0 && other == 0; ++i) {
+    const auto done = second.try_fit(data.slice(0, 8), {.batch = 8, .epochs = 1});
+    if (!done) (done.error().code() == 607 ? busy : other)++;
+  }
+  refused = true;
+  writer.join();
+  CHECK(busy == 1);
+  CHECK(other == 0);
+  // Afterwards the state is free again.
+  CHECK(second.try_fit(data, {.batch = 32, .epochs = 1}));
+}
+
+TEST_CASE("loops of the builder: symbolic length, captures, gradients") {
+  tn::Model m("sums");
+  const tn::Dim steps = m.dim("steps", 1, 64);
+  const tn::Value xs = m.input<float>("xs", {steps, 2}), w = m.param("w", {2}, {.init = "ones"});
+  const tn::Value zero = tn::full(m, 0.0f, {2});
+  const tn::LoopResult out = tn::loop({zero}, {xs}, [&](const tn::Iteration& i) -> tn::Yield {
+    const tn::Value next = i.carry[0] + i.slice[0] * w;
+    return {.next = {next}, .stack = {next}};
+  });
+  const tn::Value loss = tn::mean(out.last[0]);
+  m.function("run", {{"last", out.last[0]}, {"all", out.stacked[0]}});
+  m.function("slope", {{"g", tn::grad(loss, w)}});
+  const tn::Program program = tn::compile(m);
+  tn::Session session(program, program.init(1));
+  std::vector<float> x{1, 2, 3, 4, 5, 6};
+  const tn::Outputs got = session.run("run", {{"xs", tn::view(x, {3, 2})}});
+  CHECK(got["last"].as<float>()[0] == 9);
+  CHECK(got["last"].as<float>()[1] == 12);
+  CHECK(got["all"].shape() == std::vector<int64_t>{3, 2});
+  CHECK(got["all"].as<float>()[2] == 4);
+  const tn::Outputs slope = session.run("slope", {{"xs", tn::view(x, {3, 2})}});
+  CHECK(slope["g"].as<float>()[0] == 4.5f);
+  CHECK(slope["g"].as<float>()[1] == 6);
+  // A value of the body is gone when the loop has ended.
+  tn::Value leaked;
+  tn::loop({zero}, {xs}, [&](const tn::Iteration& i) -> tn::Yield {
+    leaked = i.slice[0];
+    return {.next = {i.carry[0] + i.slice[0]}};
+  });
+  CHECK(code_of([&] { (void)(leaked + zero); }) == 114);
+}
+
+TEST_CASE("every stage prints, and the graph reads back") {
+  const tn::Module module = line_model().finish();
+  const std::string text = module.print();
+  CHECK(tn::parse(text).print() == text);
+  for (const char* stage : {"graph", "optimized", "kernel", "llvm", "asm"})
+    CHECK(module.print(stage).size() > 100);
+  CHECK(code_of([&] { module.print("kernels"); }) == 610);
+  CHECK(!module.explain("train").empty());
+}
+
+TEST_CASE("baked parameters and bound dimensions keep the values") {
+  const tn::Model model = line_model();
+  const tn::Program program = tn::compile(model);
+  const tn::State state = program.init(3);
+  std::vector<float> x{1, 2, 3, 4};
+  tn::Session session(program, state);
+  const tn::Outputs plain = session.run("predict", {{"x", tn::view(x, {4, 1})}});
+  const tn::Program small =
+      tn::compile(model, {.functions = {"predict"}, .bind = {{"n", 4}}, .baked = {"fc.*"}}, &state);
+  const tn::State none = small.init(0);
+  tn::Session baked(small, none);
+  const tn::Outputs same = baked.run("predict", {{"x", tn::view(x, {4, 1})}});
+  for (size_t i = 0; i < 4; ++i) CHECK(plain["p"].as<float>()[i] == same["p"].as<float>()[i]);
+}
+
+TEST_CASE("the C functions refuse NULL and foreign numbers") {
+  tenon_error* error = nullptr;
+  tenon_model* model = nullptr;
+  CHECK(tenon_model_new(nullptr, &model, &error) == 608);
+  REQUIRE(error != nullptr);
+  CHECK(tenon_error_code(error) == 608);
+  CHECK(std::string(tenon_error_text(error)).find("T608") != std::string::npos);
+  tenon_error_free(error);
+  REQUIRE(tenon_model_new("m", &model, &error) == 0);
+  CHECK(error == nullptr);
+  const tenon_value bogus[] = {12345, TENON_NO_VALUE, uint64_t{7} << 32};
+  tenon_value out = 0;
+  for (const tenon_value& v : bogus) {
+    CHECK(tenon_model_op(model, "relu", &v, 1, nullptr, &out, 1, nullptr, nullptr) != 0);
+    char* type = nullptr;
+    CHECK(tenon_model_type(model, v, &type, nullptr) != 0);
+  }
+  CHECK(tenon_model_input(model, "x", "f32[3", &out, nullptr) == 201);
+  CHECK(tenon_model_input(model, "x", "f16[3]", &out, nullptr) == 111);
+  CHECK(tenon_model_input(model, "x", "f32[q]", &out, nullptr) != 0);
+  tenon_model_free(model);
+  tenon_model_free(nullptr);
+  tenon_session_free(nullptr);
+  CHECK(tenon_session_new(nullptr, nullptr, 1, nullptr, nullptr) == 608);
+  CHECK(tenon_call_run(nullptr, nullptr) == 608);
+  CHECK(tenon_api_version() == TENON_API_VERSION);
+  CHECK(std::string(tenon_version()) == "0.1.0");
+  CHECK(tenon_code_meaning(107) != nullptr);
+  CHECK(tenon_code_meaning(108) != nullptr);
+  CHECK(tenon_code_meaning(1) == nullptr);
+}
+
+TEST_CASE("public headers compile alone, with and without exceptions") {
+  const std::string includes =
+      std::string(" -I") + TENON_SOURCE_DIR + "/include -I" + TENON_BIN_DIR + "/../generated/include ";
+  for (const char* header : {"error", "model", "ops", "layers", "data", "program", "tenon"})
+    for (const char* mode : {"", " -fno-exceptions"}) {
+      const std::string command = std::string("printf '#include <tenon/") + header + ".hpp>\\n' | " +
+                                  TENON_CXX + " -std=c++20 -Wall -Wextra -Werror -fsyntax-only" + mode +
+                                  includes + "-x c++ -";
+      INFO(command);
+      CHECK(std::system(command.c_str()) == 0);
+    }
+  const std::string c = std::string("printf '#include <tenon/tenon.h>\\n' | ") + TENON_CC +
+                        " -std=c99 -pedantic -Wall -Wextra -Werror -fsyntax-only" + includes + "-x c -";
+  CHECK(std::system(c.c_str()) == 0);
+}

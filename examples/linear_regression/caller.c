@@ -41,9 +41,9 @@ int main(void) {
   a.epochs = EPOCHS;
   a.lr = 0.05f;
   a.loss = loss;
-  if (linear_train_epochs_arena_bytes(BATCH, EPOCHS, ROWS, 1) > bytes)
+  if (linear_train_epochs_arena_bytes(BATCH, ROWS, EPOCHS, 1) > bytes)
     return fputs("the arena is too small\n", stderr), 1;
-  status = linear_train_epochs(state, &a, arena, bytes);
+  status = linear_train_epochs(state, &a, arena, bytes, NULL);
   if (status != LINEAR_OK) return fprintf(stderr, "train: status %d\n", (int)status), 1;
   printf("%lu steps, loss %.6f -> %.6f\n", (unsigned long)a.done, (double)loss[0],
          (double)loss[EPOCHS * (ROWS / BATCH) - 1]);

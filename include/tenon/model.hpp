@@ -460,11 +460,7 @@ class Model {
   template <class T = float>
   Value param(const std::string& name, const std::vector<Dim>& shape, const ParamOptions& options = {},
               Where where = Where::current()) {
-    return param(name, detail::type_text(dtype_of<T>::value, shape), options, where);
-  }
-  /// The same with the type as text.
-  Value param(const std::string& name, const std::string& type, const ParamOptions& options = {},
-              Where where = Where::current()) {
+    const std::string type = detail::type_text(dtype_of<T>::value, shape);
     return made(where, [&](tenon_value* v, tenon_error** e) {
       return tenon_model_param(handle(), name.c_str(), type.c_str(), options.init.c_str(),
                                options.frozen ? 1 : 0, v, e);

@@ -26,7 +26,7 @@ void run_shuffled(void* ctx, uint32_t n, runtime::TaskFunction task, void* arg) 
   for (const uint32_t i : order) task(arg, i, i % 2);
 }
 
-Array draw_array(DType dtype, std::vector<int64_t> shape, std::mt19937_64& random) {
+Array draw_array(DType dtype, std::vector<int64_t> shape, std::mt19937_64& random, uint64_t integers) {
   Array a(dtype, std::move(shape));
   with_dtype(dtype, [&]<class T>() {
     for (T& x : a.template as<T>()) {
@@ -35,7 +35,7 @@ Array draw_array(DType dtype, std::vector<int64_t> shape, std::mt19937_64& rando
       } else if constexpr (std::is_same_v<T, bool>) {
         x = random() % 2 != 0;
       } else {
-        x = static_cast<T>(random() % 10);
+        x = static_cast<T>(random() % integers);
       }
     }
   });
@@ -121,10 +121,12 @@ evaluate::Inputs Engines::draw(const ir::DimBindings& dims, uint64_t seed) const
   for (ir::ValueId a : function().graph.args) {
     const ir::Value& arg = function().graph.value(a);
     if (arg.arg != ir::ArgKind::input) continue;
-    inputs.arguments.push_back(draw_array(arg.type.dtype, *ir::evaluate_shape(arg.type.shape, dims), random));
+    inputs.arguments.push_back(draw_array(arg.type.dtype, *ir::evaluate_shape(arg.type.shape, dims), random,
+                                          static_cast<uint64_t>(options_.integers)));
   }
   for (const ir::Global& g : source_.globals) {
-    Array value = draw_array(g.type.dtype, *ir::evaluate_shape(g.type.shape, {}), random);
+    Array value = draw_array(g.type.dtype, *ir::evaluate_shape(g.type.shape, {}), random,
+                             static_cast<uint64_t>(options_.integers));
     if (g.kind == ir::GlobalKind::hyper && !g.init.args.empty())
       with_dtype(g.type.dtype, [&]<class T>() { value.as<T>()[0] = static_cast<T>(g.init.args[0]); });
     // Second moments and counters are never negative.

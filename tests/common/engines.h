@@ -20,6 +20,7 @@ struct EngineOptions {
   bool kernel_evaluator = true;
   double evaluator_limit = 2e6;  // the kernel evaluator is left out where inputs, outputs and arena pass this
   bool pools = true;
+  int64_t integers = 10;  // drawn integers lie below it (labels, indices)
 };
 
 class Engines {

@@ -44,7 +44,7 @@ constexpr const char* version_text = "tenon " TENON_VERSION "\n";
 std::vector<std::unique_ptr<Verb>> all_verbs() {
   std::vector<std::unique_ptr<Verb>> verbs;
   for (auto make : {make_doctor, make_new, make_check, make_show, make_opt, make_grad, make_check_grad,
-                    make_run, make_explain, make_compile, make_diff, make_bench})
+                    make_train, make_eval, make_run, make_explain, make_compile, make_diff, make_bench})
     verbs.push_back(make());
   return verbs;
 }

@@ -1,0 +1,90 @@
+// tenon eval: loss and metrics over data, and which classes are taken for which.
+#include <nlohmann/json.hpp>
+
+#include "driver/command/training.h"
+#include "driver/trainer.h"
+
+namespace tenon::command {
+namespace {
+
+class Eval : public Verb {
+ public:
+  std::string_view name() const override { return "eval"; }
+  std::string_view about() const override { return "loss, metrics and confusion over data"; }
+  std::string_view examples() const override {
+    return "  tenon eval mlp.tenon --params w.safetensors --data mnist/\n"
+           "  tenon eval linear.tenon --params w.safetensors --data regression:rows=100,seed=7 --json\n";
+  }
+  void declare(Options& options) override {
+    model_.declare(options);
+    data_.declare(options);
+    options.text("--params", &params_, "safetensors of the state; drawn by init where left out");
+    options.flag("--partial", &partial_, "take the tensors that fit, name the rest");
+    options.flag("--train", &on_train_, "the training rows, where the data holds test rows as well");
+    options.number("--batch", &batch_, "rows of a call; 256 where left out");
+    options.number("--seed", &seed_, "of init");
+    options.number("--threads", &threads_, "workers; 1 where left out, 0: all processors");
+    options.text("--step", &step_, "whose loss; train, or the only step, where left out");
+  }
+
+  Result<Exit> run(Context& c) override {
+    TENON_ASSIGN(driver::CompileOptions options, model_.compile());
+    if (threads_ < 0 || threads_ > 1024) return usage_error("--threads is 0 to 1024");
+    if (batch_ < 1) return usage_error("--batch is 1 or more");
+    TENON_ASSIGN(driver::Unit unit, model_.read());
+    TENON_ASSIGN(const runtime::TrainTest data, data_.load());
+    options.epochs = false;
+    TENON_ASSIGN(const std::shared_ptr<const driver::Program> program,
+                 driver::Program::compile(std::move(unit), options));
+    TENON_ASSIGN(const std::shared_ptr<driver::State> state,
+                 make_state(program, static_cast<uint64_t>(seed_), params_, partial_, c));
+    const Host host(threads_);
+    driver::Session session(program, state, host.parallel());
+    const bool test = data.test.has_value() && !on_train_;
+    driver::EvaluateOptions evaluate;
+    evaluate.step = step_;
+    evaluate.batch = batch_;
+    evaluate.confusion = true;
+    TENON_ASSIGN(const driver::Evaluation result,
+                 driver::evaluate(session, test ? *data.test : data.train, evaluate));
+    Json& r = c.report();
+    r["rows"] = result.rows;
+    r["of"] = test ? "test" : "train";
+    r.update(metrics_json(result.loss, result.metrics));
+    c.print(grouped(result.rows) + (test ? " test rows  " : " rows  ") +
+            metrics_text(result.loss, result.metrics) + "\n");
+    if (result.confusion.empty()) return Exit::done;
+    r["confusion"] = result.confusion;
+    std::vector<std::vector<std::string>> rows{{"label"}};
+    for (size_t i = 0; i < result.confusion.size(); ++i) rows[0].push_back(std::to_string(i));
+    rows[0].push_back("right");
+    for (size_t label = 0; label < result.confusion.size(); ++label) {
+      std::vector<std::string> row{std::to_string(label)};
+      int64_t total = 0;
+      for (const int64_t n : result.confusion[label]) {
+        total += n;
+        row.push_back(std::to_string(n));
+      }
+      const double share =
+          total > 0 ? 100.0 * static_cast<double>(result.confusion[label][label]) / static_cast<double>(total)
+                    : 0;
+      row.push_back(total > 0 ? short_text(share) + "%" : "");
+      rows.push_back(std::move(row));
+    }
+    c.print("\nlabels down, predictions across\n" + table(rows));
+    return Exit::done;
+  }
+
+ private:
+  ModelOptions model_;
+  DataOptions data_;
+  std::string params_, step_;
+  int64_t batch_ = 256, seed_ = 0, threads_ = 1;
+  bool partial_ = false, on_train_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_eval() { return std::make_unique<Eval>(); }
+
+}  // namespace tenon::command

@@ -1,0 +1,118 @@
+// tenon train: fits a model to data and saves what it learned.
+#include <nlohmann/json.hpp>
+
+#include "driver/command/training.h"
+#include "driver/trainer.h"
+#include "support/text.h"
+
+namespace tenon::command {
+namespace {
+
+class Train : public Verb {
+ public:
+  std::string_view name() const override { return "train"; }
+  std::string_view about() const override { return "fit a model to data, save its state"; }
+  std::string_view examples() const override {
+    return "  tenon train mlp.tenon --data mnist/ --epochs 5 --batch 64 --set lr=2e-3 -o w.safetensors\n"
+           "  tenon train linear.tenon --data regression:rows=100,noise=0.1,seed=7 --epochs 1000\n"
+           "  tenon train mlp.tenon --data digits:rows=5000,seed=1 --until accuracy=0.99 --epochs 50 "
+           "--threads 2\n"
+           "  tenon train mlp.tenon --data train.csv --validate 0.1 --params w.safetensors -o "
+           "w2.safetensors\n";
+  }
+  void declare(Options& options) override {
+    model_.declare(options);
+    data_.declare(options);
+    options.number("--epochs", &epochs_, "passes over the data; 1 where left out");
+    options.number("--batch", &batch_, "rows of a step; 32 where left out");
+    options.texts("--set", &set_, "lr=2e-3: a hyper-parameter");
+    options.number("--seed", &seed_, "of first values, order of rows and dropout; 0 where left out");
+    options.real("--validate", &validate_, "fraction of the rows held out, evaluated after each epoch");
+    options.text("--until", &until_,
+                 "metric=value: stops when it is reached (loss: or less; others: or more)");
+    options.number("--threads", &threads_,
+                   "workers; 1 where left out, 0: all processors. Bits do not depend on it");
+    options.text("--step", &step_, "the step; train, or the only one, where left out");
+    options.text("--params", &params_, "safetensors to go on from");
+    options.flag("--partial", &partial_, "take the tensors of --params that fit, name the rest");
+    options.flag("--in-order", &in_order_, "rows in their order, not shuffled");
+    options.text("--history", &history_, "a file that gets one JSON line an epoch");
+    options.flag("--quiet", &quiet_, "no progress");
+    options.text("-o,--output", &output_, "safetensors of the state");
+  }
+
+  Result<Exit> run(Context& c) override {
+    TENON_ASSIGN(const driver::CompileOptions options, model_.compile());
+    TENON_ASSIGN(const auto hypers, numbers(set_, "--set"));
+    if (threads_ < 0 || threads_ > 1024) return usage_error("--threads is 0 to 1024");
+    if (epochs_ < 1) return usage_error("--epochs is 1 or more");
+    if (batch_ < 1) return usage_error("--batch is 1 or more");
+    if (validate_ != 0 && !(validate_ > 0 && validate_ < 1))
+      return usage_error("--validate is a fraction between 0 and 1");
+    driver::FitOptions fit;
+    if (!until_.empty()) {
+      TENON_ASSIGN(const auto until, numbers({until_}, "--until"));
+      fit.until = until[0].first;
+      fit.until_value = until[0].second;
+    }
+    TENON_TRY(check_writable(output_));
+    TENON_ASSIGN(driver::Unit unit, model_.read());
+    TENON_ASSIGN(runtime::TrainTest data, data_.load());
+    if (validate_ != 0) {
+      TENON_ASSIGN(auto parts, data.train.split(validate_, static_cast<uint64_t>(seed_)));
+      data.test = std::move(parts.first);
+      data.train = std::move(parts.second);
+    }
+    TENON_ASSIGN(const std::shared_ptr<const driver::Program> program,
+                 driver::Program::compile(std::move(unit), options));
+    TENON_ASSIGN(const std::shared_ptr<driver::State> state,
+                 make_state(program, static_cast<uint64_t>(seed_), params_, partial_, c));
+    const Host host(threads_);
+    driver::Session session(program, state, host.parallel());
+    for (const auto& [name, value] : hypers) TENON_TRY(session.set_hyper(name, value));
+    fit.step = step_;
+    fit.batch = batch_;
+    fit.epochs = epochs_;
+    fit.in_order = in_order_;
+    fit.validate = data.test ? &*data.test : nullptr;
+    fit.history = history_;
+    fit.progress = quiet_ ? runtime::ProgressMode::off : runtime::ProgressMode::detect;
+    TENON_ASSIGN(const driver::FitResult result, driver::fit(session, data.train, fit));
+    if (!output_.empty()) TENON_TRY(state->save(output_));
+    Json& r = c.report();
+    r["rows"] = data.train.rows();
+    r["test_rows"] = data.test ? data.test->rows() : 0;
+    r["steps"] = result.steps;
+    if (!until_.empty()) r["reached"] = result.reached;
+    r["epochs"] = Json::array();
+    for (const runtime::EpochRecord& e : result.records) {
+      Json one{{"epoch", e.epoch}, {"steps", e.steps}, {"seconds", e.seconds}};
+      one.update(metrics_json(e.loss, e.metrics));
+      r["epochs"].push_back(std::move(one));
+    }
+    char hash[20];
+    std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(state->hash()));
+    r["state_hash"] = hash;
+    if (!output_.empty()) r["output"] = output_;
+    const runtime::EpochRecord last = result.records.empty() ? runtime::EpochRecord{} : result.records.back();
+    c.print(grouped(static_cast<int64_t>(result.steps)) + " steps  " + metrics_text(last.loss, last.metrics) +
+            (output_.empty() ? "" : "  -> " + output_) + "\n");
+    if (!until_.empty() && !result.reached) c.print(until_ + " was not reached\n");
+    return Exit::done;
+  }
+
+ private:
+  ModelOptions model_;
+  DataOptions data_;
+  std::vector<std::string> set_;
+  std::string until_, step_, params_, history_, output_;
+  int64_t epochs_ = 1, batch_ = 32, seed_ = 0, threads_ = 1;
+  double validate_ = 0;
+  bool partial_ = false, in_order_ = false, quiet_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_train() { return std::make_unique<Train>(); }
+
+}  // namespace tenon::command

@@ -1,0 +1,78 @@
+#include "driver/command/training.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "runtime/file.h"
+#include "runtime/load.h"
+
+namespace tenon::command {
+
+void DataOptions::declare(Options& options) {
+  options.text("--data", &spec,
+               "a folder (MNIST's files, train.csv and test.csv, .npy columns), a file, or a generator: "
+               "regression:rows=100,features=1,noise=0.1,seed=7, classification:..., digits:rows=5000,seed=1",
+               true);
+  options.number("--label-offset", &label_offset, "added to integer columns of one number a row (y, label)");
+}
+
+Result<runtime::TrainTest> DataOptions::load() const {
+  TENON_ASSIGN(runtime::TrainTest data, runtime::load_data(spec));
+  if (label_offset == 0) return data;
+  auto shifted = [&](const runtime::DataSet& from) -> Result<runtime::DataSet> {
+    runtime::DataSet out;
+    for (const runtime::Column& column : from.columns()) {
+      runtime::Column made = column;
+      const Array& a = *column.array;
+      if (is_int(a.dtype()) && dtype_computes(a.dtype()) && a.rank() == 1) {
+        auto moved = std::make_shared<Array>(DType::i64, a.shape());
+        with_dtype(a.dtype(), [&]<class T>() {
+          for (int64_t i = 0; i < a.count(); ++i)
+            moved->as<int64_t>()[static_cast<size_t>(i)] =
+                static_cast<int64_t>(a.as<T>()[static_cast<size_t>(i)]) + label_offset;
+        });
+        made.array = std::move(moved);
+      }
+      TENON_TRY(out.add(std::move(made)));
+    }
+    return out;
+  };
+  TENON_ASSIGN(data.train, shifted(data.train));
+  if (data.test) {
+    TENON_ASSIGN(data.test, shifted(*data.test));
+  }
+  return data;
+}
+
+Host::Host(int64_t threads) {
+  if (threads == 1) return;
+  pool_ = std::make_unique<runtime::Pool>(static_cast<uint32_t>(threads));
+  parallel_ = pool_->parallel();
+}
+
+Json metrics_json(double loss, const runtime::Metrics& metrics) {
+  Json out{{"loss", loss}};
+  for (const auto& [name, value] : metrics) out[name] = value;
+  return out;
+}
+
+std::string metrics_text(double loss, const runtime::Metrics& metrics) {
+  std::string out = "loss " + short_text(loss);
+  for (const auto& [name, value] : metrics) out += "  " + name + " " + short_text(value);
+  return out;
+}
+
+Status check_writable(const std::string& path) {
+  if (path.empty()) return Ok{};
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  if (access(folder.c_str(), W_OK | X_OK) == 0) return Ok{};
+  return Errors(runtime::at_file(Code::file_write, path,
+                                 std::string("cannot be written: ") + folder + ": " + std::strerror(errno),
+                                 "name a folder that exists and may be written to"));
+}
+
+}  // namespace tenon::command

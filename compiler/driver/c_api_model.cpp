@@ -2,6 +2,7 @@
 #include "driver/c_api_model.h"
 
 #include <array>
+#include <cmath>
 
 #include "support/text.h"
 
@@ -206,6 +207,11 @@ tenon_status tenon_model_literal(tenon_model* model, double number, tenon_value 
     TENON_NEED(model);
     TENON_NEED(value);
     TENON_ASSIGN(const ValueId other, resolve(*model, like));
+    const DType dtype = model->innermost().type(other).dtype;
+    if (!is_float(dtype) && std::floor(number) != number)
+      return tenon::support::error(Code::bad_literal,
+                                   format_float(number) + " is no " + std::string(dtype_name(dtype)),
+                                   "cast the other operand to a float type first");
     TENON_ASSIGN(const ValueId id, model->innermost().literal(number, other));
     *value = model->give(id);
     return Ok{};

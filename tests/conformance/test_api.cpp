@@ -145,6 +145,9 @@ TEST_CASE("mistakes name their line and throw") {
   const int sum = __LINE__ + 1;
   CHECK(code_of([&] { (void)(x + w); }, &text) == 107);
   CHECK(text.find("test_api.cpp:" + std::to_string(sum)) != std::string::npos);
+  const tn::Value whole = m.input<int32_t>("whole", {3});
+  CHECK(code_of([&] { (void)(whole * 0.5); }) == 202);
+  CHECK((whole * 2.0).type() == "i32[3]");
   // A mistake leaves the model as it was.
   m.function("same", {{"x", x}});
   CHECK(code_of([&] { m.function("same", {{"x", x}}); }) == 104);
@@ -354,6 +357,42 @@ TEST_CASE("the C functions refuse NULL and foreign numbers") {
   CHECK(tenon_code_meaning(107) != nullptr);
   CHECK(tenon_code_meaning(108) != nullptr);
   CHECK(tenon_code_meaning(1) == nullptr);
+}
+
+TEST_CASE("the try_ twins build, train and run without exceptions") {
+  const std::string source = scratch("plain.cpp"), program = scratch("plain");
+  std::ofstream(source) << R"(#include <cstdio>
+#include <tenon/tenon.hpp>
+namespace tn = tenon;
+int main() {
+  tn::Model m("linear");
+  const tn::Dim n = m.dim("n", 1, 64);
+  const tn::Value x = m.input<float>("x", {n, 1}), y = m.input<float>("y", {n, 1});
+  const tn::Value p = tn::dense(x, 1, {.name = "fc"});
+  m.step("train", tn::mse(p, y), tn::sgd({.lr = 0.1}));
+  auto program = tn::try_compile(m);
+  if (!program) return std::puts(program.error().what()), 1;
+  auto state = program->try_init(7);
+  auto data = tn::try_make_regression({.samples = 64, .features = 1, .noise = 0, .seed = 7});
+  if (!state || !data) return 2;
+  auto session = tn::Session::try_make(*program, *state);
+  if (!session || !session->try_fit(*data, {.batch = 16, .epochs = 50})) return 3;
+  auto report = session->try_evaluate(*data);
+  if (!report || !(report->loss < 1e-3)) return 4;
+  tn::Model wrong("wrong");
+  const tn::Value bad = tn::relu(wrong.input<float>("x", {3})) + wrong.input<float>("y", {4});
+  wrong.function("f", {{"z", -bad}});
+  auto refused = tn::try_compile(wrong);
+  return !refused && refused.error().code() == 107 ? 0 : 5;
+}
+)";
+  const std::string command = std::string(TENON_CXX) +
+                              " -std=c++20 -fno-exceptions -Wall -Wextra -Werror -I" + TENON_SOURCE_DIR +
+                              "/include -I" + TENON_BIN_DIR + "/../generated/include " + source + " -o " +
+                              program + " -L" + TENON_BIN_DIR + " -ltenon -Wl,-rpath," + TENON_BIN_DIR;
+  INFO(command);
+  REQUIRE(std::system(command.c_str()) == 0);
+  CHECK(std::system(program.c_str()) == 0);
 }
 
 TEST_CASE("public headers compile alone, with and without exceptions") {

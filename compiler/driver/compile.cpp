@@ -112,7 +112,7 @@ Status bake(ir::Module& module, const CompileOptions& options) {
   for (const std::string& pattern : options.baked) {
     bool any = false;
     for (const ir::Global& g : module.globals) {
-      if (g.kind == ir::GlobalKind::hyper || !glob_match(pattern, g.name)) continue;
+      if (g.kind != ir::GlobalKind::param || !glob_match(pattern, g.name)) continue;
       any = true;
       baked.insert(g.name);
     }

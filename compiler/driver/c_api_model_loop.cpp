@@ -48,6 +48,7 @@ Result<ir::ValueId> resolve_at(tenon_model& model, size_t depth, tenon_value val
       a.name = argument_name(body, "capture");
       TENON_ASSIGN(a.inner, body.model->input(a.name, a.type));
       at = a.inner;
+      body.limit = std::max(body.limit, at.index + 1);
       body.arguments.push_back(std::move(a));
     }
     outer = value_of(body.graph, at);

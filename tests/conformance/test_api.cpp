@@ -1,4 +1,6 @@
 // The public API as its users have it: the C++ layer over the C functions.
+#include <unistd.h>
+
 #include <atomic>
 #include <cmath>
 #include <cstdio>
@@ -16,10 +18,24 @@ namespace tn = tenon;
 
 namespace {
 
+// A folder for this run's files, gone when it ends.
+class Scratch {
+ public:
+  Scratch() { std::filesystem::create_directories(folder_); }
+  ~Scratch() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+
+ private:
+  std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() / ("tenon_test_api." + std::to_string(getpid()));
+};
+
 std::string scratch(const std::string& name) {
-  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "tenon_test_api";
-  std::filesystem::create_directories(folder);
-  return (folder / name).string();
+  static const Scratch folder;
+  return folder.path(name);
 }
 
 // Code of the error that f throws; 0: none.
@@ -300,6 +316,89 @@ TEST_CASE("loops of the builder: symbolic length, captures, gradients") {
     return {.next = {i.carry[0] + i.slice[0]}};
   });
   CHECK(code_of([&] { (void)(leaked + zero); }) == 114);
+}
+
+TEST_CASE("loops nest, and capture through every level") {
+  tn::Model m("table");
+  const tn::Value rows = m.input<float>("rows", {3}), columns = m.input<float>("columns", {4}),
+                  scale = m.input<float>("scale", {});
+  const tn::Value zero = m.constant(0.0f);
+  const tn::LoopResult outer = tn::loop({zero}, {rows}, [&](const tn::Iteration& i) -> tn::Yield {
+    const tn::LoopResult inner = tn::loop({zero}, {columns}, [&](const tn::Iteration& k) -> tn::Yield {
+      return {.next = {k.carry[0] + i.slice[0] * k.slice[0] * scale}};
+    });
+    return {.next = {i.carry[0] + inner.last[0]}, .stack = {inner.last[0], tn::cast<float>(i.index)}};
+  });
+  m.function("run", {{"all", outer.last[0]}, {"each", outer.stacked[0]}, {"number", outer.stacked[1]}});
+  tn::Session session = [&] {
+    const tn::Program program = tn::compile(m);
+    return tn::Session(program, program.init(1));
+  }();
+  std::vector<float> r{1, 2, 3}, c{1, 1, 2, 2}, by{10};
+  const tn::Outputs out = session.run(
+      "run", {{"columns", tn::view(c, {4})}, {"scale", tn::view(by, {})}, {"rows", tn::view(r, {3})}});
+  CHECK(out["all"].number() == 360);
+  for (size_t i = 0; i < 3; ++i) {
+    CHECK(out["each"].as<float>()[i] == 60 * r[i]);
+    CHECK(out["number"].as<float>()[i] == static_cast<float>(i));
+  }
+}
+
+TEST_CASE("what the epoch callback says ends training, and what it throws arrives") {
+  const tn::Program program = tn::compile(line_model());
+  const tn::Data data = tn::make_regression({.samples = 64, .features = 1, .noise = 0.1, .seed = 3});
+  tn::Session session(program, program.init(5), {.threads = 1});
+  uint64_t seen = 0;
+  const tn::History history =
+      session.fit(data, {.batch = 16, .epochs = 10, .on_epoch = [&](const tn::Report& r) {
+                           seen += r.steps;
+                           return r.epoch < 3;
+                         }});
+  CHECK(history.size() == 3);
+  CHECK(seen == 12);
+  struct Stop {};
+  auto throws = [](const tn::Report&) -> bool { throw Stop(); };
+  CHECK_THROWS_AS(session.fit(data, {.batch = 16, .epochs = 10, .on_epoch = throws}), Stop);
+  CHECK(session.try_fit(data, {.batch = 16, .epochs = 1, .until = {"acuracy", 1}}).error().code() == 610);
+  const std::string file = scratch("history.jsonl");
+  session.fit(data, {.batch = 16, .epochs = 4, .history = file});
+  std::ifstream in(file);
+  int lines = 0;
+  for (std::string line; std::getline(in, line);) ++lines;
+  CHECK(lines == 4);
+}
+
+TEST_CASE("parameters can be frozen or left out of a step; steps may share a model") {
+  tn::Model m("two");
+  const tn::Dim n = m.dim("n", 1, 64);
+  const tn::Value x = m.input<float>("x", {n, 1}), y = m.input<float>("y", {n, 1});
+  const tn::Value h = tn::dense(x, 3, {.name = "first"});
+  const tn::Value p = tn::dense(h, 1, {.name = "second"});
+  const tn::Value fixed = m.param("fixed", {1}, {.init = "ones", .frozen = true});
+  const tn::Value loss = tn::mse(p * fixed, y);
+  m.step("lower", loss, tn::momentum({.lr = 0.01, .nesterov = true}), {.over = {"first.*"}});
+  m.step("upper", loss, tn::sgd({.lr = 0.01}), {.over = {"second.*"}});
+  m.step("both", loss, tn::adam());
+  const tn::Program program = tn::compile(m);
+  const tn::State state = program.init(5);
+  tn::Session session(program, state, {.threads = 1});
+  const tn::Data data = tn::make_regression({.samples = 64, .features = 1, .noise = 0.1, .seed = 3});
+  auto values = [&](const char* name) {
+    const tn::Array array = state.get(name);
+    return std::vector<float>(array.as<float>().begin(), array.as<float>().end());
+  };
+  const auto first = values("first.w"), second = values("second.w");
+  session.fit(data, {.batch = 16, .step = "lower"});
+  CHECK(values("first.w") != first);
+  CHECK(values("second.w") == second);
+  const auto moved = values("first.w");
+  session.fit(data, {.batch = 16, .step = "upper"});
+  CHECK(values("first.w") == moved);
+  CHECK(values("second.w") != second);
+  session.fit(data, {.batch = 16, .step = "both"});
+  CHECK(values("first.w") != moved);
+  CHECK(values("fixed") == std::vector<float>{1});
+  CHECK(code_of([&] { session.fit(data, {.batch = 16}); }) == 103);
 }
 
 TEST_CASE("every stage prints, and the graph reads back") {

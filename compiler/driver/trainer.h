@@ -8,8 +8,8 @@
 //
 // Columns feed the inputs of the same name; failing that, the first input takes `x` or `image`, the second
 // `y` or `label`. Values are converted where nothing is lost (u8 pixels to floats as they are: scaling them
-// is the model's), and rows are reshaped where the number of elements agrees. T301: no such column, T305:
-// another shape or type.
+// is the model's; whole numbers to integers), and rows are reshaped where the number of elements agrees.
+// T301: no such column, T305: another shape or type.
 #pragma once
 
 #include <functional>

@@ -39,6 +39,16 @@ bool widens(DType from, DType to) {
 template <class To, class From>
 bool convert_all(std::span<const From> from, std::span<To> to, size_t* bad) {
   for (size_t i = 0; i < from.size(); ++i) {
+    if constexpr (std::is_integral_v<To> && std::is_floating_point_v<From>) {
+      // Whole numbers in range only: labels of a table of numbers.
+      const double value = static_cast<double>(from[i]);
+      constexpr double low = static_cast<double>(std::numeric_limits<To>::lowest());
+      constexpr double high = static_cast<double>(std::numeric_limits<To>::max());
+      if (!(value >= low && value <= high) || value >= 0x1p63 || std::trunc(value) != value) {
+        *bad = i;
+        return false;
+      }
+    }
     to[i] = static_cast<To>(from[i]);
     if constexpr (std::is_integral_v<To> && std::is_integral_v<From>) {
       if (static_cast<From>(to[i]) != from[i] || ((to[i] < To{}) != (from[i] < From{}))) {
@@ -92,7 +102,7 @@ Result<DataSet> prepare_data(const EntryInfo& entry, const DataSet& data) {
       if (!dtype_computes(from.dtype())) return error(Code::data_shape, what);
       const bool narrows = !widens(from.dtype(), type.dtype);
       const bool allowed = !narrows || (is_float(from.dtype()) && is_float(type.dtype)) ||
-                           (is_int(from.dtype()) && is_int(type.dtype));
+                           (!is_bool(from.dtype()) && is_int(type.dtype));
       if (!allowed) return error(Code::data_shape, what);
       auto array = std::make_shared<Array>(type.dtype, shape);
       size_t bad = 0;

@@ -64,14 +64,30 @@ struct Group {
   bool constants = false;
 };
 
-size_t count_statements(const std::vector<kernel::Stmt>& body) {
+// Statements and what they compute, as it is written: expressions that statements share count for each, so that
+// a module and the one read back from its text are cut alike.
+size_t count_statements(const std::vector<kernel::Stmt>& body, const std::vector<size_t>& expressions) {
+  auto size_of = [&](kernel::ExprId e) { return e.valid() ? expressions[e.index] : 0; };
   size_t n = body.size();
   for (const kernel::Stmt& s : body) {
-    size_t inside = count_statements(s.body) + count_statements(s.other);
+    size_t inside = count_statements(s.body, expressions) + count_statements(s.other, expressions);
     if (s.kind == kernel::StmtKind::lanes) inside *= 2;  // full and partial blocks
-    n += inside;
+    n += inside + size_of(s.value) + size_of(s.index);
+    for (const kernel::Fold& f : s.folds) n += size_of(f.value);
   }
   return n;
+}
+
+// Nodes of each expression as a tree; operands stand before their uses. Bounded, so that it cannot overflow.
+std::vector<size_t> count_expressions(const kernel::Function& f) {
+  std::vector<size_t> out(f.exprs.size());
+  for (size_t i = 0; i < out.size(); ++i) {
+    size_t n = 1;
+    for (const kernel::ExprId e : f.exprs[i].args)
+      if (e.index < i) n += out[e.index];
+    out[i] = std::min<size_t>(n, group_statements);
+  }
+  return out;
 }
 
 std::vector<Group> make_groups(const kernel::Module& module) {
@@ -79,7 +95,7 @@ std::vector<Group> make_groups(const kernel::Module& module) {
   groups[0].constants = true;
   size_t size = 0;
   for (const kernel::Function& f : module.functions) {
-    const size_t n = 10 + f.exprs.size() + count_statements(f.body);
+    const size_t n = 10 + count_statements(f.body, count_expressions(f));
     if (size != 0 && size + n > group_statements) {
       groups.emplace_back();
       size = 0;

@@ -45,8 +45,10 @@ class Eval : public Verb {
     evaluate.step = step_;
     evaluate.batch = batch_;
     evaluate.confusion = true;
-    TENON_ASSIGN(const driver::Evaluation result,
-                 driver::evaluate(session, test ? *data.test : data.train, evaluate));
+    Result<driver::Evaluation> evaluated =
+        driver::evaluate(session, test ? *data.test : data.train, evaluate);
+    if (!evaluated) return with_label_mend(evaluated.take_errors());
+    const driver::Evaluation& result = *evaluated;
     Json& r = c.report();
     r["rows"] = result.rows;
     r["of"] = test ? "test" : "train";

@@ -77,7 +77,9 @@ class Train : public Verb {
     fit.validate = data.test ? &*data.test : nullptr;
     fit.history = history_;
     fit.progress = quiet_ ? runtime::ProgressMode::off : runtime::ProgressMode::detect;
-    TENON_ASSIGN(const driver::FitResult result, driver::fit(session, data.train, fit));
+    Result<driver::FitResult> fitted = driver::fit(session, data.train, fit);
+    if (!fitted) return with_label_mend(fitted.take_errors());
+    const driver::FitResult& result = *fitted;
     if (!output_.empty()) TENON_TRY(state->save(output_));
     Json& r = c.report();
     r["rows"] = data.train.rows();

@@ -16,7 +16,7 @@ void DataOptions::declare(Options& options) {
                "a folder (MNIST's files, train.csv and test.csv, .npy columns), a file, or a generator: "
                "regression:rows=100,features=1,noise=0.1,seed=7, classification:..., digits:rows=5000,seed=1",
                true);
-  options.number("--label-offset", &label_offset, "added to integer columns of one number a row (y, label)");
+  options.number("--label-offset", &label_offset, "added to the column y or label");
 }
 
 Result<runtime::TrainTest> DataOptions::load() const {
@@ -27,12 +27,17 @@ Result<runtime::TrainTest> DataOptions::load() const {
     for (const runtime::Column& column : from.columns()) {
       runtime::Column made = column;
       const Array& a = *column.array;
-      if (is_int(a.dtype()) && dtype_computes(a.dtype()) && a.rank() == 1) {
-        auto moved = std::make_shared<Array>(DType::i64, a.shape());
-        with_dtype(a.dtype(), [&]<class T>() {
-          for (int64_t i = 0; i < a.count(); ++i)
-            moved->as<int64_t>()[static_cast<size_t>(i)] =
-                static_cast<int64_t>(a.as<T>()[static_cast<size_t>(i)]) + label_offset;
+      const bool target = column.name == "y" || column.name == "label";
+      if (target && dtype_computes(a.dtype()) && !is_bool(a.dtype()) && a.count() == from.rows()) {
+        // Signed and wide: what is out of range must not wrap into it.
+        const DType dtype = is_float(a.dtype()) ? a.dtype() : DType::i64;
+        auto moved = std::make_shared<Array>(dtype, a.shape());
+        with_dtype(a.dtype(), [&]<class From>() {
+          with_dtype(dtype, [&]<class To>() {
+            for (int64_t i = 0; i < a.count(); ++i)
+              moved->template as<To>()[static_cast<size_t>(i)] = static_cast<To>(
+                  static_cast<To>(a.as<From>()[static_cast<size_t>(i)]) + static_cast<To>(label_offset));
+          });
         });
         made.array = std::move(moved);
       }
@@ -51,6 +56,13 @@ Host::Host(int64_t threads) {
   if (threads == 1) return;
   pool_ = std::make_unique<runtime::Pool>(static_cast<uint32_t>(threads));
   parallel_ = pool_->parallel();
+}
+
+Errors with_label_mend(Errors errors) {
+  for (Diagnostic& d : errors.list)
+    if (d.code == Code::label_range)
+      d.help = "labels that count from 1? --label-offset -1" + (d.help.empty() ? "" : ". " + d.help);
+  return errors;
 }
 
 Json metrics_json(double loss, const runtime::Metrics& metrics) {

@@ -27,6 +27,9 @@ class Host {
   runtime::Parallel parallel_{};
 };
 
+// Labels out of range are often counted from 1: the mend says how to take them.
+Errors with_label_mend(Errors errors);
+
 Json metrics_json(double loss, const runtime::Metrics& metrics);
 std::string metrics_text(double loss, const runtime::Metrics& metrics);
 // T404 where a file could not be written there later: told before hours of work, not after.

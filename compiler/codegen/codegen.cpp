@@ -170,6 +170,13 @@ void emit_kernel(ModuleEmitter& m, const Function& function) {
   e.builder().CreateRetVoid();
 }
 
+bool takes_constants(const kernel::Module& module) {
+  for (const kernel::Entry& e : module.entries)
+    for (const kernel::EntryParam& p : e.params)
+      if (p.role == kernel::ParamRole::constants) return true;
+  return false;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<llvm::Module>> generate(const kernel::Module& module,
@@ -199,7 +206,8 @@ Result<std::unique_ptr<llvm::Module>> generate(const kernel::Module& module,
       if (!f->entry && entry.arena_function == f->name) emit_arena(m, entry, *f);
     }
   }
-  if (constants && module.constant_bytes != 0) m.constants_block(true);
+  // Where all constants are empty, entries name the block all the same.
+  if (constants && (module.constant_bytes != 0 || takes_constants(module))) m.constants_block(true);
   if (constants && options.c_functions) emit_c_functions(m);
   if (!m.errors.empty()) return std::move(m.errors);
   std::string broken;

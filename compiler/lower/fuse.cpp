@@ -385,11 +385,17 @@ Fusion Fuser::finish() {
       }
     }
   }
+  const std::vector<uint32_t> uses = ir::count_uses(graph_);
   for (Group& g : out_.groups)
-    for (NodeId n : g.nodes)
+    for (NodeId n : g.nodes) {
+      const ir::OpDef& op = *graph_.node(n).op;
+      // These write a buffer of their own, whoever reads it.
+      const bool stores = op.control != nullptr || op.check != nullptr || op.scatter != nullptr ||
+                          g.kind == GroupKind::permute;
+      // What may fail runs even where nothing reads it.
       for (ValueId v : graph_.node(n).results)
-        if (needed[v.index] || graph_.node(n).op->control != nullptr || graph_.node(n).op->check != nullptr)
-          g.outputs.push_back(v);
+        if (needed[v.index] || stores || (op.may_fail && uses[v.index] == 0)) g.outputs.push_back(v);
+    }
   return std::move(out_);
 }
 

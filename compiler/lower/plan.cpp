@@ -342,8 +342,9 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
   }
   // Constants need no kernel.
   std::erase_if(s->items, [&](const Item& item) {
-    const Group& g = s->fusion.groups[static_cast<size_t>(item.group)];
-    return is_constant[graph.node(g.nodes[0]).results[0].index];
+    // Control flow that is kept for what may fail in it has no results.
+    const Node& node = graph.node(s->fusion.groups[static_cast<size_t>(item.group)].nodes[0]);
+    return !node.results.empty() && is_constant[node.results[0].index];
   });
   s->items.insert(s->items.begin(), first.begin(), first.end());
   s->items.insert(s->items.end(), last.begin(), last.end());

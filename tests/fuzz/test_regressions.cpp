@@ -1,0 +1,61 @@
+// Graphs that broke a stage once, shrunk; every check and every way of lowering.
+#include "catch.h"
+#include "fuzz/checks.h"
+#include "ir/parse.h"
+
+using namespace tenon;
+using namespace tenon::test;
+
+namespace {
+
+void holds(const std::string& function) {
+  auto module = ir::parse("tenon 1\nmodule m\ndim n = 1..64\ndim m = 0..20\n" + function);
+  INFO((module ? std::string() : module.errors().text()));
+  REQUIRE(module);
+  RandomGraph g;
+  g.module = std::move(*module);
+  g.dims = {{"n", 7}, {"m", 3}};
+  CheckOptions options;
+  options.runs = 3;
+  Statistics statistics;
+  const auto failure = check(g, options, &statistics);
+  INFO(function << (failure ? failure->check + ": " + failure->text : std::string()));
+  CHECK(!failure);
+}
+
+}  // namespace
+
+TEST_CASE("a module all of whose constants are empty", "[fuzz]") {
+  holds(R"(func f(x: i64[]) -> y: f32[3,0] mode inference {
+  v0 = const [] : f32[3,0]
+  return v0
+}
+)");
+}
+
+TEST_CASE("operations whose results nothing reads", "[fuzz]") {
+  holds(R"(func f(x: u8[4], i: i64[], u: u8[]) -> y: i64[] mode inference {
+  v0 = scatter_add x, i, u : u8[4]
+  return i
+}
+)");
+  holds(R"(func f(x: f32[2], i: i64[3]) -> y: i64[3] mode inference {
+  v0 = take x, i : f32[3]
+  return i
+}
+)");
+}
+
+TEST_CASE("control flow that is kept for its checks only", "[fuzz]") {
+  holds(R"(func f(x: f32[1], p: bool[]) -> y: f32[1] mode inference {
+  v0 = cos x : f32[1]
+  v9 = cond p (k1 = v0) : f32[1] {
+    v0 = check_finite k1 : f32[1]
+    yield v0
+  } else {
+    yield k1
+  }
+  return v0
+}
+)");
+}

@@ -45,6 +45,7 @@ Result<FitOptions> fit_options(const tenon_fit_options* given) {
   if (given->batch != 0) out.batch = given->batch;
   if (given->epochs != 0) out.epochs = given->epochs;
   out.in_order = given->in_order != 0;
+  if (given->shuffle != 0) out.shuffle = given->seed;
   if (given->validate != nullptr) out.validate = &given->validate->data;
   if (given->until != nullptr) out.until = given->until;
   out.until_value = given->until_value;

@@ -404,12 +404,47 @@ class Module {
     }));
     return detail::owned(text);
   }
+  /// A module of one function, which also returns the named values on its way. It shares states with the
+  /// whole.
+  Result<Module> try_tap(const std::string& function, const std::vector<std::string>& names) const {
+    const std::vector<const char*> list = pointers(names);
+    tenon_module* out = nullptr;
+    TENON_PASS(detail::checked([&](tenon_error** e) {
+      return tenon_module_tap(handle(), function.c_str(), list.data(), static_cast<uint32_t>(list.size()),
+                              &out, e);
+    }));
+    return Module(out);
+  }
+  /// The module with one more function, `name`: the gradients of a function's first result with respect to
+  /// parameters, patterns of them, or named values; none: all parameters.
+  Result<Module> try_grad(const std::string& function, const std::string& name,
+                          const std::vector<std::string>& wrt = {}) const {
+    const std::vector<const char*> list = pointers(wrt);
+    tenon_module* out = nullptr;
+    TENON_PASS(detail::checked([&](tenon_error** e) {
+      return tenon_module_grad(handle(), function.c_str(), name.c_str(), list.data(),
+                               static_cast<uint32_t>(list.size()), &out, e);
+    }));
+    return Module(out);
+  }
 #if TENON_EXCEPTIONS
   std::string print(const std::string& stage = {}) const { return detail::take(try_print(stage)); }
   std::string explain(const std::string& function = {}) const { return detail::take(try_explain(function)); }
+  Module tap(const std::string& function, const std::vector<std::string>& names) const {
+    return detail::take(try_tap(function, names));
+  }
+  Module grad(const std::string& function, const std::string& name,
+              const std::vector<std::string>& wrt = {}) const {
+    return detail::take(try_grad(function, name, wrt));
+  }
 #endif
 
  private:
+  static std::vector<const char*> pointers(const std::vector<std::string>& texts) {
+    std::vector<const char*> out;
+    for (const std::string& text : texts) out.push_back(text.c_str());
+    return out;
+  }
   std::shared_ptr<tenon_module> module_;
 };
 

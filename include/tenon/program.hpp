@@ -254,8 +254,9 @@ struct FitOptions {
   uint32_t batch = 32, epochs = 1;
   /// The program's one step, or `train`.
   std::string step = {};
-  /// Rows in order; else shuffled by the state's random counter.
+  /// Rows in order; else shuffled, by a seed or by the state's random counter.
   bool in_order = false;
+  std::optional<uint64_t> shuffle = std::nullopt;
   /// Evaluated after each epoch.
   const Data* validate = nullptr;
   Until until = {};
@@ -349,6 +350,8 @@ class Session {
     o.progress = options.progress ? 1 : 0;
     o.step = options.step.empty() ? nullptr : options.step.c_str();
     o.in_order = options.in_order ? 1 : 0;
+    o.shuffle = options.shuffle ? 1 : 0;
+    o.seed = options.shuffle.value_or(0);
     o.validate = options.validate == nullptr ? nullptr : options.validate->handle();
     o.until = options.until.metric.empty() ? nullptr : options.until.metric.c_str();
     o.until_value = options.until.value;

@@ -107,6 +107,17 @@ TENON_API void tenon_module_free(tenon_module* module);
 TENON_API tenon_status tenon_module_print(const tenon_module* module, const char* stage,
                                           const tenon_options* options, char** text, tenon_error** error);
 
+/* A module of one function, which also returns the named values on its way (an intermediate `h`; `h_tap`
+ * where a result has that name). It shares states with the whole program. 103 where no value has the name. */
+TENON_API tenon_status tenon_module_tap(const tenon_module* module, const char* function,
+                                        const char* const* names, uint32_t count, tenon_module** tapped,
+                                        tenon_error** error);
+/* The module with one more function, `name`: the gradients of `function`'s first result, a float scalar, with
+ * respect to parameters, patterns of them, or named values; 0 of them: all parameters. 113, 116. */
+TENON_API tenon_status tenon_module_grad(const tenon_module* module, const char* function, const char* name,
+                                         const char* const* wrt, uint32_t count, tenon_module** derived,
+                                         tenon_error** error);
+
 /* --- Models: building a module
  * -------------------------------------------------------------------------------- */
 
@@ -380,12 +391,14 @@ typedef struct tenon_report {
 typedef int32_t (*tenon_epoch_function)(void* context, const tenon_report* report);
 
 typedef struct tenon_fit_options {
-  uint32_t size_of;           /* sizeof(tenon_fit_options) */
-  uint32_t batch;             /* 0: 32 */
-  uint32_t epochs;            /* 0: 1 */
-  int32_t progress;           /* 1: show it on stderr, a bar where that is a terminal */
-  const char* step;           /* NULL: the program's one step, or `train` */
-  int32_t in_order;           /* 1: rows in order; else shuffled by the state's random counter */
+  uint32_t size_of; /* sizeof(tenon_fit_options) */
+  uint32_t batch;   /* 0: 32 */
+  uint32_t epochs;  /* 0: 1 */
+  int32_t progress; /* 1: show it on stderr, a bar where that is a terminal */
+  const char* step; /* NULL: the program's one step, or `train` */
+  int32_t in_order; /* 1: rows in order */
+  int32_t shuffle;  /* 1: in an order of `seed`; else by the state's random counter */
+  uint64_t seed;
   const tenon_data* validate; /* or NULL: evaluated after each epoch */
   const char* until;          /* or NULL: metric that ends training when it reaches until_value */
   double until_value;

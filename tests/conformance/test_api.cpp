@@ -401,6 +401,40 @@ TEST_CASE("parameters can be frozen or left out of a step; steps may share a mod
   CHECK(code_of([&] { session.fit(data, {.batch = 16}); }) == 103);
 }
 
+TEST_CASE("a named value is fetched and differentiated without editing the model") {
+  tn::Model m("tapped");
+  const tn::Dim n = m.dim("n", 1, 64);
+  const tn::Value x = m.input<float>("x", {n, 2}), y = m.input<float>("y", {n, 1});
+  const tn::Value h = tn::tanh(tn::dense(x, 3, {.name = "first"}), {.name = "h"});
+  const tn::Value p = tn::dense(h, 1, {.name = "second"});
+  m.function("predict", {{"p", p}});
+  m.step("train", tn::mse(p, y), tn::adam());
+  const tn::Module module = m.finish();
+  const tn::Program program = tn::compile(module);
+  const tn::State state = program.init(5);
+  std::vector<float> at{1, 2, 3, 4}, want{1, 2};
+  // The state of the whole serves the part.
+  tn::Session session(tn::compile(module.tap("predict", {"h"})), state);
+  const tn::Outputs out = session.run("predict", {{"x", tn::view(at, {2, 2})}});
+  REQUIRE(out.find("h") != nullptr);
+  CHECK(out["h"].shape() == std::vector<int64_t>{2, 3});
+  const auto w = state.get("second.w"), b = state.get("second.b");
+  double sum = b.as<float>()[0];
+  for (size_t i = 0; i < 3; ++i) sum += out["h"].as<float>()[i] * w.as<float>()[i];
+  CHECK(out["p"].as<float>()[0] == Approx(sum).epsilon(1e-5));
+  CHECK(module.try_tap("predict", {"hh"}).error().code() == 103);
+  CHECK(module.try_tap("predicted", {"h"}).error().code() == 103);
+
+  tn::Session slopes(tn::compile(module.grad("train.loss", "slopes", {"h", "second.b"})), state);
+  const tn::Outputs g = slopes.run("slopes", {{"x", tn::view(at, {2, 2})}, {"y", tn::view(want, {2, 1})}});
+  REQUIRE(g.list.size() == 2);
+  CHECK(g.list[0].second.shape() == std::vector<int64_t>{2, 3});
+  // d mse / d p = 2 (p - y) / rows, and p's slope along h is second.w.
+  const double slope = 2 * (out["p"].as<float>()[0] - want[0]) / 2;
+  CHECK(g.list[0].second.as<float>()[0] == Approx(slope * w.as<float>()[0]).epsilon(1e-4));
+  CHECK(module.try_grad("nothing", "g").error().code() == 103);
+}
+
 TEST_CASE("every stage prints, and the graph reads back") {
   const tn::Module module = line_model().finish();
   const std::string text = module.print();

@@ -344,6 +344,31 @@ struct EntryEmitter {
     return fn;
   }
 
+  // Is a phase's number of chunks an expression of parameters alone, so that it can be known at the start?
+  bool of_parameters(kernel::ExprId id) const {
+    const kernel::Expr& x = function.expr(id);
+    if (x.op == kernel::Op::load || x.op == kernel::Op::address) return false;
+    if (x.op == kernel::Op::variable && function.var(x.var).kind != kernel::VarKind::scalar &&
+        function.var(x.var).kind != kernel::VarKind::fixed)
+      return false;
+    for (kernel::ExprId a : x.args)
+      if (!of_parameters(a)) return false;
+    return true;
+  }
+  // Whether any phase has more than one chunk: else threads would have nothing to do.
+  llvm::Value* worth_lending(FunctionEmitter& e, const std::vector<Stmt>& body, llvm::Value* so_far) {
+    for (const Stmt& s : body) {
+      if (s.kind == kernel::StmtKind::parallel) {
+        if (!of_parameters(s.hi)) return e.builder().getTrue();
+        llvm::Value* several = e.builder().CreateICmpSGT(e.scalar(s.hi), e.builder().getInt64(1));
+        so_far = e.builder().CreateOr(so_far, several);
+      }
+      so_far = worth_lending(e, s.body, so_far);
+      so_far = worth_lending(e, s.other, so_far);
+    }
+    return so_far;
+  }
+
   void run() {
     llvm::Function* fn =
         m.new_function(symbol,
@@ -359,8 +384,9 @@ struct EntryEmitter {
     b.CreateAlignedStore(b.getInt64(0), byte_offset(b, status, 16), llvm::Align(8));
     auto* out = BasicBlock::Create(m.context, "out", fn);
     llvm::Value* many = nullptr;
+    if (!bind_parameters(e, slots)) return;
     if (analysis.parallel) {
-      many = many_workers(b, parallel);
+      many = b.CreateAnd(many_workers(b, parallel), worth_lending(e, function.body, b.getFalse()));
       auto* lent = BasicBlock::Create(m.context, "lent", fn);
       auto* team = BasicBlock::Create(m.context, "team", fn);
       auto* alone = BasicBlock::Create(m.context, "alone", fn);
@@ -383,7 +409,6 @@ struct EntryEmitter {
       b.SetInsertPoint(alone);
     }
     ControlWord word(b, e.alloca_bytes(8, 4));
-    if (!bind_parameters(e, slots)) return;
     e.leave = BasicBlock::Create(m.context, "leave", fn);
     e.on_parallel = [&](const Stmt& s, FunctionEmitter& inner) { caller_phase(s, inner, parallel, many); };
     e.emit(function.body);

@@ -241,10 +241,11 @@ void EntryEmitter::outline(const std::string& comment, const Work& work,
     ExprId even =
         b_.binary(kernel::Op::div, b_.add(extent, b_.index(most_chunks - 1)), b_.index(most_chunks));
     even = b_.mul(b_.binary(kernel::Op::div, b_.add(even, b_.index(work.granule - 1)), g), g);
-    chunk = b_.let("chunk", b_.binary(kernel::Op::max, chunk, even));
+    chunk = b_.binary(kernel::Op::max, chunk, even);
   }
   ExprId count = b_.binary(kernel::Op::div, b_.sub(b_.add(extent, chunk), b_.index(1)), chunk);
-  ExprId c = b_.begin_parallel("c", b_.let("chunks", count));
+  // An expression of dimensions alone: an entry whose phases all have one chunk takes no threads.
+  ExprId c = b_.begin_parallel("c", count);
   ExprId lo = b_.let("lo", b_.mul(c, chunk));
   call(lo, b_.let("hi", b_.binary(kernel::Op::min, b_.add(lo, chunk), extent)));
   b_.end();

@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -40,8 +41,12 @@ volatile sig_atomic_t fault_armed = 0;
 thread_local bool fault_owner = false;
 struct sigaction fault_before[2];
 
+char fault_seed[64];  // of the graph that runs
+
 void on_fault(int number, siginfo_t*, void*) {
   if (fault_armed && fault_owner) siglongjmp(fault_return, 1);
+  // On another thread nothing can go on.
+  if (write(2, fault_seed, strlen(fault_seed)) < 0) _exit(1);
   signal(number, SIG_DFL);
   raise(number);
 }
@@ -113,9 +118,8 @@ std::vector<int64_t> dims_of(const kernel::Entry& e, const ir::DimBindings& dims
   return out;
 }
 
-std::unique_ptr<Memory> lay_out(const kernel::Module& km, const kernel::Entry& e,
-                                const evaluate::Inputs& inputs, const evaluate::Outputs& want,
-                                size_t arena_bytes) {
+std::unique_ptr<Memory> lay_out(const ir::Module& source, const kernel::Module& km, const kernel::Entry& e,
+                                const evaluate::Inputs& inputs, size_t arena_bytes) {
   auto m = std::unique_ptr<Memory>(new Memory{
       Guarded(km.state_bytes), Guarded(arena_bytes, 0xff), Guarded(km.constant_bytes), {}, {}, {}, {}});
   for (const kernel::StateSlot& s : km.state) {
@@ -128,7 +132,11 @@ std::unique_ptr<Memory> lay_out(const kernel::Module& km, const kernel::Entry& e
     m->in.emplace_back(a.bytes());
     if (a.bytes() != 0) std::memcpy(m->in.back().data(), a.data(), a.bytes());
   }
-  for (const Array& a : want.returned) m->out.emplace_back(a.bytes(), 0xee);
+  const ir::Function& f = source.functions[0];
+  for (size_t k = 0; k < f.returns; ++k) {
+    const ir::Type& type = f.graph.type(f.graph.results[k]);
+    m->out.emplace_back(Array(type.dtype, *ir::evaluate_shape(type.shape, inputs.dims)).bytes(), 0xee);
+  }
   const std::vector<int64_t> dims = dims_of(e, inputs.dims);
   size_t i = 0, o = 0, d = 0;
   for (const kernel::EntryParam& p : e.params) {
@@ -371,7 +379,10 @@ class Checker {
     runtime::EntryFunction run = nullptr;
     const kernel::Entry& e = km.entries[0];
     if (options_.compile) {
-      auto object = object::compile(km, target, {.prefix = "tenon", .c_functions = false, .threads = 1});
+      kernel::Module compiled = km;
+      if (options_.faults != nullptr && options_.faults->code) options_.faults->code(compiled);
+      auto object =
+          object::compile(compiled, target, {.prefix = "tenon", .c_functions = false, .threads = 1});
       if (!object) return fail("compile, " + name, errors_text(object.errors()));
       ++s_.compiled;
       auto image = object::Loaded::load(object->elf);
@@ -399,7 +410,7 @@ class Checker {
           runtime::Parallel parallel = host == 1 ? pool.parallel() : hostile.parallel();
           static constexpr const char* hosts[] = {"alone", "pool", "reversed", "random",
                                                   "one thread or late team"};
-          auto m = lay_out(km, e, r.inputs, r.want, static_cast<size_t>(*arena));
+          auto m = lay_out(source, km, e, r.inputs, static_cast<size_t>(*arena));
           runtime::CallStatus status{};
           if (!guarded_call([&] { run(m->slots.data(), host == 0 ? nullptr : &parallel, &status); }))
             return fail("jit, " + name, std::string(hosts[host]) + ": memory beyond its buffers is touched");
@@ -409,7 +420,7 @@ class Checker {
         }
       }
       for (int order = 0; order < (options_.compile ? 1 : 2); ++order) {
-        auto m = lay_out(km, e, r.inputs, r.want, static_cast<size_t>(*arena));
+        auto m = lay_out(source, km, e, r.inputs, static_cast<size_t>(*arena));
         auto result = kernel::evaluate(km, *km.find(e.function), m->arguments,
                                        {.chunks = order == 0 && r.inputs.dims.size() % 2 == 0
                                                       ? kernel::EvaluateOptions::Chunks::shuffled
@@ -426,7 +437,7 @@ class Checker {
   std::string evaluator_says(const ir::Module& source, const kernel::Module& km, const Run& r,
                              int64_t arena) {
     const kernel::Entry& e = km.entries[0];
-    auto m = lay_out(km, e, r.inputs, r.want, static_cast<size_t>(arena));
+    auto m = lay_out(source, km, e, r.inputs, static_cast<size_t>(arena));
     auto result = kernel::evaluate(km, *km.find(e.function), m->arguments);
     if (!result) return "\n(kernels: " + errors_text(result.errors()) + ")";
     const std::string t = judge(source, km, r.inputs, r.want, *m, result->status);
@@ -526,7 +537,7 @@ std::optional<std::string> differences(const RandomGraph& forward, const RandomG
     input += is_input;
     if (!is_float(v.type.dtype)) continue;
     const Array& g = grads->returned[position++];
-    double analytic = 0, scale = 0, estimate[3] = {};
+    double analytic = 0, scale = 0, noise = 0, estimate[3] = {};
     std::vector<double> direction(static_cast<size_t>(g.count()));
     for (double& d : direction) d = random.uniform(-1, 1);
     bool sure = true;
@@ -552,11 +563,13 @@ std::optional<std::string> differences(const RandomGraph& forward, const RandomG
       });
       const double fu = wide_loss(fm, up, weights), fd = wide_loss(fm, down, weights);
       estimate[k] = (fu - fd) / (2 * h);
+      noise = std::fabs(fu) * 1e-14 / h;
       sure = sure && std::isfinite(estimate[k]);
     }
     // Differences that do not settle say nothing: a kink lies near.
     const double size = std::max({std::fabs(estimate[2]), scale, 1e-6});
-    if (!sure || !std::isfinite(analytic) || std::fabs(estimate[2] - estimate[1]) > 2e-3 * size ||
+    if (!sure || !std::isfinite(analytic) || noise > 1e-3 * size ||
+        std::fabs(estimate[2] - estimate[1]) > 2e-3 * size ||
         std::fabs(estimate[1] - estimate[0]) > 4e-3 * size) {
       ++s->differences_skipped;
       continue;
@@ -612,6 +625,8 @@ std::optional<RandomGraph> gradient_graph(const RandomGraph& forward, std::strin
 
 std::optional<Failure> check(const RandomGraph& graph, const CheckOptions& options, Statistics* statistics) {
   try {
+    std::snprintf(fault_seed, sizeof fault_seed, "a fault in seed %llu\n",
+                  static_cast<unsigned long long>(graph.seed));
     Checker checker(options, statistics);
     ++statistics->graphs;
     if (auto f = checker.function(graph, "forward")) return f;
@@ -624,7 +639,8 @@ std::optional<Failure> check(const RandomGraph& graph, const CheckOptions& optio
     }
     ++statistics->gradients;
     if (options.faults != nullptr && options.faults->gradient) options.faults->gradient(gradient->module);
-    if (auto d = differences(graph, *gradient, statistics)) return Failure{"gradient: differences", *d};
+    if (graph.seed % 3 != 0)
+      if (auto d = differences(graph, *gradient, statistics)) return Failure{"gradient: differences", *d};
     return checker.function(*gradient, "gradient");
   } catch (const InternalError& e) {
     return Failure{"internal", e.message};

@@ -22,6 +22,7 @@ struct Faults {
   std::function<void(ir::Module&)> graph;     // after the passes
   std::function<void(ir::Module&)> gradient;  // the gradient as transforms made it
   std::function<void(kernel::Module&)> kernel;
+  std::function<void(kernel::Module&)> code;  // what is compiled, not what the evaluator of kernels runs
   std::function<void(evaluate::Outputs&)> exact;
   std::function<void(evaluate::WideOutputs&)> wide;
 };

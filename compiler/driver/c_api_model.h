@@ -1,4 +1,4 @@
-// The model handle: a driver::Model, and the loop bodies that are open in it.
+// The model handle: a driver::Model, and the bodies of loops and conditions that are open in it.
 //
 // A body is a Model of its own: what is added between begin and end goes to the innermost one. A value is
 // numbered by the graph it belongs to (0: the model's own) and its id there. A value of an enclosing graph
@@ -21,6 +21,11 @@ struct tenon_model {
     uint32_t graph = 0;
     std::unique_ptr<tenon::driver::Model> model;
     std::vector<Argument> arguments;
+    // Of a condition: its predicate in the enclosing graph, and in its else branch the other one with its
+    // yields.
+    tenon_value predicate = TENON_NO_VALUE;
+    std::unique_ptr<Body> then;
+    std::vector<tenon::ir::ValueId> then_yields;
     uint32_t limit = 0;
   };
 

@@ -1,4 +1,4 @@
-// C API: loops of a model, and which graph a value belongs to.
+// C API: loops and conditions of a model, and which graph a value belongs to.
 #include "driver/c_api_model.h"
 
 #include <algorithm>
@@ -103,10 +103,10 @@ Result<const ir::Type*> type_of(const tenon_model& model, tenon_value value) {
 
 namespace {
 
-Status begin(tenon_model& model, const tenon_value* first, uint32_t first_count, const tenon_value* sequences,
-             uint32_t sequence_count, tenon_value* carry, tenon_value* slice, tenon_value* index) {
+// A body for the innermost graph, empty.
+Result<tenon_model::Body> open_body(tenon_model& model) {
   if (model.bodies.size() + 1 >= ir::max_region_depth)
-    return error(Code::text_limit, "loops nest deeper than " + std::to_string(ir::max_region_depth));
+    return error(Code::text_limit, "bodies nest deeper than " + std::to_string(ir::max_region_depth));
   tenon_model::Body body;
   body.graph = model.graphs++;
   body.model = std::make_unique<Model>("body");
@@ -116,6 +116,12 @@ Status begin(tenon_model& model, const tenon_value* first, uint32_t first_count,
   }
   for (const std::string& scope : model.scopes) body.model->push_scope(scope);
   body.model->at(model.file, model.line, model.column);
+  return body;
+}
+
+Status begin(tenon_model& model, const tenon_value* first, uint32_t first_count, const tenon_value* sequences,
+             uint32_t sequence_count, tenon_value* carry, tenon_value* slice, tenon_value* index) {
+  TENON_ASSIGN(tenon_model::Body body, open_body(model));
   auto add = [&](ir::ArgKind kind, tenon_value outer, ir::Type type,
                  const char* name) -> Result<tenon_value> {
     tenon_model::Argument a;
@@ -148,9 +154,11 @@ Status begin(tenon_model& model, const tenon_value* first, uint32_t first_count,
   return Ok{};
 }
 
-// The body as a region: arguments in the order carries, slices, captures, index, all of them, used or not.
+// The body as a region with the given arguments, used or not, in the order carries, slices, captures, index.
+// They hold those of the body; captures are told by the value captured.
 Result<std::unique_ptr<ir::Graph>> region_of(const tenon_model::Body& body,
-                                             const std::vector<ir::ValueId>& yields) {
+                                             const std::vector<ir::ValueId>& yields,
+                                             const std::vector<tenon_model::Argument>& arguments) {
   std::vector<Model::Named> results;
   for (size_t i = 0; i < yields.size(); ++i) results.push_back({"yield" + std::to_string(i), yields[i]});
   TENON_TRY(body.model->function("body", results));
@@ -158,11 +166,19 @@ Result<std::unique_ptr<ir::Graph>> region_of(const tenon_model::Body& body,
   const ir::Function* function = module.find_function("body");
   TENON_CHECK(function != nullptr);
   auto region = std::make_unique<ir::Graph>();
-  std::map<std::string, ir::ValueId, std::less<>> inner;
+  std::map<std::string, ir::ValueId, std::less<>> inner;  // by name in the body's model
   for (const ir::ArgKind kind :
        {ir::ArgKind::carry, ir::ArgKind::slice, ir::ArgKind::capture, ir::ArgKind::index})
-    for (const tenon_model::Argument& a : body.arguments)
-      if (a.kind == kind) inner[a.name] = region->add_arg(a.type, kind, a.name);
+    for (size_t i = 0; i < arguments.size(); ++i) {
+      const tenon_model::Argument& a = arguments[i];
+      if (a.kind != kind) continue;
+      const ir::ValueId made = region->add_arg(a.type, kind, a.name);
+      for (size_t k = 0; k < body.arguments.size(); ++k) {
+        const tenon_model::Argument& own = body.arguments[k];
+        if (kind == ir::ArgKind::capture ? own.kind == kind && own.outer == a.outer : k == i)
+          inner[own.name] = made;
+      }
+    }
   const ir::Graph& graph = function->graph;
   std::vector<ir::ValueId> map(graph.value_count());
   for (const ir::ValueId arg : graph.args) map[arg.index] = inner.at(graph.value(arg).name);
@@ -173,12 +189,13 @@ Result<std::unique_ptr<ir::Graph>> region_of(const tenon_model::Body& body,
 
 Status end(tenon_model& model, const tenon_value* yields, uint32_t yield_count, const char* attributes,
            tenon_value* results) {
-  if (model.bodies.empty()) return error(Code::bad_option, "no loop is open");
+  if (model.bodies.empty() || model.bodies.back().predicate != TENON_NO_VALUE)
+    return error(Code::bad_option, "no loop is open");
   Result<std::vector<ir::ValueId>> values = resolve(model, yields, yield_count);
   const tenon_model::Body body = std::move(model.bodies.back());
   model.bodies.pop_back();  // also where what follows fails
   if (!values) return values.take_errors();
-  TENON_ASSIGN(std::unique_ptr<ir::Graph> region, region_of(body, *values));
+  TENON_ASSIGN(std::unique_ptr<ir::Graph> region, region_of(body, *values, body.arguments));
   std::vector<ir::ValueId> operands;
   for (const ir::ArgKind kind : {ir::ArgKind::carry, ir::ArgKind::slice, ir::ArgKind::capture})
     for (const tenon_model::Argument& a : body.arguments)
@@ -192,6 +209,64 @@ Status end(tenon_model& model, const tenon_value* yields, uint32_t yield_count, 
       const std::vector<ir::ValueId> made,
       model.innermost().op("loop", operands, attributes == nullptr ? "" : attributes, std::move(regions)));
   for (size_t i = 0; i < made.size(); ++i) results[i] = model.give(made[i]);
+  return Ok{};
+}
+
+Status cond_begin(tenon_model& model, tenon_value predicate) {
+  TENON_ASSIGN(const ir::ValueId id, resolve(model, predicate));
+  TENON_ASSIGN(tenon_model::Body body, open_body(model));
+  body.predicate = value_of(model.graph(), id);
+  model.bodies.push_back(std::move(body));
+  return Ok{};
+}
+
+Status cond_else(tenon_model& model, const tenon_value* yields, uint32_t yield_count) {
+  if (model.bodies.empty() || model.bodies.back().predicate == TENON_NO_VALUE ||
+      model.bodies.back().then != nullptr)
+    return error(Code::bad_option, "no condition is open that has no else branch yet");
+  TENON_ASSIGN(std::vector<ir::ValueId> values, resolve(model, yields, yield_count));
+  auto then = std::make_unique<tenon_model::Body>(std::move(model.bodies.back()));
+  model.bodies.pop_back();
+  TENON_ASSIGN(tenon_model::Body body, open_body(model));
+  body.predicate = then->predicate;
+  body.then = std::move(then);
+  body.then_yields = std::move(values);
+  model.bodies.push_back(std::move(body));
+  return Ok{};
+}
+
+Status cond_end(tenon_model& model, const tenon_value* yields, uint32_t yield_count, tenon_value* results) {
+  if (model.bodies.empty() || model.bodies.back().then == nullptr)
+    return error(Code::bad_option, "no condition is open, or its else branch has not begun");
+  Result<std::vector<ir::ValueId>> values = resolve(model, yields, yield_count);
+  const tenon_model::Body body = std::move(model.bodies.back());
+  model.bodies.pop_back();  // also where what follows fails
+  if (!values) return values.take_errors();
+  if (values->size() != body.then_yields.size())
+    return error(Code::operand_count, "cond: one branch yields " + std::to_string(body.then_yields.size()) +
+                                          " values, the other " + std::to_string(values->size()));
+  // Both branches take the captures of either.
+  std::vector<tenon_model::Argument> captures = body.then->arguments;
+  for (const tenon_model::Argument& a : body.arguments) {
+    const bool known = std::any_of(captures.begin(), captures.end(), [&](const tenon_model::Argument& other) {
+      return other.outer == a.outer;
+    });
+    if (!known) captures.push_back(a);
+  }
+  std::vector<ir::ValueId> operands;
+  TENON_ASSIGN(const ir::ValueId predicate, resolve(model, body.predicate));
+  operands.push_back(predicate);
+  for (size_t i = 0; i < captures.size(); ++i) {
+    captures[i].name = "capture" + std::to_string(i);
+    TENON_ASSIGN(const ir::ValueId id, resolve(model, captures[i].outer));
+    operands.push_back(id);
+  }
+  std::vector<std::unique_ptr<ir::Graph>> regions(2);
+  TENON_ASSIGN(regions[0], region_of(*body.then, body.then_yields, captures));
+  TENON_ASSIGN(regions[1], region_of(body, *values, captures));
+  TENON_ASSIGN(const std::vector<ir::ValueId> made,
+               model.innermost().op("cond", operands, "", std::move(regions)));
+  for (size_t i = 0; i < made.size() && i < yield_count; ++i) results[i] = model.give(made[i]);
   return Ok{};
 }
 
@@ -223,7 +298,31 @@ tenon_status tenon_model_loop_end(tenon_model* model, const tenon_value* yields,
   });
 }
 
-void tenon_model_loop_abandon(tenon_model* model) {
+tenon_status tenon_model_cond_begin(tenon_model* model, tenon_value predicate, tenon_error** error) {
+  return guarded(error, [&]() -> Status {
+    TENON_NEED(model);
+    return cond_begin(*model, predicate);
+  });
+}
+
+tenon_status tenon_model_cond_else(tenon_model* model, const tenon_value* yields, uint32_t yield_count,
+                                   tenon_error** error) {
+  return guarded(error, [&]() -> Status {
+    TENON_NEED(model);
+    return cond_else(*model, yields, yield_count);
+  });
+}
+
+tenon_status tenon_model_cond_end(tenon_model* model, const tenon_value* yields, uint32_t yield_count,
+                                  tenon_value* results, tenon_error** error) {
+  return guarded(error, [&]() -> Status {
+    TENON_NEED(model);
+    if (yield_count != 0) TENON_NEED(results);
+    return cond_end(*model, yields, yield_count, results);
+  });
+}
+
+void tenon_model_abandon(tenon_model* model) {
   if (model != nullptr && !model->bodies.empty()) model->bodies.pop_back();
 }
 

@@ -58,6 +58,23 @@ Value full(Model& model, T number, const std::vector<Dim>& shape,
   return broadcast(model.constant<T>(number, where), shape, {}, where);
 }
 
+namespace detail {
+
+struct OpenBody {
+  tenon_model* model;
+  ~OpenBody() {
+    if (model != nullptr) tenon_model_abandon(model);
+  }
+};
+
+inline std::vector<tenon_value> ids_of(const std::vector<Value>& values) {
+  std::vector<tenon_value> ids;
+  for (const Value& v : values) ids.push_back(v.id());
+  return ids;
+}
+
+}  // namespace detail
+
 /// What a loop's body sees in one iteration.
 struct Iteration {
   std::vector<Value> carry;  // values carried from one iteration to the next
@@ -93,12 +110,7 @@ LoopResult loop(const std::vector<Value>& first, const std::vector<Value>& seque
   out.last.resize(first.size());
   if (core == nullptr || (core->collect && core->error)) return out;
   tenon_model* model = core->model.get();
-  auto ids_of = [](const std::vector<Value>& values) {
-    std::vector<tenon_value> ids;
-    for (const Value& v : values) ids.push_back(v.id());
-    return ids;
-  };
-  const std::vector<tenon_value> start = ids_of(first), rows = ids_of(sequences);
+  const std::vector<tenon_value> start = detail::ids_of(first), rows = detail::ids_of(sequences);
   std::vector<tenon_value> carry(start.size()), slice(rows.size());
   tenon_value index = TENON_NO_VALUE;
   core->at(where);
@@ -108,19 +120,14 @@ LoopResult loop(const std::vector<Value>& first, const std::vector<Value>& seque
                                       e);
       })))
     return out;
-  struct Open {  // closes the loop also where the body throws
-    tenon_model* model;
-    ~Open() {
-      if (model != nullptr) tenon_model_loop_abandon(model);
-    }
-  } open{model};
+  detail::OpenBody open{model};  // closes the loop also where the body throws
   Iteration iteration;
   for (const tenon_value v : carry) iteration.carry.emplace_back(core, v);
   for (const tenon_value v : slice) iteration.slice.emplace_back(core, v);
   iteration.index = Value(core, index);
   const Yield yield = body(static_cast<const Iteration&>(iteration));
   if (core->collect && core->error) return out;
-  std::vector<tenon_value> yields = ids_of(yield.next);
+  std::vector<tenon_value> yields = detail::ids_of(yield.next);
   for (const Value& v : yield.stack) yields.push_back(v.id());
   std::string attributes = options.reverse ? "reverse = true" : "";
   if (options.trip) attributes += (attributes.empty() ? "trip = " : ", trip = ") + options.trip->text();
@@ -138,6 +145,41 @@ LoopResult loop(const std::vector<Value>& first, const std::vector<Value>& seque
     else
       out.stacked.emplace_back(core, results[i]);
   }
+  return out;
+}
+
+/// Calls both functions once, to write the branches of a condition; each returns the branch's values, of the
+/// same types. Other values they use are captured.
+template <class Then, class Else>
+std::vector<Value> cond(const Value& predicate, Then&& then, Else&& otherwise,
+                        std::source_location where = std::source_location::current()) {
+  detail::ModelCore* core = predicate.core();
+  if (core == nullptr || (core->collect && core->error)) return {};
+  tenon_model* model = core->model.get();
+  core->at(where);
+  if (!core->pass(
+          detail::checked([&](tenon_error** e) { return tenon_model_cond_begin(model, predicate.id(), e); })))
+    return {};
+  detail::OpenBody open{model};
+  const std::vector<Value> yes = then();
+  if (core->collect && core->error) return std::vector<Value>(yes.size());
+  const std::vector<tenon_value> first = detail::ids_of(yes);
+  if (!core->pass(detail::checked([&](tenon_error** e) {
+        return tenon_model_cond_else(model, first.data(), static_cast<uint32_t>(first.size()), e);
+      })))
+    return std::vector<Value>(yes.size());
+  const std::vector<Value> no = otherwise();
+  std::vector<Value> out(no.size());
+  if (core->collect && core->error) return out;
+  const std::vector<tenon_value> second = detail::ids_of(no);
+  std::vector<tenon_value> results(no.size());
+  core->at(where);
+  open.model = nullptr;
+  if (core->pass(detail::checked([&](tenon_error** e) {
+        return tenon_model_cond_end(model, second.data(), static_cast<uint32_t>(second.size()),
+                                    results.data(), e);
+      })))
+    for (size_t i = 0; i < out.size(); ++i) out[i] = Value(core, results[i]);
   return out;
 }
 

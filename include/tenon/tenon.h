@@ -162,7 +162,7 @@ TENON_API tenon_status tenon_model_op(tenon_model* model, const char* op, const 
 /* A loop's body is what is added between begin and end. Enclosing values used in it are captured. `carry` and
  * `slice` receive the body's values, one per first value and per sequence; `index` (or NULL) the iteration's
  * number. At the end `yields` are the next carries, then values to stack; `results` the last carries, then
- * the stacks. `attributes` as of the operation `loop`. end and abandon close the innermost loop. */
+ * the stacks. `attributes` as of the operation `loop`. */
 TENON_API tenon_status tenon_model_loop_begin(tenon_model* model, const tenon_value* first,
                                               uint32_t first_count, const tenon_value* sequences,
                                               uint32_t sequence_count, tenon_value* carry, tenon_value* slice,
@@ -170,7 +170,16 @@ TENON_API tenon_status tenon_model_loop_begin(tenon_model* model, const tenon_va
 TENON_API tenon_status tenon_model_loop_end(tenon_model* model, const tenon_value* yields,
                                             uint32_t yield_count, const char* attributes,
                                             tenon_value* results, tenon_error** error);
-TENON_API void tenon_model_loop_abandon(tenon_model* model);
+/* A condition: what is added between begin and else is done where `predicate`, a bool scalar, holds; what is
+ * added between else and end where it does not. Both yield values of the same types, in place of which the
+ * results stand. */
+TENON_API tenon_status tenon_model_cond_begin(tenon_model* model, tenon_value predicate, tenon_error** error);
+TENON_API tenon_status tenon_model_cond_else(tenon_model* model, const tenon_value* yields,
+                                             uint32_t yield_count, tenon_error** error);
+TENON_API tenon_status tenon_model_cond_end(tenon_model* model, const tenon_value* yields,
+                                            uint32_t yield_count, tenon_value* results, tenon_error** error);
+/* Leaves the innermost open loop or condition, and forgets it. */
+TENON_API void tenon_model_abandon(tenon_model* model);
 
 /* Names a value, so that it can be fetched and read in dumps. */
 TENON_API tenon_status tenon_model_name(tenon_model* model, tenon_value value, const char* name,

@@ -344,6 +344,36 @@ TEST_CASE("loops nest, and capture through every level") {
   }
 }
 
+TEST_CASE("conditions of the builder: captures of either branch, gradients") {
+  tn::Model m("branches");
+  const tn::Value x = m.input<float>("x", {3}), flag = m.input<bool>("flag", {});
+  const tn::Value w = m.param("w", {3}, {.init = "constant(2)"}), b = m.param("b", {}, {.init = "ones"});
+  const std::vector<tn::Value> y = tn::cond(
+      flag, [&] { return std::vector<tn::Value>{x * w}; }, [&] { return std::vector<tn::Value>{x - b}; });
+  const tn::Value loss = tn::reduce_sum(y.at(0));
+  m.function("run", {{"y", y[0]}, {"dw", tn::grad(loss, w)}, {"db", tn::grad(loss, b)}});
+  const tn::Program program = tn::compile(m);
+  tn::Session session(program, program.init(1));
+  std::vector<float> at{1, 2, 3};
+  for (uint8_t on : {0, 1}) {
+    const tn::Tensor condition{&on, tn::DType::bool_, {}};
+    const tn::Outputs out = session.run("run", {{"x", tn::view(at, {3})}, {"flag", condition}});
+    for (size_t i = 0; i < 3; ++i) {
+      CHECK(out["y"].as<float>()[i] == (on != 0 ? 2 * at[i] : at[i] - 1));
+      CHECK(out["dw"].as<float>()[i] == (on != 0 ? at[i] : 0));
+    }
+    CHECK(out["db"].number() == (on != 0 ? 0 : -3));
+  }
+  auto none = [] { return std::vector<tn::Value>{}; };
+  CHECK(code_of([&] { tn::cond(flag, [&] { return std::vector<tn::Value>{x}; }, none); }) == 109);
+  CHECK(code_of([&] { tn::cond(x, none, none); }) != 0);
+  // A branch that throws leaves no open body behind.
+  struct Stop {};
+  CHECK_THROWS_AS(tn::cond(flag, [&]() -> std::vector<tn::Value> { throw Stop(); }, none), Stop);
+  m.function("after", {{"z", tn::relu(x)}});
+  CHECK(m.finish().print().find("func after") != std::string::npos);
+}
+
 TEST_CASE("what the epoch callback says ends training, and what it throws arrives") {
   const tn::Program program = tn::compile(line_model());
   const tn::Data data = tn::make_regression({.samples = 64, .features = 1, .noise = 0.1, .seed = 3});

@@ -191,7 +191,7 @@ Result<Array> read_npy(const std::string& path) {
 }
 
 Result<Array> read_npy(const InputFile& file) {
-  auto broken = [&](std::string what, std::string help = {}) {
+  auto broken = [&](std::string what, std::string help = "write it again with numpy.save") {
     return at_file(Code::data_format, file.path(), "npy: " + std::move(what), std::move(help));
   };
   unsigned char start[12] = {};

@@ -69,17 +69,18 @@ TEST_CASE("mistakes in a model are located in its text") {
   const Folder folder;
   // Inner sizes of a dense, the page's example.
   folder.write("shape.tenon", model("  z = dense x, b, b\n  return z\n"));
-  folder.write(
-      "inner.tenon",
-      "tenon 1\nmodule m\ndim batch = 1..64\nparam w : f32[128,10] = zeros\nparam b : f32[10] = zeros\n"
-      "func f(x: f32[batch,784]) -> f32[batch,10] {\n  z = dense x, w, b\n  return z\n}\n");
-  folder.write("rank.tenon", model("  z = transpose x {perm = [0, 1, 2]}\n  return z\n"));
+  folder.write("inner.tenon",
+               "tenon 1\nmodule m\ndim batch = 1..64\nparam w : f32[128,10] = zeros\n"
+               "param b : f32[10] = zeros\n"
+               "func f(x: f32[batch,784], d: f32[batch,128]) -> f32[batch,10] {\n"
+               "  z = dense x, w, b\n  return z\n}\n");
   folder.write("op.tenon", model("  z = dence x, w, b\n  return z\n"));
   folder.write("name.tenon", model("  z = dense x, ww, b\n  return z\n"));
   folder.write("twice.tenon", model("  z = dense x, w, b\n  z = dense x, w, b\n  return z\n"));
   folder.write("type.tenon", model("  z = dense k, w, b\n  return z\n"));
   folder.write("syntax.tenon", model("  z = dense x, w, b : f32[batch\n  return z\n"));
-  check(folder, {"check inner.tenon", "T107", 3, "inner.tenon:7", {"784", "128"}});
+  check(folder,
+        {"check inner.tenon", "T107", 3, "inner.tenon:7", {"784", "128", "help: d is f32[batch,128]"}});
   check(folder, {"check op.tenon", "T102", 3, "op.tenon:7", {"dence", "did you mean dense?"}});
   check(folder, {"check name.tenon", "T103", 3, "name.tenon:7", {"ww", "did you mean"}});
   check(folder, {"check twice.tenon", "T104", 3, "twice.tenon:8", {"z"}});

@@ -1,6 +1,7 @@
-// tenon check-grad: gradients as compiled code computes them (the exact evaluator's bits), against
-// differences of the loss in the wide evaluator. Of every parameter a few elements are tried, and one
-// direction through all of its elements.
+// tenon check-grad: two questions for every parameter. Are the rules right: is the gradient, in f64, what
+// differences of the loss in f64 show? A few elements are tried, and one direction through all of them. Is
+// the arithmetic right: is the gradient as compiled code computes it (the exact evaluator's bits) within the
+// wide evaluator's bound?
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -17,10 +18,13 @@ double at(const Array& a, int64_t i) {
   with_dtype(a.dtype(), [&]<class T>() { out = static_cast<double>(a.as<T>()[static_cast<size_t>(i)]); });
   return out;
 }
-// Stored in the array's type; what was stored is returned.
-double put(Array& a, int64_t i, double value) {
-  with_dtype(a.dtype(), [&]<class T>() { a.as<T>()[static_cast<size_t>(i)] = static_cast<T>(value); });
-  return at(a, i);
+
+Array wider(const Array& a) {
+  if (a.dtype() != DType::f32) return a;
+  Array out(DType::f64, a.shape());
+  const std::span<const float> from = a.as<float>();
+  std::copy(from.begin(), from.end(), out.as<double>().begin());
+  return out;
 }
 
 struct Difference {
@@ -37,50 +41,33 @@ class Checker {
                            const std::vector<double>& direction) {
     Array& array = inputs_.globals.at(parameter);
     const Array saved = array;
-    double scale = 0;
-    for (size_t i = 0; i < elements.size(); ++i) scale = std::max(scale, std::abs(direction[i]));
+    const std::span<const double> from = saved.as<double>();
+    const std::span<double> to = array.as<double>();
     Difference best;
     double last = 0;
     bool have_last = false;
     for (double h = 0x1p-5; h >= 0x1p-13; h /= 4) {
-      // What f32 can hold on both sides is not quite symmetric: the slope is taken over what was stored, by
-      // its projection on the direction.
-      double sums[2] = {0, 0}, norm = 0, loss[2] = {0, 0};
-      bool decided = true, stored_exactly = true;
+      double loss[2] = {0, 0};
       for (int side = 0; side < 2; ++side) {
         for (size_t i = 0; i < elements.size(); ++i) {
-          const double from = at(saved, elements[i]);
-          const double stored = put(array, elements[i], from + (side == 0 ? -h : h) * direction[i] / scale);
-          sums[side] += (stored - from) * direction[i];
-          stored_exactly = stored_exactly && stored - from == (side == 0 ? -h : h) * direction[i] / scale;
-          if (side == 0) norm += direction[i] * direction[i];
+          const auto e = static_cast<size_t>(elements[i]);
+          to[e] = from[e] + (side == 0 ? -h : h) * direction[i];
         }
-        Result<evaluate::WideOutputs> out = evaluate::wide(module_, loss_, inputs_);
-        if (!out) {
-          array = saved;
-          return out.take_errors();
-        }
-        loss[side] = out->returned[0].value[0];
-        decided = decided && !out->undecided_control && std::isfinite(out->returned[0].bound[0]);
+        Result<evaluate::Outputs> out = evaluate::exact(module_, loss_, inputs_);
+        array = saved;
+        if (!out) return out.take_errors();
+        loss[side] = out->status == 0 ? out->returned[0].as<double>()[0] : std::nan("");
       }
-      array = saved;
-      const double width = (sums[1] - sums[0]) / norm;
-      if (!decided || !(width > 0)) {
-        have_last = false;
-        continue;
-      }
-      const double slope = (loss[1] - loss[0]) / width;
-      if (have_last) {
+      const double slope = (loss[1] - loss[0]) / (2 * h);
+      if (have_last && std::isfinite(slope)) {
         // Widths fall by four: (16 d(h/4) - d(h)) / 15 removes the square term.
         Difference d;
         d.value = (16 * slope - last) / 15;
-        d.error = std::abs(slope - last) / 15 + 1e-13 * std::abs(loss[0]) / width;
-        // Steps rounded element by element bend the line a little.
-        if (elements.size() > 1 && !stored_exactly) d.error += std::abs(slope) * 1e-3;
+        d.error = std::abs(slope - last) / 15 + 1e-14 * (std::abs(loss[0]) + std::abs(loss[1])) / h;
         if (d.error < best.error) best = d;
       }
       last = slope;
-      have_last = true;
+      have_last = std::isfinite(slope);
     }
     return best;
   }
@@ -162,7 +149,15 @@ class CheckGrad : public Verb {
                    "other sizes (--size), or other parameters (--params)");
     TENON_ASSIGN(const evaluate::WideOutputs wide, evaluate::wide(derived, grad, inputs));
 
-    Checker checker(derived, loss, inputs);
+    TENON_ASSIGN(const ir::Module in_f64, widened(derived));
+    evaluate::Inputs inputs_f64 = inputs;
+    for (Array& a : inputs_f64.arguments) a = wider(a);
+    for (auto& [name, value] : inputs_f64.globals) value = wider(value);
+    TENON_ASSIGN(const evaluate::Outputs true_gradient,
+                 evaluate::exact(in_f64, *in_f64.find_function(gradient), inputs_f64));
+    if (true_gradient.status != 0)
+      return error(static_cast<Code>(true_gradient.status), function_ + " fails in f64");
+    Checker checker(in_f64, *in_f64.find_function(function_), inputs_f64);
     runtime::Random random(static_cast<uint64_t>(seed_), 77);
     std::vector<std::vector<std::string>> rows{
         {"parameter", "type", "tried", "undecided", "worst error/bound"}};
@@ -180,36 +175,45 @@ class CheckGrad : public Verb {
       const int64_t count = found.count();
       double worst = 0;
       int64_t tried = 0, undecided = 0;
-      auto judge = [&](double value, double bound, const Difference& d) {
-        // A kink within reach leaves the differences without a limit; so does an undecided comparison.
+      auto note = [&](double error, double bound) {
+        const double ratio = error == 0 ? 0 : error / bound;
+        if (!(ratio <= worst)) worst = std::isnan(ratio) ? HUGE_VAL : ratio;
+      };
+      // The arithmetic, of all elements.
+      for (int64_t i = 0; i < count; ++i) {
+        const double bound = judged.bound[static_cast<size_t>(i)];
+        if (std::isfinite(bound)) note(std::abs(at(found, i) - judged.value[static_cast<size_t>(i)]), bound);
+      }
+      // The rules, of some.
+      const std::span<const double> rules = true_gradient.returned[g].as<double>();
+      auto judge = [&](double value, const Difference& d) {
         const double magnitude = std::max({std::abs(value), std::abs(d.value), 1e-6});
         ++tried;
-        if (!std::isfinite(bound) || !std::isfinite(d.error) || d.error > 0.02 * magnitude) {
+        // A kink within reach leaves the differences without a limit.
+        if (!std::isfinite(d.error) || d.error > 0.01 * magnitude)
           ++undecided;
-          return;
-        }
-        const double ratio = std::abs(value - d.value) / (bound + d.error + 1e-12);
-        if (!(ratio <= worst)) worst = std::isnan(ratio) ? HUGE_VAL : ratio;
+        else
+          note(std::abs(value - d.value), d.error + 1e-9 * magnitude);
       };
       const bool every = count <= samples_;
       for (int64_t s = 0; s < std::min(count, samples_); ++s) {
-        const int64_t i = every ? s : static_cast<int64_t>(random.bits64() % static_cast<uint64_t>(count));
+        const int64_t i = every ? s : static_cast<int64_t>(random.below(static_cast<uint64_t>(count)));
         TENON_ASSIGN(const Difference d, checker.along(name, {i}, {1.0}));
-        judge(at(found, i), judged.bound[static_cast<size_t>(i)], d);
+        judge(rules[static_cast<size_t>(i)], d);
       }
       if (!every) {
         std::vector<int64_t> elements;
         std::vector<double> direction;
-        double value = 0, bound = 0;
+        double value = 0;
+        // Steps together as long as one of a single element.
+        const double step = 1 / std::sqrt(static_cast<double>(count));
         for (int64_t i = 0; i < count; ++i) {
-          const double step = random.bits() % 2 != 0 ? 1.0 : -1.0;
           elements.push_back(i);
-          direction.push_back(step);
-          value += step * at(found, i);
-          bound += judged.bound[static_cast<size_t>(i)];
+          direction.push_back(random.bits() % 2 != 0 ? step : -step);
+          value += direction.back() * rules[static_cast<size_t>(i)];
         }
         TENON_ASSIGN(const Difference d, checker.along(name, elements, direction));
-        judge(value, bound, d);
+        judge(value, d);
       }
       const bool ok = worst <= 1 && (count == 0 || undecided < tried);
       good += ok;
@@ -251,9 +255,9 @@ class CheckGrad : public Verb {
     for (const ir::Global& g : derived.globals) {
       if (g.kind != ir::GlobalKind::param || !is_float(g.type.dtype)) continue;
       Array& a = inputs.globals.at(g.name);
-      // Multiples of 2^-16: a step of a power of two is then exact in f32.
-      for (int64_t i = 0; i < a.count(); ++i)
-        put(a, i, std::nearbyint((at(a, i) + 0.05 * random.normal()) * 0x1p16) * 0x1p-16);
+      with_dtype(g.type.dtype, [&]<class T>() {
+        for (T& x : a.as<T>()) x = static_cast<T>(static_cast<double>(x) + 0.05 * random.normal());
+      });
     }
     return Ok{};
   }

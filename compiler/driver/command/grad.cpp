@@ -7,31 +7,6 @@
 
 namespace tenon::command {
 
-Status add_gradient(ir::Module& module, const std::string& function, const std::string& name,
-                    const std::vector<std::string>& wrt, const std::string& mode) {
-  TENON_ASSIGN(const ir::Function* source, function_of(module, function));
-  ir::Derive derive;
-  derive.name = name;
-  derive.kind = "grad";
-  derive.source = source->name;
-  derive.location = source->location;
-  if (!wrt.empty()) {
-    ir::Option option;
-    option.name = "wrt";
-    option.list = wrt;
-    option.is_list = true;
-    derive.options.push_back(std::move(option));
-  }
-  if (!mode.empty()) {
-    ir::Option option;
-    option.name = "mode";
-    option.word = mode;
-    derive.options.push_back(std::move(option));
-  }
-  module.derives.push_back(std::move(derive));
-  return Ok{};
-}
-
 namespace {
 
 class Grad : public Verb {

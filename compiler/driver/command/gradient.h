@@ -1,4 +1,4 @@
-// The derive directive that stands for a gradient.
+// Gradients of a model, and the model in wider numbers to judge them by.
 #pragma once
 
 #include "ir/graph.h"
@@ -9,5 +9,8 @@ using namespace support;
 // Appends `derive NAME = grad FUNCTION {wrt = [...], mode = ...}`; empty wrt and mode are left out.
 Status add_gradient(ir::Module& module, const std::string& function, const std::string& name,
                     const std::vector<std::string>& wrt, const std::string& mode);
+
+// The module with f64 in place of f32 everywhere: what it means, nearly without roundings. Verified.
+Result<ir::Module> widened(ir::Module module);
 
 }  // namespace tenon::command

@@ -1,0 +1,67 @@
+#include "driver/command/gradient.h"
+
+#include "driver/command/model.h"
+#include "ir/verify.h"
+
+namespace tenon::command {
+
+Status add_gradient(ir::Module& module, const std::string& function, const std::string& name,
+                    const std::vector<std::string>& wrt, const std::string& mode) {
+  TENON_ASSIGN(const ir::Function* source, function_of(module, function));
+  ir::Derive derive;
+  derive.name = name;
+  derive.kind = "grad";
+  derive.source = source->name;
+  derive.location = source->location;
+  if (!wrt.empty()) {
+    ir::Option option;
+    option.name = "wrt";
+    option.list = wrt;
+    option.is_list = true;
+    derive.options.push_back(std::move(option));
+  }
+  if (!mode.empty()) {
+    ir::Option option;
+    option.name = "mode";
+    option.word = mode;
+    derive.options.push_back(std::move(option));
+  }
+  module.derives.push_back(std::move(derive));
+  return Ok{};
+}
+
+namespace {
+
+void widen(ir::Type& type) {
+  if (type.dtype == DType::f32) type.dtype = DType::f64;
+}
+
+void widen(ir::Graph& graph) {
+  for (size_t v = 0; v < graph.value_count(); ++v) widen(graph.value(ir::ValueId(v)).type);
+  for (size_t n = 0; n < graph.node_count(); ++n) {
+    ir::Node& node = graph.node(ir::NodeId(n));
+    for (ir::Attr& attr : node.attrs) {
+      if (DType* dtype = std::get_if<DType>(&attr); dtype != nullptr && *dtype == DType::f32)
+        *dtype = DType::f64;
+      const auto* array = std::get_if<std::shared_ptr<const Array>>(&attr);
+      if (array == nullptr || *array == nullptr || (*array)->dtype() != DType::f32) continue;
+      auto wide = std::make_shared<Array>(DType::f64, (*array)->shape());
+      const std::span<const float> from = (*array)->as<float>();
+      std::copy(from.begin(), from.end(), wide->as<double>().begin());
+      attr = std::shared_ptr<const Array>(std::move(wide));
+    }
+    // Nesting of regions is bounded (max_region_depth).
+    for (auto& region : node.regions) widen(*region);
+  }
+}
+
+}  // namespace
+
+Result<ir::Module> widened(ir::Module module) {
+  for (ir::Global& g : module.globals) widen(g.type);
+  for (ir::Function& f : module.functions) widen(f.graph);
+  TENON_TRY(ir::verify(module));
+  return module;
+}
+
+}  // namespace tenon::command

@@ -66,9 +66,18 @@ class ContractEmitter {
   int64_t lanes() const { return frame_.target().lanes(4); }
   int64_t vectors() const {
     int64_t n = frame_.high(n_extent());
-    int64_t most = frame_.target().tile_vectors;
+    // Accumulators, a vector of B each, and a broadcast of A fit the registers: mr * nv + nv + 1.
+    int64_t most = std::clamp<int64_t>((frame_.target().registers - 2) / (tile_rows() + 1), 1, 8);
+    if (interleaved()) most = std::max<int64_t>(1, most / blocks());
     return std::max<int64_t>(1, std::min(most, (n + lanes() - 1) / lanes()));
   }
+  // A single row has too few independent chains: its blocks of K run side by side.
+  bool interleaved() const {
+    Dim k = k_extent();
+    return inner_blocks_ && tile_rows() == 1 && k.is_constant() && k.constant() % block_ == 0 &&
+           blocks() <= 8;
+  }
+  int64_t blocks() const { return k_extent().constant() / block_; }
   int64_t tile_rows() const {
     return std::min<int64_t>(frame_.target().tile_rows, std::max<int64_t>(1, frame_.high(m_extent())));
   }
@@ -325,7 +334,22 @@ void ContractEmitter::tile(ExprId i0, ExprId rows, ExprId j0, ExprId j1, ExprId 
   if (n_axis_) emitter_.axes[*n_axis_] = j;
   auto memo = emitter_.save();
   ExprId zero = b_.constant(dtype_, 0);
-  if (inner_blocks_) {
+  if (interleaved()) {
+    VarId acc = b_.declare("acc", dtype_, zero, {b_.index(blocks())});
+    if (m_axis_) emitter_.axes[*m_axis_] = i0;
+    ExprId k = b_.begin_for("k", b_.index(0), b_.index(block_), b_.index(1));
+    ExprId c = b_.begin_unroll("c", b_.index(0), b_.index(blocks()));
+    auto outside = emitter_.save();
+    set_k(b_.add(b_.mul(c, b_.index(block_)), k));
+    ExprId y = emitter_.emit(bt_), x = emitter_.emit(a_), old = b_.use(acc, {c});
+    b_.assign(acc, is_float(dtype_) ? b_.fma(x, y, old) : b_.add(old, b_.mul(x, y)), {c});
+    emitter_.restore(std::move(outside));
+    b_.end();
+    b_.end();
+    ExprId sum = b_.let("sum", b_.use(acc, {b_.index(0)}));
+    for (int64_t i = 1; i < blocks(); ++i) sum = b_.let("sum", b_.add(sum, b_.use(acc, {b_.index(i)})));
+    finish(i0, rows, [&](ExprId) { return sum; });
+  } else if (inner_blocks_) {
     VarId total = b_.declare("total", dtype_, zero, {rows});
     ExprId k0 = b_.begin_for("k0", b_.index(0), k_hi_, b_.index(block_));
     ExprId k1 = b_.let("k1", b_.binary(kernel::Op::min, b_.add(k0, b_.index(block_)), k_hi_));

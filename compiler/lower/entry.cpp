@@ -231,12 +231,14 @@ void EntryEmitter::outline(const std::string& comment, const Work& work,
   double least = std::ceil(options_.chunk_cycles / std::max(work.cost, 1e-9));
   int64_t size = static_cast<int64_t>(std::min(least, 1e15));
   size = (size + work.granule - 1) / work.granule * work.granule;
-  if (work.serial || !options_.parallel || size >= high) {
+  // A range widened does not change the code: sizes that are not constant take the general form.
+  const bool symbolic = !work.extent.is_constant();
+  if (work.serial || !options_.parallel || (!symbolic && size >= high)) {
     call(b_.index(0), extent);
     return;
   }
   ExprId chunk = b_.index(size);
-  if (high / size >= most_chunks) {
+  if (symbolic || high / size >= most_chunks) {
     ExprId g = b_.index(work.granule);
     ExprId even =
         b_.binary(kernel::Op::div, b_.add(extent, b_.index(most_chunks - 1)), b_.index(most_chunks));

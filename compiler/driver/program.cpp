@@ -120,6 +120,7 @@ Result<std::shared_ptr<const Program>> Program::compile(Unit unit, const Compile
                  "this processor does not run code for " + std::string(target->name),
                  "compile for cpu native, or write an object for another machine");
   TENON_ASSIGN(program->object_, to_object(program->kernels_, options, report));
+  ++program->compiles_;
   TENON_ASSIGN(program->loaded_, object::Loaded::load(program->object_.elf));
   for (const kernel::Function& f : program->kernels_.functions) collect_places(f, f.body, &program->places_);
   for (const kernel::Entry& e : program->kernels_.entries) {

@@ -49,7 +49,7 @@ class Program : public std::enable_shared_from_this<Program> {
   uint64_t layout_hash() const { return layout_; }
   // Runs the entry `init`.
   Result<std::shared_ptr<State>> init(uint64_t seed) const;
-  uint64_t compile_count() const { return 1; }  // code generations of this program, ever
+  uint64_t compile_count() const { return compiles_; }  // code generations of this program, ever
   // What a failing call means: the code's meaning, the operation (CallStatus::place) and the detail.
   Diagnostic describe(const EntryInfo& entry, const runtime::CallStatus& status) const;
   // The whole object that is loaded.
@@ -63,6 +63,7 @@ class Program : public std::enable_shared_from_this<Program> {
   std::vector<EntryInfo> entries_;
   std::map<std::string, Array> hypers_;
   uint64_t layout_ = 0;
+  uint64_t compiles_ = 0;
   std::vector<std::string> places_;  // of fail statements, in module order: what fails there
 };
 

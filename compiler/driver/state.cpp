@@ -31,7 +31,7 @@ State::State(std::shared_ptr<const Program> program)
   header.magic = runtime::state_magic;
   header.layout = program_->layout_hash();
   header.bytes = bytes();
-  header.version = 1;
+  header.version = runtime::state_version;
   std::memcpy(block_.data(), &header, sizeof header);
 }
 

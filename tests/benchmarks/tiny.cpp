@@ -26,8 +26,7 @@ void report(const std::string& name, const std::vector<bench::Figure>& figures, 
   std::fflush(stdout);
 }
 
-void linear(const std::vector<bench::CPeer>& peers, int features, uint32_t batch, bool bound,
-            double allowed) {
+void linear(const std::vector<bench::CPeer>& peers, int features, uint32_t batch, double allowed) {
   constexpr int rows = 100, epochs = 1000;
   const std::string f = std::to_string(features);
   const tn::Module module = tn::parse(
@@ -131,9 +130,9 @@ int main(int argc, char** argv) {
   std::printf("\n");
   try {
     linear(peers, 1, 32, 1.1);
-    for (int features = 2; features <= 5; ++features) linear(peers, features, 24, 1.25 * 1.1);
+    for (int features = 2; features <= 5; ++features) linear(peers, features, 24, 1.375);
     mlp(peers, {16, 64, 64, 16}, false, 1.1);
-    mlp(peers, {12, 40, 24, 9}, true, 1.25 * 1.1);
+    mlp(peers, {12, 40, 24, 9}, true, 1.375);
   } catch (const tn::Error& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

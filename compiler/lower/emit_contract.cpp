@@ -62,6 +62,7 @@ class ContractEmitter {
   }
   Dim outer_extent() const { return extents_[outer_[0]]; }
   const Shape& extents() const { return extents_; }
+  DType dtype() const { return dtype_; }
 
   int64_t lanes() const { return frame_.target().lanes(4); }
   int64_t vectors() const {
@@ -230,18 +231,21 @@ void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, Expr
   if (!n_axis_) {
     panel(b_.index(0), b_.index(1), b_.index(std::min<int64_t>(4, lanes())), rows_lo, rows_hi, rest);
   } else {
-    // Full panels, then what is left in a panel of its own width, so that no vector runs empty.
-    ExprId nr = b_.mul(b_.use(b_.fixed("NV", vectors())), b_.index(lanes()));
-    int64_t full = vectors() * lanes();
+    // Panels of nearly equal width: some of NV vectors, the others of one less, so that none runs thin.
     Dim n = n_extent();
-    int64_t rest_vectors = n.is_constant() ? (n.constant() % full + lanes() - 1) / lanes() : 0;
-    bool split = cut() != Cut::columns && n.is_constant() && n.constant() > full && rest_vectors != 0 &&
-                 rest_vectors != vectors();
-    ExprId panels_hi = split ? b_.index(n.constant() / full * full) : cols_hi;
-    ExprId j0 = b_.begin_for("j0", cols_lo, panels_hi, nr);
-    panel(j0, b_.binary(kernel::Op::min, b_.add(j0, nr), panels_hi), nr, rows_lo, rows_hi, rest);
-    b_.end();
-    if (split) panel(panels_hi, cols_hi, b_.index(rest_vectors * lanes()), rows_lo, rows_hi, rest);
+    const int64_t all = n.is_constant() ? (n.constant() + lanes() - 1) / lanes() : 0;
+    const int64_t count = (all + vectors() - 1) / vectors();
+    const bool even = cut() != Cut::columns && count > 1;
+    const int64_t narrow = even ? all / count : vectors(), wider = even ? all % count : 0;
+    auto run = [&](ExprId lo, ExprId hi, int64_t nv) {
+      ExprId nr = b_.mul(b_.use(b_.fixed("NV", nv)), b_.index(lanes()));
+      ExprId j0 = b_.begin_for("j0", lo, hi, nr);
+      panel(j0, b_.binary(kernel::Op::min, b_.add(j0, nr), hi), nr, rows_lo, rows_hi, rest);
+      b_.end();
+    };
+    ExprId middle = wider == 0 ? cols_lo : b_.index(wider * (narrow + 1) * lanes());
+    if (wider != 0) run(cols_lo, middle, narrow + 1);
+    run(middle, cols_hi, narrow);
   }
   for (size_t i = 0; i < nest; ++i) b_.end();
 }
@@ -432,10 +436,17 @@ Work contract_work(const Frame& frame, const Scope& scope, int32_t number) {
     case ContractEmitter::Cut::outer:
       work.extent = e.outer_extent();
       break;
-    case ContractEmitter::Cut::rows:
+    case ContractEmitter::Cut::rows: {
       work.extent = e.m_extent();
-      work.granule = e.tile_rows();
+      // Every chunk reads all of B: from L2 where it fits, else at least a row block makes up for it.
+      double bytes = static_cast<double>(frame.high(e.k_extent())) *
+                     static_cast<double>(frame.high(e.n_extent())) *
+                     static_cast<double>(dtype_bytes(e.dtype()));
+      bool fits = bytes <= static_cast<double>(frame.target().l2_bytes) / 2;
+      int64_t tiles = fits ? 2 : row_block / e.tile_rows();
+      work.granule = e.tile_rows() * tiles;
       break;
+    }
     case ContractEmitter::Cut::columns:
       work.extent = e.n_extent();
       work.granule = e.vectors() * e.lanes();

@@ -114,8 +114,9 @@ class ReduceEmitter {
   }
   // The value from which block results are combined: x itself comes out of combining it with x.
   ExprId neutral(const Reduction& r) {
-    if (r.node->op->reduce == nullptr || r.node->op->reduce->combiner == ir::Combiner::sum) {
-      // -0 + x is x for every x, where +0 would lose the sign of -0.
+    if (r.node->op->reduce == nullptr) {
+      // -0 + x is x for every x, where +0 would lose the sign of -0, which sums of products may have. Blocks
+      // of sums begin at +0 and never end as -0.
       if (r.dtype == DType::f32) return b_.literal(-0.0f);
       if (r.dtype == DType::f64) return b_.literal(-0.0);
       return b_.constant(r.dtype, 0);
@@ -141,6 +142,14 @@ class ReduceEmitter {
     if (r.operands.size() == 2 && width < r.lanes && is_float(r.dtype))
       return b_.add(acc, b_.constant(r.dtype, 0));
     return acc;
+  }
+  // The reduced value. Of no block at all, it is the identity.
+  ExprId reduced(const Reduction& r, ExprId total, bool blocked, ExprId n) {
+    const Dim count = reduced_count();
+    const bool filled = count.is_constant() && count.constant() > 0;
+    if (r.node->op->reduce == nullptr && is_float(r.dtype) && blocked && !filled)
+      total = b_.select(b_.binary(kernel::Op::eq, n, b_.index(0)), b_.constant(r.dtype, 0), total);
+    return b_.let("reduced", total);
   }
   void store(const Output& o) {
     ExprId v = emitter_.emit(o.term);
@@ -328,7 +337,7 @@ void ReduceEmitter::rows(const std::vector<Reduction*>& reductions,
   }
   b_.end();
   if (blocked) b_.end();
-  for (Reduction* r : reductions) emitter_.hold(r->result, b_.let("reduced", b_.use(r->total)));
+  for (Reduction* r : reductions) emitter_.hold(r->result, reduced(*r, b_.use(r->total), blocked, n));
 }
 
 void ReduceEmitter::columns(const std::vector<Reduction*>& reductions,
@@ -406,7 +415,7 @@ void ReduceEmitter::columns(const std::vector<Reduction*>& reductions,
   }
   if (blocked) b_.end();
   for (size_t i = 0; i < reductions.size(); ++i)
-    emitter_.hold(reductions[i]->result, b_.let("reduced", b_.use(totals[i])));
+    emitter_.hold(reductions[i]->result, reduced(*reductions[i], b_.use(totals[i]), blocked, n));
 }
 
 // First of the largest (or smallest); a NaN beats every number.

@@ -385,7 +385,16 @@ Fusion Fuser::finish() {
       }
     }
   }
-  const std::vector<uint32_t> uses = ir::count_uses(graph_);
+  // What reaches a result or a store.
+  std::vector<bool> live(graph_.value_count(), false);
+  for (ValueId v : graph_.results) live[v.index] = true;
+  for (size_t i = graph_.node_count(); i-- > 0;) {
+    const Node& node = graph_.node(NodeId(static_cast<uint32_t>(i)));
+    bool needs = node.op->may_fail || node.op->control != nullptr || node.op->check != nullptr;
+    for (ValueId v : node.results) needs = needs || live[v.index];
+    if (needs)
+      for (ValueId v : node.operands) live[v.index] = true;
+  }
   for (Group& g : out_.groups)
     for (NodeId n : g.nodes) {
       const ir::OpDef& op = *graph_.node(n).op;
@@ -394,7 +403,7 @@ Fusion Fuser::finish() {
                           g.kind == GroupKind::permute;
       // What may fail runs even where nothing reads it.
       for (ValueId v : graph_.node(n).results)
-        if (needed[v.index] || stores || (op.may_fail && uses[v.index] == 0)) g.outputs.push_back(v);
+        if (needed[v.index] || stores || (op.may_fail && !live[v.index])) g.outputs.push_back(v);
     }
   return std::move(out_);
 }

@@ -13,10 +13,13 @@
 namespace tenon::ops {
 namespace {
 
+// Is the innermost dimension reduced? Trailing extents that are the constant 1 make no difference to it.
 bool reduces_last(const InferContext& c) {
-  const int64_t last = static_cast<int64_t>(c.operands[0].rank()) - 1;
+  const int64_t rank = static_cast<int64_t>(c.operands[0].rank());
+  int64_t last = rank - 1;
+  while (last > 0 && c.operands[0].shape[static_cast<size_t>(last)] == Dim(1)) --last;
   for (int64_t axis : c.get<Axes>("axes")) {
-    if (axis == last || axis == -1) return true;
+    if ((axis < 0 ? axis + rank : axis) == last) return true;
   }
   return false;
 }
@@ -143,13 +146,13 @@ constexpr AttrDef attrs[] = {
      .derive = derive_all_axes},
     {.name = "lanes",
      .kind = AttrKind::integer,
-     .doc = "logical lanes of the order of combination; by default 64 where the last axis is reduced, else 4",
+     .doc = "logical lanes of the order of combination; by default 64 where the last axis (but for extents "
+            "1) is reduced, else 4",
      .derive = derive_lanes},
     {.name = "block",
      .kind = AttrKind::integer,
-     .doc =
-         "elements of a block of the order of combination; by default 8192 where the last axis is reduced, "
-         "else 256",
+     .doc = "elements of a block of the order of combination; by default 8192 where lanes is "
+            "derived as 64, else 256",
      .derive = derive_block}};
 constexpr AttrDef arg_attrs[] = {{.name = "axis",
                                   .kind = AttrKind::integer,

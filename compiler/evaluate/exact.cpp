@@ -113,7 +113,8 @@ class Exact {
                              Failure* failure) {
     const AxisPlan plan = plan_axis(in[0]->shape(), c.node.get<int64_t>("axis"));
     std::vector<int64_t> rows;
-    if (!read_indices(*in[1], plan.extent, &rows, failure)) return false;
+    // Rows without elements are not read.
+    if (plan.outer * plan.inner != 0 && !read_indices(*in[1], plan.extent, &rows, failure)) return false;
     TENON_ASSIGN(const std::vector<int64_t> shape, c.result_shape());
     Array result(in[0]->dtype(), shape);
     int64_t at = 0;
@@ -130,7 +131,8 @@ class Exact {
                               Failure* failure) {
     const AxisPlan plan = plan_axis(in[0]->shape(), c.node.get<int64_t>("axis"));
     std::vector<int64_t> rows;
-    if (!read_indices(*in[1], plan.extent, &rows, failure)) return false;
+    // Rows without elements are not read.
+    if (plan.outer * plan.inner != 0 && !read_indices(*in[1], plan.extent, &rows, failure)) return false;
     Array result = *in[0];
     with_dtype(result.dtype(), [&]<class T>() {
       const std::span<T> r = result.as<T>();

@@ -113,7 +113,7 @@ class WidePolicy {
     Tensor result(in[0]->dtype(), shape);
     int64_t at = 0;
     for (int64_t o = 0; o < plan.outer; ++o)
-      for (int64_t i = 0; i < in[1]->count(); ++i) {
+      for (int64_t i = 0; plan.inner != 0 && i < in[1]->count(); ++i) {
         int64_t row = 0;
         if (!read_index((*in[1])[i], plan.extent, &row, failure)) return false;
         for (int64_t k = 0; k < plan.inner; ++k, ++at)
@@ -129,7 +129,7 @@ class WidePolicy {
     Tensor result = *in[0];
     int64_t next = 0;
     for (int64_t o = 0; o < plan.outer; ++o)
-      for (int64_t i = 0; i < in[1]->count(); ++i) {
+      for (int64_t i = 0; plan.inner != 0 && i < in[1]->count(); ++i) {
         int64_t row = 0;
         if (!read_index((*in[1])[i], plan.extent, &row, failure)) return false;
         if (row < 0) {

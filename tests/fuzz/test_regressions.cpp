@@ -14,7 +14,7 @@ void holds(const std::string& function) {
   REQUIRE(module);
   RandomGraph g;
   g.module = std::move(*module);
-  g.dims = {{"n", 7}, {"m", 3}};
+  g.dims = {{"n", 7}, {"m", 0}};
   CheckOptions options;
   options.runs = 3;
   Statistics statistics;
@@ -56,6 +56,31 @@ TEST_CASE("control flow that is kept for its checks only", "[fuzz]") {
     yield k1
   }
   return v0
+}
+)");
+}
+
+TEST_CASE("a sum over an axis that may be empty", "[fuzz]") {
+  holds(R"(func f(x: f32[n,m,n]) -> y: f32[n] mode inference {
+  v0 = reduce_sum x {axes = [0, 1]} : f32[n]
+  return v0
+}
+)");
+}
+
+TEST_CASE("rows without elements are not looked at", "[fuzz]") {
+  holds(R"(func f(x: f32[0,8,6], i: i32[]) -> y: f32[0,6] mode inference {
+  v0 = take x, i {axis = 1} : f32[0,6]
+  return v0
+}
+)");
+}
+
+TEST_CASE("an operation that may fail, read by operations that nothing reads", "[fuzz]") {
+  holds(R"(func f(x: f32[4], i: i32[9], z: f64[]) -> y: f64[] mode inference {
+  v0 = take x, i   : f32[9]
+  v1 = le v0, v0   : bool[9]
+  return z
 }
 )");
 }

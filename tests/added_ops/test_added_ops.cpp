@@ -1,0 +1,93 @@
+// Three operations, a file each in ops/ beside this one and no other line: they are in the builder functions,
+// the text form, the fuzzer, the gradient check and the generated header.
+#include <fstream>
+#include <sstream>
+
+#include "catch.h"
+#include "fuzz/checks.h"
+#include "ir/parse.h"
+#include "ir/print.h"
+
+using namespace tenon;
+using namespace tenon::test;
+
+namespace {
+
+constexpr const char* added[] = {"added_square", "added_total", "added_swish"};
+
+}  // namespace
+
+TEST_CASE("added operations are in the table, after a file each", "[added]") {
+  for (const char* name : added) {
+    INFO(name);
+    CHECK(ir::op_table().find(name) != nullptr);
+  }
+}
+
+TEST_CASE("added operations have builder functions with their documentation", "[added]") {
+  std::ifstream in(TENON_ADDED_HEADER);
+  std::stringstream text;
+  text << in.rdbuf();
+  const std::string header = text.str();
+  REQUIRE(!header.empty());
+  for (const char* name : added) {
+    INFO(name);
+    CHECK(header.find("Value " + std::string(name) + "(") != std::string::npos);
+    CHECK(header.find(std::string(ir::op_table().find(name)->doc).substr(0, 20)) != std::string::npos);
+  }
+  CHECK(header.find("slope") != std::string::npos);
+}
+
+TEST_CASE("added operations stand in text, and pass every check of the fuzzer", "[added]") {
+  auto module = ir::parse(R"(tenon 1
+module m
+dim n = 1..64
+func f(x: f32[n,5]) -> y: f32[n], z: f32[n,5] mode inference {
+  v0 = added_swish x {slope = 0.5} : f32[n,5]
+  v1 = added_square v0             : f32[n,5]
+  v2 = added_total v1 {axes = [1]} : f32[n]
+  return v2, v0
+}
+)");
+  INFO((module ? std::string() : module.errors().text()));
+  REQUIRE(module);
+  CHECK(ir::print(*module).find("added_total v1 {axes = [1]}") != std::string::npos);
+  RandomGraph g;
+  g.module = std::move(*module);
+  g.dims = {{"n", 9}};
+  g.seed = 1;  // gradients are compared with differences
+  CheckOptions options;
+  options.runs = 3;
+  Statistics statistics;
+  const auto failure = check(g, options, &statistics);
+  INFO((failure ? failure->check + ": " + failure->text : std::string()));
+  CHECK(!failure);
+  CHECK(statistics.differences > 0);
+  CHECK(statistics.gradient_nonzero == 1);
+  CHECK(statistics.gradient_dependent == 1);
+}
+
+TEST_CASE("the generator draws added operations", "[added]") {
+  std::map<std::string, int> ops;
+  std::map<support::DType, int> dtypes;
+  Statistics statistics;
+  for (uint64_t seed = 1; seed <= 300; ++seed)
+    count_operations(random_graph(seed).function().graph, &ops, &dtypes);
+  for (const char* name : added) {
+    INFO(name);
+    CHECK(ops[name] >= 3);
+  }
+  // And each alone on drawn operands, forward and gradient, by all engines.
+  for (const char* name : added)
+    for (uint64_t seed = 1; seed <= 4; ++seed) {
+      GraphOptions only;
+      only.only = ir::op_table().find(name);
+      const RandomGraph g = random_graph(seed, only);
+      REQUIRE(g.function().graph.node_count() == 1);
+      CheckOptions options;
+      options.thorough = false;
+      const auto failure = check(g, options, &statistics);
+      INFO(g.text() << (failure ? failure->check + ": " + failure->text : std::string()));
+      CHECK(!failure);
+    }
+}

@@ -78,6 +78,22 @@ TEST_CASE("a model built by calls trains to the same bits as its text") {
   same_training(module, std::get<ir::Module>(value(driver::read_unit(ir::print(module), "dump")).code));
 }
 
+TEST_CASE("the dump of a built model gives the object that the model gives") {
+  const Mlp built;
+  driver::Unit unit,
+      dump = value(driver::read_unit(ir::print(value(built.m.finish())), "elsewhere/dump.tenon"));
+  unit.code = value(built.m.finish());
+  driver::CompileOptions options;
+  options.functions = {"train", "predict"};
+  std::vector<std::byte> objects[2];
+  for (driver::Unit* u : {&unit, &dump}) {
+    const kernel::Module kernels = value(driver::to_kernels(std::move(*u), options));
+    objects[u == &dump] = value(driver::to_object(kernels, options)).elf;
+  }
+  const bool equal = objects[0] == objects[1];
+  CHECK(equal);
+}
+
 TEST_CASE("functions keep only the inputs they reach, and composites") {
   const Mlp built;
   const ir::Module module = value(built.m.finish());

@@ -2,6 +2,8 @@
 // status and, where asked for, an error. Private to c_api*.cpp.
 #pragma once
 
+#include <algorithm>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <string>
@@ -94,6 +96,22 @@ Result<std::vector<int64_t>> shape_of(const tenon_tensor& tensor);
 DType dtype_of_c(tenon_dtype dtype);
 // Options with the values that baking needs, which `values` owns; null: the defaults.
 Result<CompileOptions> complete(const tenon_options* options, std::map<std::string, Array>* values);
+
+// An option struct of the caller's, which may be older or newer than this library: what an older one lacks is
+// zero, what a newer one adds is not looked at. Fields are only ever added at the end; `first` is the size of
+// the first version. T610 where the size is below it.
+template <class T>
+Result<T> sized(const T& given, size_t first, std::string_view name) {
+  if (given.size_of < first)
+    return error(Code::bad_option, std::string(name) + ".size_of is not its size",
+                 "set it to sizeof(" + std::string(name) + ")");
+  T out{};
+  std::memcpy(&out, &given, std::min<size_t>(given.size_of, sizeof(T)));
+  return out;
+}
+inline constexpr size_t fit_options_first = 88, batch_options_first = 32;
+static_assert(sizeof(tenon_fit_options) >= fit_options_first &&
+              sizeof(tenon_batch_options) >= batch_options_first);
 
 // Runs f, which returns Status or Result, and turns what it fails with into a status.
 template <class F>

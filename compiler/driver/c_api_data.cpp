@@ -150,13 +150,13 @@ tenon_status tenon_batches_new(const tenon_data* data, const tenon_batch_options
     TENON_NEED(data);
     TENON_NEED(options);
     TENON_NEED(batches);
-    if (options->size_of < sizeof(tenon_batch_options))
-      return tenon::support::error(Code::bad_option, "tenon_batch_options.size_of is not its size");
+    TENON_ASSIGN(const tenon_batch_options given,
+                 sized(*options, batch_options_first, "tenon_batch_options"));
     tenon::runtime::BatchOptions o;
-    if (options->shuffle != 0) o.shuffle = options->seed;
-    o.epoch = options->epoch;
-    o.drop_last = options->drop_last != 0;
-    TENON_ASSIGN(tenon::runtime::Batches made, data->data.batches(options->size, o));
+    if (given.shuffle != 0) o.shuffle = given.seed;
+    o.epoch = given.epoch;
+    o.drop_last = given.drop_last != 0;
+    TENON_ASSIGN(tenon::runtime::Batches made, data->data.batches(given.size, o));
     *batches = new tenon_batches{std::move(made)};
     return Ok{};
   });

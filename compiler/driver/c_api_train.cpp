@@ -36,23 +36,22 @@ tenon_report view_of(const EpochRecord& record, const std::vector<const char*>& 
   return out;
 }
 
-Result<FitOptions> fit_options(const tenon_fit_options* given) {
+Result<FitOptions> fit_options(const tenon_fit_options* options) {
   FitOptions out;
-  if (given == nullptr) return out;
-  if (given->size_of < sizeof(tenon_fit_options))
-    return error(Code::bad_option, "tenon_fit_options.size_of is not its size");
-  if (given->step != nullptr) out.step = given->step;
-  if (given->batch != 0) out.batch = given->batch;
-  if (given->epochs != 0) out.epochs = given->epochs;
-  out.in_order = given->in_order != 0;
-  if (given->shuffle != 0) out.shuffle = given->seed;
-  if (given->validate != nullptr) out.validate = &given->validate->data;
-  if (given->until != nullptr) out.until = given->until;
-  out.until_value = given->until_value;
-  if (given->progress != 0) out.progress = tenon::runtime::ProgressMode::detect;
-  if (given->history != nullptr) out.history = given->history;
-  if (given->on_epoch != nullptr) {
-    out.on_epoch = [call = given->on_epoch, context = given->context](const EpochRecord& record) {
+  if (options == nullptr) return out;
+  TENON_ASSIGN(const tenon_fit_options given, sized(*options, fit_options_first, "tenon_fit_options"));
+  if (given.step != nullptr) out.step = given.step;
+  if (given.batch != 0) out.batch = given.batch;
+  if (given.epochs != 0) out.epochs = given.epochs;
+  out.in_order = given.in_order != 0;
+  if (given.shuffle != 0) out.shuffle = given.seed;
+  if (given.validate != nullptr) out.validate = &given.validate->data;
+  if (given.until != nullptr) out.until = given.until;
+  out.until_value = given.until_value;
+  if (given.progress != 0) out.progress = tenon::runtime::ProgressMode::detect;
+  if (given.history != nullptr) out.history = given.history;
+  if (given.on_epoch != nullptr) {
+    out.on_epoch = [call = given.on_epoch, context = given.context](const EpochRecord& record) {
       std::vector<const char*> names;
       std::vector<double> values;
       for (const auto& [name, value] : record.metrics) {

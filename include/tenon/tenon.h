@@ -409,7 +409,8 @@ typedef struct tenon_fit_options {
   int32_t shuffle;  /* 1: in an order of `seed`; else by the state's random counter */
   uint64_t seed;
   const tenon_data* validate; /* or NULL: evaluated after each epoch */
-  const char* until;          /* or NULL: metric that ends training when it reaches until_value */
+  const char*
+      until; /* or NULL: metric, of the validation data where given, that ends training at until_value */
   double until_value;
   const char* history;           /* or NULL: file that receives one JSON line an epoch */
   tenon_epoch_function on_epoch; /* or NULL */

@@ -515,6 +515,21 @@ TEST_CASE("the C functions refuse NULL and foreign numbers") {
   tenon_session_free(nullptr);
   CHECK(tenon_session_new(nullptr, nullptr, 1, nullptr, nullptr) == 608);
   CHECK(tenon_call_run(nullptr, nullptr) == 608);
+  // Option structs tell their size: one that is too small is refused, one of a newer library is taken.
+  struct Newer {
+    tenon_batch_options known;
+    int64_t unknown;
+  } newer{};
+  newer.known.size_of = sizeof newer;
+  newer.known.size = 4;
+  newer.unknown = -1;
+  const tn::Data rows = tn::make_regression({.samples = 10});
+  tenon_batches* batches = nullptr;
+  CHECK(tenon_batches_new(rows.handle(), &newer.known, &batches, nullptr) == 0);
+  CHECK(tenon_batches_count(batches) == 3);
+  tenon_batches_free(batches);
+  newer.known.size_of = 8;
+  CHECK(tenon_batches_new(rows.handle(), &newer.known, &batches, nullptr) == 610);
   CHECK(tenon_api_version() == TENON_API_VERSION);
   CHECK(std::string(tenon_version()) == "0.1.0");
   CHECK(tenon_code_meaning(107) != nullptr);

@@ -46,7 +46,7 @@ class Checker {
     Difference best;
     double last = 0;
     bool have_last = false;
-    for (double h = 0x1p-5; h >= 0x1p-13; h /= 4) {
+    for (double h = 0x1p-9; h >= 0x1p-21; h /= 4) {
       double loss[2] = {0, 0};
       for (int side = 0; side < 2; ++side) {
         for (size_t i = 0; i < elements.size(); ++i) {
@@ -60,10 +60,11 @@ class Checker {
       }
       const double slope = (loss[1] - loss[0]) / (2 * h);
       if (have_last && std::isfinite(slope)) {
-        // Widths fall by four: (16 d(h/4) - d(h)) / 15 removes the square term.
+        // Widths fall by four: (16 d(h/4) - d(h)) / 15 removes the square term. Across kinks slopes drift
+        // with the width itself; the whole change bounds that as well.
         Difference d;
         d.value = (16 * slope - last) / 15;
-        d.error = std::abs(slope - last) / 15 + 1e-14 * (std::abs(loss[0]) + std::abs(loss[1])) / h;
+        d.error = std::abs(slope - last) + 1e-15 * (std::abs(loss[0]) + std::abs(loss[1])) / h;
         if (d.error < best.error) best = d;
       }
       last = slope;
@@ -190,7 +191,7 @@ class CheckGrad : public Verb {
         const double magnitude = std::max({std::abs(value), std::abs(d.value), 1e-6});
         ++tried;
         // A kink within reach leaves the differences without a limit.
-        if (!std::isfinite(d.error) || d.error > 0.01 * magnitude)
+        if (!std::isfinite(d.error) || d.error > 1e-3 * magnitude)
           ++undecided;
         else
           note(std::abs(value - d.value), d.error + 1e-9 * magnitude);

@@ -119,7 +119,9 @@ Result<std::shared_ptr<const Program>> Program::compile(Unit unit, const Compile
     return error(Code::target_unsupported,
                  "this processor does not run code for " + std::string(target->name),
                  "compile for cpu native, or write an object for another machine");
-  TENON_ASSIGN(program->object_, to_object(program->kernels_, options, report));
+  CompileOptions own = options;
+  own.c_functions = false;  // sessions call entries by their slots
+  TENON_ASSIGN(program->object_, to_object(program->kernels_, own, report));
   ++program->compiles_;
   TENON_ASSIGN(program->loaded_, object::Loaded::load(program->object_.elf));
   for (const kernel::Function& f : program->kernels_.functions) collect_places(f, f.body, &program->places_);

@@ -42,7 +42,10 @@ class TermEmitter {
   Frame& frame_;
   const Scope& scope_;
   const TermGraph& terms_;
+  // Memo keys of checked run-time indices, beside those of terms.
+  static constexpr uint32_t checked_key = 1u << 31;
   std::unordered_map<uint32_t, ExprId> memo_, held_;
+  std::unordered_map<uint32_t, std::string> checked_;  // key -> bound
 };
 
 // The work of a group that can be cut into chunks: indices begin..end of one axis.

@@ -192,6 +192,7 @@ void ContractEmitter::set_k(ExprId k) {
 void ContractEmitter::emit(ExprId begin, ExprId end) {
   emitter_.axes.assign(extents_.size(), b_.index(0));
   mr_ = b_.use(b_.fixed("MR", tile_rows()));
+  hoist(emitter_, terms_, outputs_, [](uint32_t) { return false; });
   Cut c = cut();
   for (size_t i = 0; i < outer_.size(); ++i)
     emitter_.axes[outer_[i]] = b_.begin_for("o", i == 0 ? begin : b_.index(0),

@@ -54,6 +54,10 @@ class ReduceEmitter {
   void emit(ExprId begin, ExprId end) {
     emitter_.axes.assign(extents_.size(), ExprId());
     columns_ = choose_columns();
+    std::vector<TermId> roots;
+    for (const Reduction& r : reductions_) roots.insert(roots.end(), r.operands.begin(), r.operands.end());
+    for (const Output& o : outputs_) roots.push_back(o.term);
+    hoist(emitter_, terms_, roots, [](uint32_t) { return false; });
     size_t nest = 0;
     for (size_t i = 0; i < kept_.size(); ++i) {
       ExprId lo = i == 0 ? begin : b_.index(0), hi = i == 0 ? end : frame_.dim(extents_[kept_[i]]);
@@ -67,6 +71,8 @@ class ReduceEmitter {
       for (Reduction& r : reductions_)
         if (r.node->op->arg_reduce == nullptr) r.total = b_.declare("total", r.dtype, neutral(r));
     for (int s = 0; s <= last_stage_; ++s) stage(s);
+    // With everything reduced nothing was stored yet, and a failure is known before the first write.
+    if (kept_.empty() && group_may_fail(*scope_.graph, group_)) b_.stop_on_failure();
     for (const Output& o : outputs_)
       if (!o.full) store(o);
     for (size_t i = 0; i < nest; ++i) b_.end();

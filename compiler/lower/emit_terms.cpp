@@ -105,13 +105,20 @@ ExprId TermEmitter::emit_load(const Term& term) {
   for (const auto& [offset, stride] : term.offsets)
     address = b.add(address, b.mul(emit(offset), frame_.dim(stride)));
   if (!term.dynamic.valid()) return frame_.load(place, term.dtype, address);
+  // Rows taken from several values by one index are checked once.
+  const uint32_t key = checked_key | term.dynamic.index;
+  const bool positive = frame_.low(term.bound) > 0;
+  if (auto it = memo_.find(key); it != memo_.end() && positive && checked_[key] == term.bound.text())
+    return frame_.load(place, term.dtype, b.add(address, b.mul(it->second, frame_.dim(term.stride))));
   ExprId index = b.let("index", b.cast(emit(term.dynamic), DType::i64));
   ExprId bound = frame_.dim(term.bound);
   ExprId inside = b.let("inside", b.binary(kernel::Op::band, b.binary(kernel::Op::le, b.index(0), index),
                                            b.binary(kernel::Op::lt, index, bound)));
   b.fail(static_cast<uint16_t>(Code::index_range), b.unary(kernel::Op::bnot, inside), index);
-  if (frame_.low(term.bound) > 0) {
+  if (positive) {
     ExprId safe = b.let("safe", b.select(inside, index, b.index(0)));
+    memo_[key] = safe;
+    checked_[key] = term.bound.text();
     return frame_.load(place, term.dtype, b.add(address, b.mul(safe, frame_.dim(term.stride))));
   }
   VarId out = b.declare("gathered", term.dtype, b.constant(term.dtype, 0));

@@ -25,6 +25,19 @@ std::vector<uint32_t> Group::all_axes() const {
   return out;
 }
 
+bool group_may_fail(const Graph& graph, const Group& group) {
+  for (NodeId id : group.nodes)
+    if (graph.node(id).op->may_fail) return true;
+  return false;
+}
+
+bool writes_after_checks(const Graph& graph, const Group& group) {
+  if (group.kind != GroupKind::reduce || !group.kept_axes().empty()) return false;
+  for (ValueId v : group.outputs)
+    if (squeeze(graph.type(v).shape) == group.domain) return false;
+  return true;
+}
+
 ValueId storage_of(const Graph& graph, ValueId value) {
   while (true) {
     const Node* node = graph.producer(value);
@@ -51,7 +64,8 @@ class Fuser {
     out_.index_only.assign(graph_.node_count(), false);
     out_.group_of.assign(graph_.node_count(), -1);
     for (size_t i = 0; i < graph_.node_count(); ++i)
-      out_.index_only[i] = is_index_only(graph_.node(NodeId(i)));
+      out_.index_only[i] =
+          is_index_only(graph_.node(NodeId(i))) || is_scalar_arithmetic(graph_, graph_.node(NodeId(i)));
     force_stored();
     for (size_t i = 0; i < graph_.node_count(); ++i) place(NodeId(i));
     return finish();

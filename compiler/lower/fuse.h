@@ -52,6 +52,9 @@ struct FuseOptions {
 
 Fusion fuse(const Graph& graph, const FuseOptions& options);
 
+bool group_may_fail(const Graph& graph, const Group& group);
+// A reduction of everything whose outputs all come at the end: it tests for failures before it writes.
+bool writes_after_checks(const Graph& graph, const Group& group);
 // The stored value behind views: the same bytes under another shape.
 ValueId storage_of(const Graph& graph, ValueId value);
 // How a node iterates: its domain, which axes it reduces, and the index of each operand (empty: read by other

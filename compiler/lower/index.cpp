@@ -1,6 +1,7 @@
 #include "lower/index.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace tenon::lower {
 
@@ -97,6 +98,11 @@ bool is_index_only(const Node& node) {
   }
 }
 
+bool is_scalar_arithmetic(const Graph& graph, const Node& node) {
+  if (node.op->elementwise == nullptr || node.op->may_fail) return false;
+  return graph.type(node.results[0]).shape.empty();
+}
+
 bool is_pointwise(const Node& node) {
   return node.op->elementwise != nullptr || node.op->gather != nullptr || node.op->index_map != nullptr ||
          node.op->generate != nullptr;
@@ -116,6 +122,7 @@ void collect_sources(const Graph& graph, ValueId value, const Index& at, const s
     bool guarded;
   };
   std::vector<Item> work{{value, at, false}};
+  std::unordered_set<uint32_t> scalars;  // rank-0 arithmetic is a graph, not a tree
   while (!work.empty()) {
     Item item = std::move(work.back());
     work.pop_back();
@@ -125,6 +132,11 @@ void collect_sources(const Graph& graph, ValueId value, const Index& at, const s
       continue;
     }
     const Node& node = graph.node(producer);
+    if (node.op->elementwise != nullptr) {
+      if (!scalars.insert(item.value.index).second) continue;
+      for (ValueId v : node.operands) work.push_back({v, {}, item.guarded});
+      continue;
+    }
     if (node.op->index_map == nullptr) continue;  // iota, constants, extents read nothing
     std::vector<ir::Type> types;
     for (ValueId v : node.operands) types.push_back(graph.type(v));

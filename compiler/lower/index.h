@@ -45,6 +45,8 @@ bool is_identity(const Index& at, const Shape& shape, const std::vector<uint32_t
 
 // Index-only operations: recomputed in every consumer, never stored unless something needs their buffer.
 bool is_index_only(const Node& node);
+// Arithmetic on rank-0 values: recomputed, outside all loops, in every kernel that needs it.
+bool is_scalar_arithmetic(const Graph& graph, const Node& node);
 // One element is a scalar function of elements at the same index, of its position, or of gathered elements.
 bool is_pointwise(const Node& node);
 

@@ -244,7 +244,7 @@ void Planner::order_groups(Scope* s, const std::vector<Destination>& results, st
     if (is_loop && graph_fails(*node.regions[0]) && !node.get<bool>("commit")) ok = false;
     for (uint32_t g : failing)
       if (g != writer) before.push_back(g);
-    if (!is_loop && group_fails(*s, group)) ok = false;
+    if (!is_loop && group_fails(*s, group) && !writes_after_checks(graph, group)) ok = false;
     for (uint32_t g : before) ok = ok && !reaches(writer, g);
     // Several outputs of one group: each reads the old values of the others at the same element only, which
     // holds because every read was checked as aligned above and all loads of an element precede its stores.

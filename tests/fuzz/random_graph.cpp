@@ -98,6 +98,7 @@ class Generator {
         attempt(frame, *options_.only, options_.dtype, false);
     } else {
       globals(frame);
+      active(frame);
       fill(frame, options_.nodes);
     }
     finish(frame, f);
@@ -195,6 +196,17 @@ class Generator {
     f.values.resize(f.graph->value_count());
     f.values[v.index] = *array;
     return v;
+  }
+
+  // Most graphs begin with something that carries a gradient.
+  void active(Frame& f) {
+    if (!chance(85)) return;
+    const std::span<const OpDef* const> all = ir::op_table().all();
+    for (int tries = 0; tries < 400 && f.graph->node_count() < 2; ++tries) {
+      const OpDef* op = all[static_cast<size_t>(range(0, static_cast<int64_t>(all.size()) - 1))];
+      if (op->elementwise == nullptr || op->vjp == nullptr || hides(*op)) continue;
+      attempt(f, *op, chance(80) ? DType::f32 : DType::f64, f.graph->node_count() > 0);
+    }
   }
 
   void fill(Frame& f, int nodes) {
@@ -356,19 +368,27 @@ class Generator {
   }
 
   bool emit(Frame& f, const OpDef& op, const Drawn& d, bool reuse) {
-    std::vector<ValueId> operands;
+    std::vector<ValueId> operands, used;
+    for (const std::optional<ValueId>& v : d.given)
+      if (v) used.push_back(*v);
+    // One value twice: now and then. (Comparisons of a value with itself are undecided in the wide
+    // evaluator.)
+    const bool again = chance(10);
     for (size_t i = 0; i < d.operands.size(); ++i) {
       std::optional<ValueId> v = d.given[i];
       if (!v && reuse && chance(85)) {
         std::vector<ValueId> fitting;
         for (ValueId p : f.pool())
-          if (f.graph->type(p) == d.operands[i] && lies_in(f.values[p.index], domain_of(op, i)))
+          if (f.graph->type(p) == d.operands[i] &&
+              (std::find(used.begin(), used.end(), p) == used.end() || again) &&
+              lies_in(f.values[p.index], domain_of(op, i)))
             fitting.push_back(p);
         if (!fitting.empty()) v = chance(50) ? fitting.back() : pick(fitting);
       }
       if (!v) v = leaf(f, d.operands[i], domain_of(op, i));
       if (!v) return false;
       operands.push_back(*v);
+      used.push_back(*v);
     }
     ir::Builder b(*f.graph, &out_.module);
     auto results = b.try_emit(op, operands, d.attrs);
@@ -549,6 +569,7 @@ class Generator {
       g.results.push_back(chance(60) ? fitting.back() : pick(fitting));
     }
     ir::compact(out_.module, g);
+    count_operations(g, &out_.operations, &out_.dtypes);
     const Status inlined = transforms::inline_calls(out_.module, function);
     TENON_CHECK(static_cast<bool>(inlined), "inline_calls on a graph without calls");
     const Status resolved = transforms::resolve_mode(out_.module, function,

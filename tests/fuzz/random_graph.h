@@ -24,6 +24,9 @@ struct RandomGraph {
   std::map<std::string, ir::Domain> domains;  // of arguments and globals, by name
   ir::DimBindings dims;                       // at which it was made
   std::map<std::string, Array> values;        // of arguments, where the shrinker knows them
+  // What was drawn, before calls were inlined and modes resolved.
+  std::map<std::string, int> operations;
+  std::map<DType, int> dtypes;
 
   ir::Function& function() { return module.functions[0]; }
   const ir::Function& function() const { return module.functions[0]; }

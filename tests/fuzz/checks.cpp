@@ -373,7 +373,10 @@ class Checker {
     const std::string text = kernel::print(km, full);
     auto again = kernel::parse(text);
     if (!again) return fail("kernel parse, " + name, errors_text(again.errors()));
-    if (kernel::print(*again, full) != text) return fail("kernel print(parse), " + name, "another text");
+    // Faults may leave equal expressions side by side, which the parser unites.
+    const bool planted = options_.faults != nullptr && options_.faults->kernel;
+    if (!planted && kernel::print(*again, full) != text)
+      return fail("kernel print(parse), " + name, "another text");
 
     std::unique_ptr<object::Loaded> loaded;
     runtime::EntryFunction run = nullptr;

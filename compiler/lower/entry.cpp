@@ -193,7 +193,7 @@ ExprId EntryEmitter::argument(const FrameArgument& a, ExprId begin, ExprId end) 
     case FrameArgument::Kind::place:
       return address(a.place);
     case FrameArgument::Kind::dim:
-      return dim(Dim::symbol(a.dim));
+      return dim(a.dim);
     case FrameArgument::Kind::hyper:
       return b_.use(hypers_.at(a.hyper.index));
     case FrameArgument::Kind::loop:

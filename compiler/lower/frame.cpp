@@ -20,17 +20,18 @@ ExprId dim_value(kernel::Builder& b, const Dim& d, const std::function<ExprId(co
   return sum;
 }
 
+// One parameter for each expression, not for each symbol in it: the caller does the arithmetic, and kernels
+// that differ only in what their sizes are made of (a batch, and the shorter last one) are the same.
 ExprId Frame::dim(const Dim& d) {
-  return dim_value(b, d, [this](const std::string& name) {
-    auto [it, fresh] = dims_.try_emplace(name);
-    if (fresh) {
-      it->second = b.use(b.scalar(name));
-      FrameArgument a{FrameArgument::Kind::dim};
-      a.dim = name;
-      arguments.push_back(std::move(a));
-    }
-    return it->second;
-  });
+  if (d.is_constant()) return b.index(d.constant());
+  auto [it, fresh] = dims_.try_emplace(d.text());
+  if (fresh) {
+    it->second = b.use(b.scalar(d.as_symbol().value_or("size")));
+    FrameArgument a{FrameArgument::Kind::dim};
+    a.dim = d;
+    arguments.push_back(std::move(a));
+  }
+  return it->second;
 }
 
 ExprId Frame::iteration(LoopId loop) {

@@ -17,8 +17,8 @@ using kernel::VarId;
 // What the caller passes for one parameter of a leaf kernel.
 struct FrameArgument {
   enum class Kind : uint8_t { place, dim, hyper, loop, span } kind;
-  Place place = {};      // place: root and the steps of loops outside this frame
-  std::string dim = {};  // dim: symbol
+  Place place = {};  // place: root and the steps of loops outside this frame
+  Dim dim = {};      // dim: an expression
   RootId hyper = {};
   LoopId loop = {};       // loop: iteration number of a loop outside
   bool span_end = false;  // span: chunk bounds
@@ -36,7 +36,7 @@ class Frame {
   const ir::Module& module() const { return module_; }
   const Plan& plan() const { return plan_; }
 
-  // Value of a dimension expression; symbols become i64 parameters on first use.
+  // Value of a dimension expression: an i64 parameter, unless it is constant.
   ExprId dim(const Dim& d);
   int64_t high(const Dim& d) const { return d.range(module_.dims).high; }
   int64_t low(const Dim& d) const { return d.range(module_.dims).low; }

@@ -1,5 +1,4 @@
-// Table 6: a million trips over a 3 x 3 state, beside the same loop in C; and the part of 4 that is a table:
-// chunks each worker took in a training step.
+// Table 6: a million trips over a 3 x 3 state, beside the same loop in C.
 //
 //   loops NAME=LIBRARY...    what tiny_c.c became under each compiler
 #include <tenon/tenon.hpp>

@@ -82,6 +82,7 @@ class ReduceEmitter {
   void compose();
   void stage(int s);
   void rows(const std::vector<Reduction*>& reductions, const std::vector<const Output*>& outputs);
+  void fold_all(const std::vector<Reduction*>& reductions, const std::vector<VarId>& accs, int64_t width);
   void columns(const std::vector<Reduction*>& reductions, const std::vector<const Output*>& outputs);
   void arg_reduce(Reduction& r);
 
@@ -285,6 +286,16 @@ void ReduceEmitter::stage(int s) {
   }
 }
 
+void ReduceEmitter::fold_all(const std::vector<Reduction*>& reductions, const std::vector<VarId>& accs,
+                             int64_t width) {
+  for (size_t i = 0; i < reductions.size(); ++i) {
+    const Reduction& r = *reductions[i];
+    kernel::FoldOp op =
+        r.node->op->reduce != nullptr ? combine_of(r.node->op->reduce->combiner).fold : kernel::FoldOp::add;
+    b_.fold(r.total, op, settle(r, b_.use(accs[i]), width));
+  }
+}
+
 void ReduceEmitter::rows(const std::vector<Reduction*>& reductions,
                          const std::vector<const Output*>& outputs) {
   Dim count = reduced_count();
@@ -310,6 +321,26 @@ void ReduceEmitter::rows(const std::vector<Reduction*>& reductions,
     width = std::max<int64_t>(std::min<int64_t>(4, lanes),
                               static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(count.constant()))));
   bool blocked = frame_.high(count) > block;
+  // A full reduction over few elements, as in a small training step, should not pay for 64 lanes: narrower
+  // trees give the same bits, since lanes without an element add nothing.
+  const bool may_be_narrow = kept_.empty() && !count.is_constant() && lanes == 64 && !short_row;
+  size_t branches = 0;
+  if (may_be_narrow) {
+    for (int64_t narrow : {int64_t{16}, int64_t{32}}) {
+      b_.begin_if(b_.binary(kernel::Op::band, b_.binary(kernel::Op::le, b_.index(1), n),
+                            b_.binary(kernel::Op::le, n, b_.index(narrow))));
+      auto memo = emitter_.save();
+      ExprId l = b_.begin_lanes("l", b_.index(0), n, b_.index(narrow));
+      std::vector<VarId> accs;
+      for (Reduction* r : reductions) accs.push_back(b_.declare("acc", r->dtype, identity(*r)));
+      body(l, accs);
+      fold_all(reductions, accs, narrow);
+      b_.end();
+      emitter_.restore(std::move(memo));
+      b_.begin_else();
+      ++branches;
+    }
+  }
   ExprId lo = b_.index(0), hi = n;
   if (blocked) {
     lo = b_.begin_for("block", b_.index(0), n, b_.index(block));
@@ -335,14 +366,10 @@ void ReduceEmitter::rows(const std::vector<Reduction*>& reductions,
     body(r, accs);
     b_.end();
   }
-  for (size_t i = 0; i < reductions.size(); ++i) {
-    Reduction& r = *reductions[i];
-    kernel::FoldOp op =
-        r.node->op->reduce != nullptr ? combine_of(r.node->op->reduce->combiner).fold : kernel::FoldOp::add;
-    b_.fold(r.total, op, settle(r, b_.use(accs[i]), width));
-  }
+  fold_all(reductions, accs, width);
   b_.end();
   if (blocked) b_.end();
+  for (size_t i = 0; i < branches; ++i) b_.end();
   for (Reduction* r : reductions) emitter_.hold(r->result, reduced(*r, b_.use(r->total), blocked, n));
 }
 

@@ -52,7 +52,7 @@ static void *slurp(const char *path, size_t bytes) {
 
 /* --- hosts */
 typedef struct {
-  char kind; /* p: a pool; r: reversed; o: one other thread; x: shuffled; t: a team that starts slowly */
+  char kind; /* p: a pool; q: one without a team; r: reversed; o: one other thread; x: shuffled; t: a team that starts slowly */
   uint32_t workers;
   uint64_t random;
 } host_type;

@@ -1,4 +1,6 @@
 // permutation: draws side by side into the result, then the exchanges (see ops/permutation.cpp).
+#include <array>
+
 #include "lower/emit.h"
 #include "ops/random.h"
 #include "ops/scalar_kernel.h"
@@ -18,10 +20,22 @@ void emit_permutation(Frame& frame, const Scope& scope, int32_t number) {
     args.push_back(TermEmitter(frame, scope, terms).emit(term));
   }
   ExprId n = frame.dim(node.get<Dim>("n"));
-  ExprId i = b.begin_lanes("i", b.index(0), n, b.index(lanes_width(frame, node.get<Dim>("n"), 16)));
-  ExprId draw = b.cast(random_word(b, node, i, args), DType::i64);
-  ExprId j = b.binary(kernel::Op::lshr, b.mul(draw, b.add(i, b.index(1))), b.index(32));
-  frame.store(out, DType::u32, i, b.let("draw", b.cast(j, DType::u32)));
+  // One call of the generator serves four groups of 16 neighbours (see ops/random.h).
+  ExprId calls = b.binary(kernel::Op::div, b.add(n, b.index(63)), b.index(64));
+  ExprId g = b.begin_for("g", b.index(0), calls, b.index(1));
+  ExprId l = b.begin_lanes("l", b.index(0), b.index(16), b.index(16));
+  ExprId base = b.let("base", b.add(b.mul(g, b.index(64)), l));
+  std::array<ExprId, 4> words = random_call(b, node, base, args);
+  for (int64_t w = 0; w < 4; ++w) {
+    ExprId i = b.let("i", b.add(base, b.index(16 * w)));
+    ExprId j =
+        b.binary(kernel::Op::lshr,
+                 b.mul(b.cast(words[static_cast<size_t>(w)], DType::i64), b.add(i, b.index(1))), b.index(32));
+    b.begin_if(b.binary(kernel::Op::lt, i, n));
+    frame.store(out, DType::u32, i, b.let("draw", b.cast(j, DType::u32)));
+    b.end();
+  }
+  b.end();
   b.end();
   ExprId k = b.begin_for("k", b.index(0), n, b.index(1));
   ExprId with = b.let("with", b.cast(frame.load(out, DType::u32, k), DType::i64));

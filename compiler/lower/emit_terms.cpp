@@ -110,13 +110,22 @@ ExprId TermEmitter::emit_load(const Term& term) {
   const bool positive = frame_.low(term.bound) > 0;
   if (auto it = memo_.find(key); it != memo_.end() && positive && checked_[key] == term.bound.text())
     return frame_.load(place, term.dtype, b.add(address, b.mul(it->second, frame_.dim(term.stride))));
-  ExprId index = b.let("index", b.cast(emit(term.dynamic), DType::i64));
+  ExprId given = emit(term.dynamic);
+  ExprId index = b.let("index", b.cast(given, DType::i64));
   ExprId bound = frame_.dim(term.bound);
   ExprId inside = b.let("inside", b.binary(kernel::Op::band, b.binary(kernel::Op::le, b.index(0), index),
                                            b.binary(kernel::Op::lt, index, bound)));
   b.fail(static_cast<uint16_t>(Code::index_range), b.unary(kernel::Op::bnot, inside), index);
   if (positive) {
-    ExprId safe = b.let("safe", b.select(inside, index, b.index(0)));
+    ExprId safe;
+    if (dtype_bytes(b.dtype(given)) == 4 && frame_.high(term.bound) <= INT32_MAX) {
+      // Chosen at 32 bits: processors gather twice as many elements at once by 32-bit indices.
+      ExprId narrow = b.dtype(given) == DType::u32 ? b.bitcast(given, DType::i32) : given;
+      safe = b.cast(b.select(inside, narrow, b.constant(DType::i32, 0)), DType::i64);
+    } else {
+      safe = b.select(inside, index, b.index(0));
+    }
+    safe = b.let("safe", safe);
     memo_[key] = safe;
     checked_[key] = term.bound.text();
     return frame_.load(place, term.dtype, b.add(address, b.mul(safe, frame_.dim(term.stride))));

@@ -64,7 +64,7 @@ class Checker {
         // with the width itself; the whole change bounds that as well.
         Difference d;
         d.value = (16 * slope - last) / 15;
-        d.error = std::abs(slope - last) + 1e-15 * (std::abs(loss[0]) + std::abs(loss[1])) / h;
+        d.error = std::abs(slope - last) + 1e-14 * (std::abs(loss[0]) + std::abs(loss[1])) / h;
         if (d.error < best.error) best = d;
       }
       last = slope;

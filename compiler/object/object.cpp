@@ -64,8 +64,8 @@ struct Group {
   bool constants = false;
 };
 
-// Statements and what they compute, as it is written: expressions that statements share count for each, so that
-// a module and the one read back from its text are cut alike.
+// Statements and what they compute, as it is written: expressions that statements share count for each, so
+// that a module and the one read back from its text are cut alike.
 size_t count_statements(const std::vector<kernel::Stmt>& body, const std::vector<size_t>& expressions) {
   auto size_of = [&](kernel::ExprId e) { return e.valid() ? expressions[e.index] : 0; };
   size_t n = body.size();

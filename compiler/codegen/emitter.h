@@ -51,15 +51,6 @@ struct Value {
   llvm::Value* scalar() const { return parts[0]; }
 };
 
-// Entry code runs in one of two forms: on the caller (phases inline or through `run`), or on every worker of
-// a team at once.
-struct TeamContext {
-  llvm::Value* frame = nullptr;  // shared frame: barrier words and chunk counter
-  llvm::Value* worker = nullptr;
-  llvm::Value* workers = nullptr;
-  bool pending_write = false, pending_read = false;  // memory accesses since the last barrier
-};
-
 class FunctionEmitter {
  public:
   FunctionEmitter(ModuleEmitter& m, const kernel::Function& f, const Analysis& a, llvm::Function* fn);
@@ -73,9 +64,8 @@ class FunctionEmitter {
   llvm::AllocaInst* alloca_bytes(uint64_t bytes, uint64_t align);
 
   // Set by the emitter of entries.
-  llvm::Value* status = nullptr;    // CallStatus*, where the function may fail
-  llvm::Value* parallel = nullptr;  // Parallel*, or null: no phases here
-  TeamContext* team = nullptr;
+  llvm::Value* status = nullptr;      // CallStatus*, where the function may fail
+  llvm::Value* parallel = nullptr;    // Parallel*, or null: no phases here
   llvm::BasicBlock* leave = nullptr;  // target of stop_on_failure
   std::function<void(const kernel::Stmt&, FunctionEmitter&)> on_parallel;
 
@@ -203,11 +193,6 @@ class FunctionEmitter {
   llvm::Value* fold_tree(kernel::FoldOp op, DType dtype, std::vector<llvm::Value*> parts);
   llvm::Constant* fold_identity(kernel::FoldOp op, DType dtype);
 
-  // entries.cpp
-  void before_read();
-  void before_write();
-  void barrier();
-  bool on_worker_zero(const kernel::Stmt& s);
   friend struct EntryEmitter;
 
   ModuleEmitter& m_;

@@ -1,7 +1,8 @@
-// Entries. A phase becomes a task over a frame of captured values. The caller's form of an entry runs phases
-// inline or through `run`; the team's form is the entry's control flow on every worker at once: statements
-// that write run on worker 0, chunks are taken from a counter, and barriers stand where one side's writes
-// meet the other's reads.
+// Entries. A phase becomes a task over a frame of captured values. The caller runs the entry's control flow;
+// a phase runs inline, through `run`, or, where the host offers a team, by all workers: one fork for the
+// whole entry, in which worker 0 runs the control flow and the others take chunks of whatever phase is open.
+// The end of a phase waits for its chunks, not for workers: one that the system has not scheduled holds
+// nobody up until the entry returns.
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/IntrinsicsX86.h>
 
@@ -18,9 +19,12 @@ using llvm::BasicBlock;
 namespace {
 
 constexpr uint32_t round_nearest_no_flush = 0x1f80;
-// The team's frame: pointers first, then the barrier's words and the chunk counter on lines of their own.
-constexpr uint64_t frame_slots = 0, frame_status = 8, frame_workers = 16, frame_arrived = 64,
-                   frame_round = 128, frame_chunk = 192, frame_bytes = 256;
+constexpr uint64_t most_chunks = uint64_t{1} << 23;  // of a phase that threads share
+// The team's frame, words that several workers write on lines of their own.
+//   claim: number of the phase (16 bits), its chunks n (24), the next chunk to take (24)
+constexpr uint64_t frame_slots = 0, frame_status = 8, frame_parallel = 16, frame_task = 24, frame_args = 32,
+                   frame_claim = 64, frame_done = 128, frame_finished = 192, frame_bytes = 256;
+constexpr uint64_t claim_mask = 0xffffff, claim_n = 24, claim_phase = 48;
 
 llvm::Value* byte_offset(llvm::IRBuilderBase& b, llvm::Value* base, uint64_t offset) {
   return b.CreateConstGEP1_64(b.getInt8Ty(), base, offset);
@@ -63,89 +67,122 @@ class ControlWord {
   llvm::Value* differs_;
 };
 
-// void (frame, workers): returns when all workers have come; the last one resets the chunk counter.
-llvm::Function* barrier_function(ModuleEmitter& m) {
-  const std::string name = m.options.prefix + ".barrier";
-  if (llvm::Function* f = m.llvm_module.getFunction(name)) return f;
-  llvm::IRBuilder<> b(m.context);
-  auto* type = llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy(), b.getInt32Ty()}, false);
-  llvm::Function* f = m.new_function(name, type, false);
+llvm::LoadInst* load_acquire(llvm::IRBuilderBase& b, llvm::Type* type, llvm::Value* p) {
+  llvm::LoadInst* load = b.CreateAlignedLoad(type, p, llvm::Align(8));
+  load->setAtomic(llvm::AtomicOrdering::Acquire);
+  return load;
+}
+void store_release(llvm::IRBuilderBase& b, llvm::Value* v, llvm::Value* p) {
+  b.CreateAlignedStore(v, p, llvm::Align(8))->setAtomic(llvm::AtomicOrdering::Release);
+}
+llvm::Value* add_one(llvm::IRBuilderBase& b, llvm::Value* p) {
+  return b.CreateAtomicRMW(llvm::AtomicRMWInst::Add, p, b.getInt64(1), llvm::Align(8),
+                           llvm::AtomicOrdering::AcquireRelease);
+}
+llvm::Value* claimed_chunk(llvm::IRBuilderBase& b, llvm::Value* claim) {
+  return b.CreateAnd(claim, claim_mask);
+}
+llvm::Value* claimed_count(llvm::IRBuilderBase& b, llvm::Value* claim) {
+  return b.CreateAnd(b.CreateLShr(claim, claim_n), claim_mask);
+}
+void call_task(llvm::IRBuilderBase& b, llvm::Value* frame, llvm::Value* chunk) {
+  // Read after the claim: they belong to the phase it named, which cannot end before this chunk does.
+  auto* type = llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy(), b.getInt64Ty()}, false);
+  llvm::Value* task = b.CreateAlignedLoad(b.getPtrTy(), byte_offset(b, frame, frame_task), llvm::Align(8));
+  llvm::Value* args = b.CreateAlignedLoad(b.getPtrTy(), byte_offset(b, frame, frame_args), llvm::Align(8));
+  b.CreateCall(type, task, {args, chunk});
+  add_one(b, byte_offset(b, frame, frame_done));
+}
+
+// A function of this module that all entries share, made on first use by `emit`.
+template <class F>
+llvm::Function* shared_function(ModuleEmitter& m, const std::string& name, std::vector<llvm::Type*> params,
+                                F&& emit) {
+  const std::string full = m.options.prefix + "." + name;
+  if (llvm::Function* f = m.llvm_module.getFunction(full)) return f;
+  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(m.context), params, false);
+  llvm::Function* f = m.new_function(full, type, false);
   f->setLinkage(llvm::GlobalValue::InternalLinkage);
   f->addFnAttr(llvm::Attribute::NoInline);
-  auto* entry = BasicBlock::Create(m.context, "entry", f);
-  auto* last = BasicBlock::Create(m.context, "last", f);
-  auto* wait = BasicBlock::Create(m.context, "wait", f);
-  auto* spin = BasicBlock::Create(m.context, "spin", f);
-  auto* out = BasicBlock::Create(m.context, "out", f);
-  b.SetInsertPoint(entry);
-  llvm::Value* arrived = byte_offset(b, f->getArg(0), frame_arrived);
-  llvm::Value* round = byte_offset(b, f->getArg(0), frame_round);
-  llvm::Value* chunk = byte_offset(b, f->getArg(0), frame_chunk);
-  auto atomic_load = [&](llvm::Value* p) {
-    llvm::LoadInst* load = b.CreateAlignedLoad(b.getInt32Ty(), p, llvm::Align(4));
-    load->setAtomic(llvm::AtomicOrdering::Acquire);
-    return load;
-  };
-  auto atomic_store = [&](llvm::Value* v, llvm::Value* p) {
-    b.CreateAlignedStore(v, p, llvm::Align(4))->setAtomic(llvm::AtomicOrdering::Release);
-  };
-  llvm::Value* current = atomic_load(round);
-  llvm::Value* before = b.CreateAtomicRMW(llvm::AtomicRMWInst::Add, arrived, b.getInt32(1), llvm::Align(4),
-                                          llvm::AtomicOrdering::AcquireRelease);
-  b.CreateCondBr(b.CreateICmpEQ(b.CreateAdd(before, b.getInt32(1)), f->getArg(1)), last, wait);
-  b.SetInsertPoint(last);
-  atomic_store(b.getInt32(0), arrived);
-  atomic_store(b.getInt32(0), chunk);
-  atomic_store(b.CreateAdd(current, b.getInt32(1)), round);
-  b.CreateRetVoid();
-  b.SetInsertPoint(wait);
-  b.CreateCondBr(b.CreateICmpEQ(atomic_load(round), current), spin, out);
-  b.SetInsertPoint(spin);
-  b.CreateIntrinsic(llvm::Intrinsic::x86_sse2_pause, {}, {});
-  b.CreateBr(wait);
-  b.SetInsertPoint(out);
-  b.CreateRetVoid();
+  llvm::IRBuilder<> b(BasicBlock::Create(m.context, "entry", f));
+  emit(f, b);
   return f;
 }
 
+// lead(frame, task, args, n): worker 0 opens a phase of n chunks, takes part, and waits until all are done.
+llvm::Function* lead_function(ModuleEmitter& m) {
+  llvm::IRBuilder<> t(m.context);
+  return shared_function(
+      m, "lead", {t.getPtrTy(), t.getPtrTy(), t.getPtrTy(), t.getInt64Ty()}, [&](llvm::Function* f, auto& b) {
+        llvm::Value *frame = f->getArg(0), *n = f->getArg(3);
+        llvm::Value* claim = byte_offset(b, frame, frame_claim);
+        llvm::Value* done = byte_offset(b, frame, frame_done);
+        auto* take = BasicBlock::Create(m.context, "take", f);
+        auto* run = BasicBlock::Create(m.context, "run", f);
+        auto* wait = BasicBlock::Create(m.context, "wait", f);
+        auto* spin = BasicBlock::Create(m.context, "spin", f);
+        auto* out = BasicBlock::Create(m.context, "out", f);
+        b.CreateAlignedStore(f->getArg(1), byte_offset(b, frame, frame_task), llvm::Align(8));
+        b.CreateAlignedStore(f->getArg(2), byte_offset(b, frame, frame_args), llvm::Align(8));
+        store_release(b, b.getInt64(0), done);
+        llvm::Value* old = load_acquire(b, b.getInt64Ty(), claim);
+        llvm::Value* phase = b.CreateAdd(b.CreateLShr(old, claim_phase), b.getInt64(1));
+        store_release(b, b.CreateOr(b.CreateShl(phase, claim_phase), b.CreateShl(n, claim_n)), claim);
+        b.CreateBr(take);
+        b.SetInsertPoint(take);
+        llvm::Value* chunk = claimed_chunk(b, add_one(b, claim));
+        b.CreateCondBr(b.CreateICmpULT(chunk, n), run, wait);
+        b.SetInsertPoint(run);
+        call_task(b, frame, chunk);
+        b.CreateBr(take);
+        b.SetInsertPoint(wait);
+        b.CreateCondBr(b.CreateICmpEQ(load_acquire(b, b.getInt64Ty(), done), n), out, spin);
+        b.SetInsertPoint(spin);
+        b.CreateIntrinsic(llvm::Intrinsic::x86_sse2_pause, {}, {});
+        b.CreateBr(wait);
+        b.SetInsertPoint(out);
+        b.CreateRetVoid();
+      });
+}
+
+// help(frame): takes chunks of open phases until the entry is finished.
+llvm::Function* help_function(ModuleEmitter& m) {
+  llvm::IRBuilder<> t(m.context);
+  return shared_function(m, "help", {t.getPtrTy()}, [&](llvm::Function* f, auto& b) {
+    llvm::Value* frame = f->getArg(0);
+    llvm::Value* claim = byte_offset(b, frame, frame_claim);
+    auto* look = BasicBlock::Create(m.context, "look", f);
+    auto* take = BasicBlock::Create(m.context, "take", f);
+    auto* run = BasicBlock::Create(m.context, "run", f);
+    auto* idle = BasicBlock::Create(m.context, "idle", f);
+    auto* spin = BasicBlock::Create(m.context, "spin", f);
+    auto* out = BasicBlock::Create(m.context, "out", f);
+    llvm::AllocaInst* words = b.CreateAlloca(b.getInt64Ty());
+    ControlWord word(b, words);
+    b.CreateBr(look);
+    b.SetInsertPoint(look);
+    llvm::Value* seen = load_acquire(b, b.getInt64Ty(), claim);
+    b.CreateCondBr(b.CreateICmpULT(claimed_chunk(b, seen), claimed_count(b, seen)), take, idle);
+    b.SetInsertPoint(take);
+    llvm::Value* mine = add_one(b, claim);
+    llvm::Value* chunk = claimed_chunk(b, mine);
+    b.CreateCondBr(b.CreateICmpULT(chunk, claimed_count(b, mine)), run, look);
+    b.SetInsertPoint(run);
+    call_task(b, frame, chunk);
+    b.CreateBr(look);
+    b.SetInsertPoint(idle);
+    llvm::Value* finished = load_acquire(b, b.getInt64Ty(), byte_offset(b, frame, frame_finished));
+    b.CreateCondBr(b.CreateICmpNE(finished, b.getInt64(0)), out, spin);
+    b.SetInsertPoint(spin);
+    b.CreateIntrinsic(llvm::Intrinsic::x86_sse2_pause, {}, {});
+    b.CreateBr(look);
+    b.SetInsertPoint(out);
+    word.restore();
+    b.CreateRetVoid();
+  });
+}
+
 }  // namespace
-
-void FunctionEmitter::barrier() {
-  if (team == nullptr || (!team->pending_read && !team->pending_write)) return;
-  builder_.CreateCall(barrier_function(m_), {team->frame, team->workers});
-  team->pending_read = team->pending_write = false;
-  memory_changed();
-}
-
-void FunctionEmitter::before_read() {
-  if (team == nullptr) return;
-  if (team->pending_write) barrier();
-  team->pending_read = true;
-}
-
-void FunctionEmitter::before_write() {
-  if (team != nullptr && team->pending_read) barrier();
-}
-
-bool FunctionEmitter::on_worker_zero(const Stmt& s) {
-  before_write();
-  BasicBlock* zero = block("zero");
-  BasicBlock* all = block("all");
-  llvm::Instruction* fork =
-      builder_.CreateCondBr(builder_.CreateICmpEQ(team->worker, builder_.getInt32(0)), zero, all);
-  builder_.SetInsertPoint(zero);
-  push_scope(true, fork);
-  TeamContext* const saved = team;
-  team = nullptr;
-  statement(s);
-  team = saved;
-  pop_scope();
-  builder_.CreateBr(all);
-  builder_.SetInsertPoint(all);
-  team->pending_write = true;
-  memory_changed();
-  return true;
-}
 
 struct EntryEmitter {
   ModuleEmitter& m;
@@ -267,22 +304,32 @@ struct EntryEmitter {
     return b.CreateICmpUGT(b.CreateAlignedLoad(b.getInt32Ty(), safe, llvm::Align(4)), b.getInt32(1));
   }
 
-  void caller_phase(const Stmt& s, FunctionEmitter& e, llvm::Value* parallel, llvm::Value* many) {
+  // One phase: by the team, through `run`, or inline.
+  void phase(const Stmt& s, FunctionEmitter& e, llvm::Value* parallel, llvm::Value* many, llvm::Value* team) {
     const Task& t = task_of(s);
     llvm::Value* n = chunk_count(e, s);
     llvm::Value* frame = fill_frame(e, t);
     llvm::IRBuilderBase& b = e.builder();
     llvm::Function* fn = b.GetInsertBlock()->getParent();
-    auto* lent = BasicBlock::Create(m.context, "run", fn);
+    auto* lent = BasicBlock::Create(m.context, "lent", fn);
+    auto* lead = BasicBlock::Create(m.context, "lead", fn);
+    auto* run = BasicBlock::Create(m.context, "run", fn);
     auto* alone = BasicBlock::Create(m.context, "alone", fn);
     auto* done = BasicBlock::Create(m.context, "phase", fn);
-    b.CreateCondBr(b.CreateAnd(many, b.CreateICmpUGT(n, b.getInt64(1))), lent, alone);
+    llvm::Value* several =
+        b.CreateAnd(b.CreateICmpUGT(n, b.getInt64(1)), b.CreateICmpULE(n, b.getInt64(most_chunks)));
+    b.CreateCondBr(b.CreateAnd(many, several), lent, alone);
     b.SetInsertPoint(lent);
+    b.CreateCondBr(b.CreateICmpNE(team, llvm::ConstantPointerNull::get(b.getPtrTy())), lead, run);
+    b.SetInsertPoint(lead);
+    b.CreateCall(lead_function(m), {team, t.body, frame, n});
+    b.CreateBr(done);
+    b.SetInsertPoint(run);
     auto* run_type = llvm::FunctionType::get(
         b.getVoidTy(), {b.getPtrTy(), b.getInt32Ty(), b.getPtrTy(), b.getPtrTy()}, false);
     llvm::Value* context = b.CreateAlignedLoad(b.getPtrTy(), parallel, llvm::Align(8));
-    llvm::Value* run = b.CreateAlignedLoad(b.getPtrTy(), byte_offset(b, parallel, 16), llvm::Align(8));
-    b.CreateCall(run_type, run, {context, b.CreateTrunc(n, b.getInt32Ty()), t.task, frame});
+    llvm::Value* callback = b.CreateAlignedLoad(b.getPtrTy(), byte_offset(b, parallel, 16), llvm::Align(8));
+    b.CreateCall(run_type, callback, {context, b.CreateTrunc(n, b.getInt32Ty()), t.task, frame});
     b.CreateBr(done);
     b.SetInsertPoint(alone);
     e.plain_loop(n, [&](llvm::Value* i) { b.CreateCall(t.body, {frame, i}); });
@@ -291,55 +338,57 @@ struct EntryEmitter {
     e.memory_changed();
   }
 
-  void team_phase(const Stmt& s, FunctionEmitter& e) {
-    const Task& t = task_of(s);
-    llvm::Value* n = chunk_count(e, s);
-    llvm::Value* frame = fill_frame(e, t);
-    e.barrier();
-    llvm::IRBuilderBase& b = e.builder();
-    llvm::Function* fn = b.GetInsertBlock()->getParent();
-    auto* take = BasicBlock::Create(m.context, "take", fn);
-    auto* chunk = BasicBlock::Create(m.context, "chunk", fn);
-    auto* done = BasicBlock::Create(m.context, "phase", fn);
-    b.CreateBr(take);
-    b.SetInsertPoint(take);
-    llvm::Value* mine =
-        b.CreateAtomicRMW(llvm::AtomicRMWInst::Add, byte_offset(b, e.team->frame, frame_chunk), b.getInt32(1),
-                          llvm::Align(4), llvm::AtomicOrdering::Monotonic);
-    llvm::Value* index = b.CreateZExt(mine, b.getInt64Ty());
-    b.CreateCondBr(b.CreateICmpULT(index, n), chunk, done);
-    b.SetInsertPoint(chunk);
-    b.CreateCall(t.body, {frame, index});
-    b.CreateBr(take);
-    b.SetInsertPoint(done);
-    e.team->pending_write = true;
-    e.barrier();
-  }
-
-  llvm::Function* team_body() {
+  // control(slots, parallel, status, team, many): the entry's control flow.
+  llvm::Function* control_function() {
+    llvm::Type* p = types.getPtrTy();
     llvm::Function* fn = m.new_function(
-        m.options.prefix + ".team." + entry.name,
-        llvm::FunctionType::get(types.getVoidTy(), {types.getPtrTy(), types.getInt32Ty()}, false), false);
+        m.options.prefix + ".control." + entry.name,
+        llvm::FunctionType::get(types.getVoidTy(), {p, p, p, p, types.getInt1Ty()}, false), false);
     fn->setLinkage(llvm::GlobalValue::InternalLinkage);
     FunctionEmitter e(m, function, analysis, fn);
+    llvm::Value *parallel = fn->getArg(1), *team = fn->getArg(3), *many = fn->getArg(4);
+    e.status = fn->getArg(2);
+    body(e, fn->getArg(0), [&, parallel, team, many](const Stmt& s, FunctionEmitter& inner) {
+      phase(s, inner, parallel, many, team);
+    });
+    e.builder().CreateRetVoid();
+    return fn;
+  }
+
+  // The statements between setting and restoring the control word.
+  void body(FunctionEmitter& e, llvm::Value* slots,
+            std::function<void(const Stmt&, FunctionEmitter&)> on_parallel) {
     llvm::IRBuilderBase& b = e.builder();
-    llvm::Value* frame = fn->getArg(0);
-    llvm::Value* slots =
-        b.CreateAlignedLoad(b.getPtrTy(), byte_offset(b, frame, frame_slots), llvm::Align(8));
-    e.status = b.CreateAlignedLoad(b.getPtrTy(), byte_offset(b, frame, frame_status), llvm::Align(8));
-    TeamContext team;
-    team.frame = frame;
-    team.worker = fn->getArg(1);
-    team.workers = b.CreateAlignedLoad(b.getInt32Ty(), byte_offset(b, frame, frame_workers), llvm::Align(4));
     ControlWord word(b, e.alloca_bytes(8, 4));
-    if (!bind_parameters(e, slots)) return fn;
-    e.team = &team;
-    e.leave = BasicBlock::Create(m.context, "leave", fn);
-    e.on_parallel = [&](const Stmt& s, FunctionEmitter& inner) { team_phase(s, inner); };
+    if (!bind_parameters(e, slots)) return;
+    e.leave = BasicBlock::Create(m.context, "leave", b.GetInsertBlock()->getParent());
+    e.on_parallel = std::move(on_parallel);
     e.emit(function.body);
     b.CreateBr(e.leave);
     b.SetInsertPoint(e.leave);
     word.restore();
+  }
+
+  // team(frame, worker): worker 0 runs the control flow, the others help.
+  llvm::Function* team_function(llvm::Function* control) {
+    llvm::Function* fn = m.new_function(
+        m.options.prefix + ".team." + entry.name,
+        llvm::FunctionType::get(types.getVoidTy(), {types.getPtrTy(), types.getInt32Ty()}, false), false);
+    fn->setLinkage(llvm::GlobalValue::InternalLinkage);
+    llvm::IRBuilder<> b(BasicBlock::Create(m.context, "entry", fn));
+    auto* first = BasicBlock::Create(m.context, "first", fn);
+    auto* other = BasicBlock::Create(m.context, "other", fn);
+    llvm::Value* frame = fn->getArg(0);
+    b.CreateCondBr(b.CreateICmpEQ(fn->getArg(1), b.getInt32(0)), first, other);
+    b.SetInsertPoint(first);
+    auto word = [&](uint64_t at) {
+      return b.CreateAlignedLoad(b.getPtrTy(), byte_offset(b, frame, at), llvm::Align(8));
+    };
+    b.CreateCall(control, {word(frame_slots), word(frame_parallel), word(frame_status), frame, b.getTrue()});
+    store_release(b, b.getInt64(1), byte_offset(b, frame, frame_finished));
+    b.CreateRetVoid();
+    b.SetInsertPoint(other);
+    b.CreateCall(help_function(m), {frame});
     b.CreateRetVoid();
     return fn;
   }
@@ -382,39 +431,40 @@ struct EntryEmitter {
     b.CreateAlignedStore(b.getInt64(0), status, llvm::Align(8));  // code and place
     b.CreateAlignedStore(b.getInt64(0), byte_offset(b, status, 8), llvm::Align(8));
     b.CreateAlignedStore(b.getInt64(0), byte_offset(b, status, 16), llvm::Align(8));
-    auto* out = BasicBlock::Create(m.context, "out", fn);
-    llvm::Value* many = nullptr;
-    if (!bind_parameters(e, slots)) return;
-    if (analysis.parallel) {
-      many = b.CreateAnd(many_workers(b, parallel), worth_lending(e, function.body, b.getFalse()));
-      auto* lent = BasicBlock::Create(m.context, "lent", fn);
-      auto* team = BasicBlock::Create(m.context, "team", fn);
-      auto* alone = BasicBlock::Create(m.context, "alone", fn);
-      b.CreateCondBr(many, lent, alone);
-      b.SetInsertPoint(lent);
-      llvm::Value* body = b.CreateAlignedLoad(b.getPtrTy(), byte_offset(b, parallel, 24), llvm::Align(8));
-      b.CreateCondBr(b.CreateICmpNE(body, llvm::ConstantPointerNull::get(b.getPtrTy())), team, alone);
-      b.SetInsertPoint(team);
-      llvm::AllocaInst* frame = e.alloca_bytes(frame_bytes, 64);
-      b.CreateAlignedStore(slots, byte_offset(b, frame, frame_slots), llvm::Align(8));
-      b.CreateAlignedStore(status, byte_offset(b, frame, frame_status), llvm::Align(8));
-      b.CreateAlignedStore(b.CreateAlignedLoad(b.getInt32Ty(), byte_offset(b, parallel, 8), llvm::Align(4)),
-                           byte_offset(b, frame, frame_workers), llvm::Align(4));
-      for (uint64_t word : {frame_arrived, frame_round, frame_chunk})
-        b.CreateAlignedStore(b.getInt32(0), byte_offset(b, frame, word), llvm::Align(4));
-      auto* type = llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy(), b.getPtrTy(), b.getPtrTy()}, false);
-      llvm::Value* context = b.CreateAlignedLoad(b.getPtrTy(), parallel, llvm::Align(8));
-      b.CreateCall(type, body, {context, team_body(), frame});
-      b.CreateBr(out);
-      b.SetInsertPoint(alone);
+    if (!analysis.parallel) {
+      body(e, slots, {});
+      b.CreateRet(b.CreateAlignedLoad(b.getInt32Ty(), status, llvm::Align(4)));
+      return;
     }
-    ControlWord word(b, e.alloca_bytes(8, 4));
-    e.leave = BasicBlock::Create(m.context, "leave", fn);
-    e.on_parallel = [&](const Stmt& s, FunctionEmitter& inner) { caller_phase(s, inner, parallel, many); };
-    e.emit(function.body);
-    b.CreateBr(e.leave);
-    b.SetInsertPoint(e.leave);
-    word.restore();
+    if (!bind_parameters(e, slots)) return;
+    auto* out = BasicBlock::Create(m.context, "out", fn);
+    auto* lent = BasicBlock::Create(m.context, "lent", fn);
+    auto* team = BasicBlock::Create(m.context, "team", fn);
+    auto* direct = BasicBlock::Create(m.context, "direct", fn);
+    llvm::Value* null = llvm::ConstantPointerNull::get(b.getPtrTy());
+    llvm::Function* control = control_function();
+    llvm::Value* many = b.CreateAnd(many_workers(b, parallel), worth_lending(e, function.body, b.getFalse()));
+    BasicBlock* start = b.GetInsertBlock();
+    b.CreateCondBr(many, lent, direct);
+    b.SetInsertPoint(lent);
+    llvm::Value* callback = b.CreateAlignedLoad(b.getPtrTy(), byte_offset(b, parallel, 24), llvm::Align(8));
+    b.CreateCondBr(b.CreateICmpNE(callback, null), team, direct);
+    b.SetInsertPoint(team);
+    llvm::AllocaInst* frame = e.alloca_bytes(frame_bytes, 64);
+    b.CreateAlignedStore(slots, byte_offset(b, frame, frame_slots), llvm::Align(8));
+    b.CreateAlignedStore(status, byte_offset(b, frame, frame_status), llvm::Align(8));
+    b.CreateAlignedStore(parallel, byte_offset(b, frame, frame_parallel), llvm::Align(8));
+    for (uint64_t word : {frame_claim, frame_done, frame_finished})
+      b.CreateAlignedStore(b.getInt64(0), byte_offset(b, frame, word), llvm::Align(8));
+    auto* type = llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy(), b.getPtrTy(), b.getPtrTy()}, false);
+    llvm::Value* context = b.CreateAlignedLoad(b.getPtrTy(), parallel, llvm::Align(8));
+    b.CreateCall(type, callback, {context, team_function(control), frame});
+    b.CreateBr(out);
+    b.SetInsertPoint(direct);
+    llvm::PHINode* through_run = b.CreatePHI(b.getInt1Ty(), 2);
+    through_run->addIncoming(b.getFalse(), start);
+    through_run->addIncoming(b.getTrue(), lent);
+    b.CreateCall(control, {slots, parallel, status, null, through_run});
     b.CreateBr(out);
     b.SetInsertPoint(out);
     b.CreateRet(b.CreateAlignedLoad(b.getInt32Ty(), status, llvm::Align(4)));

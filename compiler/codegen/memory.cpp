@@ -44,7 +44,6 @@ llvm::Value* FunctionEmitter::any_lane() {
 }
 
 Value FunctionEmitter::load(const Expr& x, const Value& index) {
-  before_read();
   llvm::Type* type = m_.memory_type(x.dtype);
   const llvm::Align align(dtype_bytes(x.dtype));
   if (index.uniform()) {

@@ -60,15 +60,6 @@ void FunctionEmitter::statement(const Stmt& s) {
     case StmtKind::exit_if:
       return emit_exit(s);
     case StmtKind::store:
-    case StmtKind::fail:
-    case StmtKind::prefetch:
-    case StmtKind::call:
-    case StmtKind::progress:
-      break;
-  }
-  if (team != nullptr && on_worker_zero(s)) return;
-  switch (s.kind) {
-    case StmtKind::store:
       return store(s);
     case StmtKind::fail:
       return emit_fail(s);
@@ -231,7 +222,6 @@ void FunctionEmitter::emit_exit(const Stmt& s) {
   const Value condition = to_scalar(evaluate(s.value), "the condition of an exit");
   if (loop_ == nullptr || (lanes_ && lanes_->predicates > loop_->predicates))
     return m_.refuse(f_, "an exit stands outside a loop, or under a condition of lanes");
-  if (team != nullptr) barrier();
   loop_->edges.push_back({builder_.GetInsertBlock(), snapshot(*loop_->assigned)});
   BasicBlock* go_on = block("on");
   builder_.CreateCondBr(condition.scalar(), loop_->exit, go_on);
@@ -261,7 +251,6 @@ void FunctionEmitter::emit_for(const Stmt& s) {
     (void)h->getValue().sadd_ov(st->getValue(), overflows);
     no_wrap = !overflows;
   }
-  if (team != nullptr) barrier();
   Loop* const outer = loop_;
   Loop loop;
   loop.predicates = lanes_ ? lanes_->predicates : 0;
@@ -271,7 +260,6 @@ void FunctionEmitter::emit_for(const Stmt& s) {
       [&](llvm::Value* i) {
         bind_loop(s.var, here(i));
         emit(s.body);
-        if (team != nullptr) barrier();
       },
       &loop);
   loop_ = outer;
@@ -305,7 +293,6 @@ void FunctionEmitter::emit_specialize(const Stmt& s) {
     return emit(s.body);
   }
   if (hi < lo) return;
-  if (team != nullptr) barrier();
   const std::vector<uint32_t> assigned = live_assigned(s.body);
   const std::vector<Value> before = snapshot(assigned);
   BasicBlock* exit = block("done");
@@ -319,7 +306,6 @@ void FunctionEmitter::emit_specialize(const Stmt& s) {
     restore(assigned, before);
     bind_static(i);
     emit(s.body);
-    if (team != nullptr) barrier();
     join.edges.push_back({builder_.GetInsertBlock(), snapshot(assigned)});
     builder_.CreateBr(exit);
     pop_scope();
@@ -350,7 +336,6 @@ void FunctionEmitter::emit_if(const Stmt& s) {
   }
   if (const auto* c = llvm::dyn_cast<llvm::ConstantInt>(condition.scalar()))
     return emit(c->isOne() ? s.body : s.other);
-  if (team != nullptr) barrier();
   std::vector<uint32_t> assigned = live_assigned(s.body);
   for (uint32_t v : live_assigned(s.other)) assigned.push_back(v);
   std::sort(assigned.begin(), assigned.end());
@@ -368,7 +353,6 @@ void FunctionEmitter::emit_if(const Stmt& s) {
     push_scope(true, fork);
     restore(assigned, before);
     emit(*arm);
-    if (team != nullptr) barrier();
     join.edges.push_back({builder_.GetInsertBlock(), snapshot(assigned)});
     builder_.CreateBr(exit);
     pop_scope();
@@ -441,7 +425,6 @@ void FunctionEmitter::emit_call(const Stmt& s) {
 
 void FunctionEmitter::emit_stop() {
   if (leave == nullptr) return m_.refuse(f_, "stop_on_failure cannot stand here");
-  before_read();
   BasicBlock* go_on = block("ok");
   llvm::Value* code = builder_.CreateAlignedLoad(builder_.getInt32Ty(), status, llvm::Align(4));
   builder_.CreateCondBr(builder_.CreateICmpEQ(code, builder_.getInt32(0)), go_on, leave);

@@ -170,7 +170,7 @@ void ContractEmitter::compose() {
   outer_.insert(outer_.end(), rows.begin(), rows.end());
   outer_.insert(outer_.end(), columns.begin(), columns.end());
   block_ = dot_->get<int64_t>("block");
-  bool several = frame_.high(k_extent()) > block_;
+  bool several = frame_.may_pass(k_extent(), block_);
   outer_blocks_ = several && block_ >= outer_block;
   inner_blocks_ = several && !outer_blocks_;
   heavy_ = heavy_epilogue(*scope_.graph, group_);
@@ -221,7 +221,7 @@ void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, Expr
     first_ = b_.let("first", b_.binary(kernel::Op::eq, k_lo_, b_.index(0)));
     last_ = b_.let("last", b_.binary(kernel::Op::le, k, b_.add(k_lo_, kc)));
   }
-  if (frame_.high(m_extent()) > row_block) {
+  if (frame_.may_pass(m_extent(), row_block)) {
     ExprId mc = b_.use(b_.fixed("MC", row_block / tile_rows() * tile_rows()));
     ExprId lo = open("ic", rows_lo, rows_hi, mc);
     rows_hi = b_.let("ic1", b_.binary(kernel::Op::min, b_.add(lo, mc), rows_hi));
@@ -432,7 +432,7 @@ Work contract_work(const Frame& frame, const Scope& scope, int32_t number) {
   ContractEmitter e(f, scope, number);
   Work work;
   double all = 1;
-  for (const Dim& d : e.extents()) all *= static_cast<double>(std::max<int64_t>(1, frame.high(d)));
+  for (const Dim& d : e.extents()) all *= static_cast<double>(std::max<int64_t>(1, frame.usual(d)));
   switch (e.cut()) {
     case ContractEmitter::Cut::outer:
       work.extent = e.outer_extent();
@@ -440,8 +440,8 @@ Work contract_work(const Frame& frame, const Scope& scope, int32_t number) {
     case ContractEmitter::Cut::rows: {
       work.extent = e.m_extent();
       // Every chunk reads all of B: from L2 where it fits, else at least a row block makes up for it.
-      double bytes = static_cast<double>(frame.high(e.k_extent())) *
-                     static_cast<double>(frame.high(e.n_extent())) *
+      double bytes = static_cast<double>(frame.usual(e.k_extent())) *
+                     static_cast<double>(frame.usual(e.n_extent())) *
                      static_cast<double>(dtype_bytes(e.dtype()));
       bool fits = bytes <= static_cast<double>(frame.target().l2_bytes) / 2;
       int64_t tiles = fits ? 2 : row_block / e.tile_rows();
@@ -454,7 +454,7 @@ Work contract_work(const Frame& frame, const Scope& scope, int32_t number) {
       break;
   }
   work.cost = all / static_cast<double>(e.lanes()) /
-              static_cast<double>(std::max<int64_t>(1, frame.high(work.extent)));
+              static_cast<double>(std::max<int64_t>(1, frame.usual(work.extent)));
   return work;
 }
 

@@ -60,7 +60,7 @@ Work pointwise_work(const Frame& frame, const Scope& scope, int32_t number) {
   Pointwise p(scope, number);
   Work work;
   double all = 1;
-  for (const Dim& d : p.extents) all *= static_cast<double>(std::max<int64_t>(1, frame.high(d)));
+  for (const Dim& d : p.extents) all *= static_cast<double>(std::max<int64_t>(1, frame.usual(d)));
   if (p.extents.empty()) {
     work.serial = true;
   } else {
@@ -69,7 +69,7 @@ Work pointwise_work(const Frame& frame, const Scope& scope, int32_t number) {
     if (p.extents.size() == 1) work.granule = 64;
   }
   work.cost = all * static_cast<double>(p.terms.size()) / 8 /
-              static_cast<double>(std::max<int64_t>(1, frame.high(work.extent)));
+              static_cast<double>(std::max<int64_t>(1, frame.usual(work.extent)));
   return work;
 }
 

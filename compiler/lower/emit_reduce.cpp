@@ -320,7 +320,7 @@ void ReduceEmitter::rows(const std::vector<Reduction*>& reductions,
   if (short_row)
     width = std::max<int64_t>(std::min<int64_t>(4, lanes),
                               static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(count.constant()))));
-  bool blocked = frame_.high(count) > block;
+  bool blocked = frame_.may_pass(count, block);
   // A full reduction over few elements, as in a small training step, should not pay for 64 lanes: narrower
   // trees give the same bits, since lanes without an element add nothing.
   const bool may_be_narrow = kept_.empty() && !count.is_constant() && lanes == 64 && !short_row;
@@ -393,7 +393,7 @@ void ReduceEmitter::columns(const std::vector<Reduction*>& reductions,
           ? static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(count.constant(), 1))))
           : lanes;
   active = std::min(active, lanes);
-  bool blocked = frame_.high(count) > block;
+  bool blocked = frame_.may_pass(count, block);
   std::vector<VarId> totals, accs;
   for (Reduction* r : reductions) totals.push_back(b_.declare("total", r->dtype, neutral(*r)));
   ExprId lo = b_.index(0), hi = n;
@@ -491,9 +491,9 @@ Work reduce_work(const Frame& frame, const Scope& scope, int32_t number) {
   work.serial = !e.has_kept();
   work.extent = e.first_kept();
   double all = 1;
-  for (const Dim& d : e.extents()) all *= static_cast<double>(std::max<int64_t>(1, frame.high(d)));
+  for (const Dim& d : e.extents()) all *= static_cast<double>(std::max<int64_t>(1, frame.usual(d)));
   work.cost = all * static_cast<double>(scope.fusion.groups[static_cast<size_t>(number)].nodes.size()) *
-              0.25 / static_cast<double>(std::max<int64_t>(1, frame.high(work.extent)));
+              0.25 / static_cast<double>(std::max<int64_t>(1, frame.usual(work.extent)));
   return work;
 }
 

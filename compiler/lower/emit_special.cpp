@@ -78,15 +78,15 @@ Work group_work(const Frame& frame, const Scope& scope, int32_t number) {
       const ir::Type type = scope.graph->type(node.results[0]);
       auto axis = static_cast<size_t>(node.get<int64_t>("axis"));
       for (size_t d = 0; d < axis; ++d) work.extent = work.extent * type.shape[d];
-      double all = static_cast<double>(frame.high(type.count())) +
-                   static_cast<double>(frame.high(scope.graph->type(node.operands[2]).count()));
-      work.cost = all / 8 / static_cast<double>(std::max<int64_t>(1, frame.high(work.extent)));
+      double all = static_cast<double>(frame.usual(type.count())) +
+                   static_cast<double>(frame.usual(scope.graph->type(node.operands[2]).count()));
+      work.cost = all / 8 / static_cast<double>(std::max<int64_t>(1, frame.usual(work.extent)));
       return work;
     }
     case GroupKind::check: {
       const Node& node = scope.graph->node(group.nodes[0]);
       work.serial = true;
-      work.cost = static_cast<double>(frame.high(scope.graph->type(node.operands[1]).count()));
+      work.cost = static_cast<double>(frame.usual(scope.graph->type(node.operands[1]).count()));
       return work;
     }
     default:

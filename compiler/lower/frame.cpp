@@ -20,13 +20,46 @@ ExprId dim_value(kernel::Builder& b, const Dim& d, const std::function<ExprId(co
   return sum;
 }
 
+namespace {
+
+// "rows_div_batch" for rows/batch: what a reader of the kernel wants to know.
+std::string size_name(const Dim& d) {
+  constexpr size_t longest = 32;
+  std::string out;
+  for (char c : d.text()) {
+    switch (c) {
+      case '/':
+        out += "_div_";
+        break;
+      case '*':
+        out += "_times_";
+        break;
+      case '+':
+        out += "_plus_";
+        break;
+      case '-':
+        out += "_minus_";
+        break;
+      case '(':
+      case ')':
+        break;
+      default:
+        out += c;
+    }
+  }
+  if (out.empty() || out.size() > longest || out[0] == '_' || (out[0] >= '0' && out[0] <= '9')) return "size";
+  return out;
+}
+
+}  // namespace
+
 // One parameter for each expression, not for each symbol in it: the caller does the arithmetic, and kernels
 // that differ only in what their sizes are made of (a batch, and the shorter last one) are the same.
 ExprId Frame::dim(const Dim& d) {
   if (d.is_constant()) return b.index(d.constant());
   auto [it, fresh] = dims_.try_emplace(d.text());
   if (fresh) {
-    it->second = b.use(b.scalar(d.as_symbol().value_or("size")));
+    it->second = b.use(b.scalar(size_name(d)));
     FrameArgument a{FrameArgument::Kind::dim};
     a.dim = d;
     arguments.push_back(std::move(a));

@@ -475,11 +475,12 @@ void Planner::control(Scope* s, int32_t group_number) {
 }
 
 void Planner::place_arena() {
-  // Large first; sizes compared at the top of the ranges.
+  // Large first. Symbolic sizes are compared at a usual value, so that the layout does not depend on ranges.
+  const ir::DimRanges nominal = nominal_ranges(module_.dims);
   std::vector<uint32_t> order;
   for (uint32_t r = 0; r < out_.roots.size(); ++r)
     if (out_.roots[r].base == RootBase::arena && out_.roots[r].first != ~0u) order.push_back(r);
-  auto high = [&](uint32_t r) { return out_.roots[r].count.range(module_.dims).high; };
+  auto high = [&](uint32_t r) { return out_.roots[r].count.range(nominal).high; };
   std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return high(a) > high(b); });
   for (uint32_t r : order)
     out_.arena.push_back(
@@ -487,6 +488,16 @@ void Planner::place_arena() {
 }
 
 }  // namespace
+
+ir::DimRanges nominal_ranges(const ir::DimRanges& dims) {
+  constexpr int64_t usual = 64;
+  ir::DimRanges out;
+  for (const auto& [name, range] : dims) {
+    const int64_t value = std::clamp(usual, range.low, std::max(range.low, range.high));
+    out[name] = {value, value};
+  }
+  return out;
+}
 
 Plan plan(const ir::Module& module, const ir::Function& function, Layout* layout,
           const PlanOptions& options) {

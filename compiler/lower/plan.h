@@ -103,6 +103,9 @@ struct PlanOptions {
 };
 Plan plan(const ir::Module& module, const ir::Function& function, Layout* layout, const PlanOptions& options);
 
+// Every dimension at a usual size within its range.
+ir::DimRanges nominal_ranges(const ir::DimRanges& dims);
+
 // Scratch a group needs beside its outputs (packed operands, partial sums): element counts.
 std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Fusion& fusion,
                                                  const Group& group);

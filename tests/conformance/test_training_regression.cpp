@@ -187,7 +187,7 @@ void fit_three_ways(int rows, int features, uint32_t batch, uint64_t steps) {
   REQUIRE(epochs != std::string::npos);
   CHECK(body.find("call k_", epochs) != std::string::npos);
   CHECK(dump.out.find("in 0 .. rows {", permutation) != std::string::npos);
-  CHECK(dump.out.find("in 0 .. rows/batch {") != std::string::npos);
+  CHECK(dump.out.find("in 0 .. rows_div_batch {") != std::string::npos);
 }
 
 }  // namespace

@@ -39,7 +39,8 @@ class Builder {
   std::vector<ValueId> emit_all(const OpDef& op, std::vector<ValueId> operands, Attrs attrs,
                                 std::vector<std::unique_ptr<Graph>> regions = {});
   ValueId emit(const OpDef& op, std::vector<ValueId> operands, std::initializer_list<NamedAttr> attrs = {});
-  ValueId emit(std::string_view op, std::vector<ValueId> operands, std::initializer_list<NamedAttr> attrs = {});
+  ValueId emit(std::string_view op, std::vector<ValueId> operands,
+               std::initializer_list<NamedAttr> attrs = {});
 
   // A rank-0 constant of the dtype (value rounded once), or one broadcast to a shape.
   ValueId constant(DType dtype, double value);
@@ -69,12 +70,12 @@ class Builder {
 Status infer_types(InferContext& context);
 // An attribute's preset as a value; monostate where it has none.
 Attr preset_value(const AttrDef& def);
-// Turns a value into the alternative that the kind holds, where that loses nothing (integer to number, integers
-// to dims, ...); false where it does not fit.
+// Turns a value into the alternative that the kind holds, where that loses nothing (integer to number,
+// integers to dims, ...); false where it does not fit.
 bool fit_attr(AttrKind kind, Attr* value);
 std::string_view attr_kind_name(AttrKind kind);
-// Shape that two operands of an elementwise operation broadcast to (numpy: trailing dimensions aligned, extents
-// equal or 1); false where there is none.
+// Shape that two operands of an elementwise operation broadcast to (numpy: trailing dimensions aligned,
+// extents equal or 1); false where there is none.
 bool broadcast_shapes(const Shape& a, const Shape& b, Shape* out);
 
 }  // namespace tenon::ir

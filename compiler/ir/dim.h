@@ -67,7 +67,7 @@ class Dim {
   // The canonical polynomial: constant + sum of coefficient * product of factors. For code generation.
   struct Atom;
   struct Term;
-  const std::vector<Term>& terms() const;  // empty for a constant
+  const std::vector<Term>& terms() const;       // empty for a constant
   int64_t offset() const { return constant_; }  // the constant term
 
  private:

@@ -27,7 +27,14 @@ class Builder;
 // --- Declared vocabulary ---------------------------------------------------------------------------------
 
 // Sets of element types an operand may have.
-enum class DTypes : uint8_t { any, floats, ints, numbers /* floats and ints */, bools, index /* any int type */ };
+enum class DTypes : uint8_t {
+  any,
+  floats,
+  ints,
+  numbers /* floats and ints */,
+  bools,
+  index /* any int type */
+};
 bool dtype_in(DType d, DTypes set);
 
 struct OperandDef {
@@ -43,8 +50,8 @@ struct InferContext {
   std::vector<Type> operands;
   Attrs* attrs = nullptr;
   std::vector<const Graph*> regions;
-  std::vector<Type> results;           // out
-  const Module* module = nullptr;      // for `call`; else may be null
+  std::vector<Type> results;       // out
+  const Module* module = nullptr;  // for `call`; else may be null
 
   const Attr& attr(std::string_view name) const;
   template <class T>
@@ -90,9 +97,9 @@ struct ElementwiseForm {
   std::array<PerType, dtype_count> types{};
   uint8_t key = 0;
   Wide wide32 = nullptr, wide64 = nullptr;  // wide32: f32 and ints on the narrower carrier; wide64: f64
-  double ulp = 0.5;      // declared bound of one evaluation, in units in the last place, all arguments
-  uint16_t flops = 1;    // counted once per element
-  bool cheap = true;     // worth recomputing instead of storing
+  double ulp = 0.5;    // declared bound of one evaluation, in units in the last place, all arguments
+  uint16_t flops = 1;  // counted once per element
+  bool cheap = true;   // worth recomputing instead of storing
   // cast picks its functions by both types; null for all others.
   PerType (*by_types)(DType from, DType to) = nullptr;
 };
@@ -113,11 +120,11 @@ struct IndexPiece {
   struct Guard {
     uint32_t axis;
     Dim low, high;
-    // (index - low) must be a multiple of it (interior padding). Where it is not 1, the piece's affine indices
-    // see (index - low) / stride in place of this axis' index.
+    // (index - low) must be a multiple of it (interior padding). Where it is not 1, the piece's affine
+    // indices see (index - low) / stride in place of this axis' index.
     Dim stride = 1;
   };
-  std::vector<Guard> guards;       // empty: always
+  std::vector<Guard> guards;  // empty: always
 };
 // Output elements are input elements at affine positions: broadcast, transpose, slice, pad, concat, reverse.
 struct IndexMapForm {
@@ -127,7 +134,15 @@ struct IndexMapForm {
 struct ViewForm {};
 
 // One output element is a function of its own position (and of scalar operands): const, iota, extent, random.
-enum class Generator : uint8_t { constant, iota, extent, random_uniform, random_normal, random_bernoulli, permutation };
+enum class Generator : uint8_t {
+  constant,
+  iota,
+  extent,
+  random_uniform,
+  random_normal,
+  random_bernoulli,
+  permutation
+};
 struct GenerateForm {
   Generator what;
 };
@@ -147,10 +162,10 @@ struct ArgReduceForm {
   bool largest = true;
 };
 // dot_general: attributes lhs_batch, rhs_batch, lhs_contract, rhs_contract; result dims: batch, lhs free, rhs
-// free. Order: attribute `order` = "blocks": the contracted elements (row-major over the contracting dims) are
-// cut into blocks of `block`; each block is an fma chain from +0 in order; block sums are added in order,
-// starting from the first. `order` = "lanes": as a sum with 64 lanes and blocks of `block`, each lane an fma chain from
-// +0. Integers: the same with wrapping multiply-add.
+// free. Order: attribute `order` = "blocks": the contracted elements (row-major over the contracting dims)
+// are cut into blocks of `block`; each block is an fma chain from +0 in order; block sums are added in order,
+// starting from the first. `order` = "lanes": as a sum with 64 lanes and blocks of `block`, each lane an fma
+// chain from +0. Integers: the same with wrapping multiply-add.
 struct ContractForm {};
 // take: result[..., j..., ...] = operand[..., indices[j...], ...] along `axis`; out of range: status T605.
 struct GatherForm {};
@@ -161,14 +176,15 @@ enum class Control : uint8_t { loop, cond, call };
 struct ControlForm {
   Control what;
 };
-// Checks that commit nothing on failure: result = operand 0, status `code` where any condition element is false.
+// Checks that commit nothing on failure: result = operand 0, status `code` where any condition element is
+// false.
 struct CheckForm {};
 
 // Builds the body of a composite: b's graph has one input per operand, in order; returns the result values.
 struct BodyContext {
   Builder& b;
-  const Node& node;                // attributes
-  std::vector<ValueId> operands;   // in b
+  const Node& node;               // attributes
+  std::vector<ValueId> operands;  // in b
 };
 struct CompositeForm {
   std::vector<ValueId> (*body)(BodyContext&);

@@ -1,4 +1,5 @@
-// Printer of the text form (.tenon). parse(print(m)) == m, and print(parse(print(m))) == print(m) byte by byte.
+// Printer of the text form (.tenon). parse(print(m)) == m, and print(parse(print(m))) == print(m) byte by
+// byte.
 #pragma once
 
 #include <functional>
@@ -10,9 +11,9 @@
 namespace tenon::ir {
 
 struct PrintOptions {
-  bool locations = true;        // trailing "@line"
-  bool bodies = false;          // also print composites' bodies as comments
-  size_t large_constant = 64;   // elements from which a constant prints as `data("hash")` and goes to `side`
+  bool locations = true;       // trailing "@line"
+  bool bodies = false;         // also print composites' bodies as comments
+  size_t large_constant = 64;  // elements from which a constant prints as `data("hash")` and goes to `side`
   // Receives each large constant once (name = hash of its content); null: large constants print in full.
   std::function<void(const std::string& hash, const Array& array)> side;
 };

@@ -1,6 +1,6 @@
-// Builder of one kernel function: expressions with local simplification (constants folded exactly, x+0 and x*1
-// for index arithmetic only: floats are never rewritten), common subexpressions shared, statements appended to
-// the innermost open block.
+// Builder of one kernel function: expressions with local simplification (constants folded exactly, x+0 and
+// x*1 for index arithmetic only: floats are never rewritten), common subexpressions shared, statements
+// appended to the innermost open block.
 #pragma once
 
 #include <cstring>
@@ -26,9 +26,9 @@ class Builder {
 
   // Expressions. Both operands of arithmetic have one dtype.
   ExprId constant(DType dtype, uint64_t bits);
-  ExprId index(int64_t value);                         // i64 constant
+  ExprId index(int64_t value);  // i64 constant
   template <class T>
-  ExprId literal(T value);                             // constant of T's dtype
+  ExprId literal(T value);  // constant of T's dtype
   ExprId use(VarId var, std::vector<ExprId> subscripts = {});
   ExprId load(VarId buffer, ExprId index);
   ExprId address(VarId base, ExprId byte_offset, DType element);
@@ -51,7 +51,7 @@ class Builder {
 
   // Statements. Names are made unique by a suffix.
   VarId declare(std::string name, DType dtype, ExprId initial, std::vector<ExprId> extents = {});
-  ExprId let(std::string name, ExprId value);          // returns the use; a leaf is returned as it is
+  ExprId let(std::string name, ExprId value);  // returns the use; a leaf is returned as it is
   void assign(VarId var, ExprId value, std::vector<ExprId> subscripts = {});
   void store(VarId buffer, ExprId index, ExprId value);
   void fail(uint16_t code, ExprId condition, ExprId detail);
@@ -60,7 +60,7 @@ class Builder {
   void stop_on_failure();
   void exit_if(ExprId condition);
   void progress(ExprId steps);
-  void comment(std::string text);                      // on the next statement
+  void comment(std::string text);  // on the next statement
 
   // Blocks: begin_… opens, end() closes; the loop variable's use is returned.
   ExprId begin_for(std::string name, ExprId lo, ExprId hi, ExprId step);
@@ -69,20 +69,20 @@ class Builder {
   ExprId begin_specialize(std::string name, ExprId lo, ExprId hi, ExprId value);
   ExprId begin_parallel(std::string name, ExprId count);
   void begin_if(ExprId condition);
-  void begin_else();                                   // only while the innermost block is the body of an if
-  void fold(VarId target, FoldOp op, ExprId value);    // only while the innermost block is a lanes body
+  void begin_else();                                 // only while the innermost block is the body of an if
+  void fold(VarId target, FoldOp op, ExprId value);  // only while the innermost block is a lanes body
   void end();
 
  private:
   Stmt& append(StmtKind kind);
-  Stmt& open();                                        // the statement of the innermost block
+  Stmt& open();  // the statement of the innermost block
   ExprId begin_loop(StmtKind kind, std::string name, ExprId lo, ExprId hi, ExprId step, ExprId value);
   ExprId index_arithmetic(Op op, ExprId a, ExprId b);  // invalid where nothing simplifies
   ExprId folded(Op op, DType dtype, std::initializer_list<ExprId> args);
 
   Function& function_;
   std::vector<std::vector<Stmt>*> blocks_;
-  std::vector<std::vector<Stmt>*> parents_;            // of each open block: where its statement stands (last)
+  std::vector<std::vector<Stmt>*> parents_;  // of each open block: where its statement stands (last)
   std::unordered_multimap<uint64_t, ExprId> interned_;
   std::unordered_map<std::string, uint32_t> names_;
   std::string comment_;

@@ -3,8 +3,8 @@
 // It is a small structured language, written as scalar code in which some loops are `lanes` loops: their
 // iterations are independent and execute many at a time in vector lanes. The schedule is visible: tile sizes
 // are named static integers, blocking is loops, register tiles are arrays of variables, masks come from the
-// bounds of a lanes loop, parallel chunks are phases of an entry. Code generation adds nothing to it and knows
-// no operation: it maps statements to LLVM IR one by one.
+// bounds of a lanes loop, parallel chunks are phases of an entry. Code generation adds nothing to it and
+// knows no operation: it maps statements to LLVM IR one by one.
 //
 // Meaning, settled here:
 //  - Expressions are pure. Float arithmetic is IEEE 754 binary, round to nearest even, one rounding an
@@ -16,22 +16,27 @@
 //    No two accesses may be assumed not to alias.
 //  - lanes i in lo..hi width W: the body runs for every i of lo..hi, in blocks of W consecutive values that
 //    execute in lockstep; only the last block may be partial (its missing lanes are masked off). Iterations
-//    do not see each other's stores within a block. Variables declared inside are one per lane. A variable declared outside may
-//    not be assigned inside, except by the folds that end the body.
-//  - fold s = op(x): after a block, the value x of the block's W lanes (absent lanes: the combiner's identity)
-//    is combined by halving (lane l with l + W/2, then W/4, ...) into one scalar, then s = op(s, that). W is a
-//    power of two. It stands only at the end of a lanes body. op(a, b) of float min is NaN where a or b is, else
-//    as IEEE 754-2019 minimum and maximum (of two zeros, +0 is the larger). Identities: add of floats -0.0, min and max of floats +inf and -inf.
+//    do not see each other's stores within a block. Variables declared inside are one per lane. A variable
+//    declared outside may not be assigned inside, except by the folds that end the body.
+//  - fold s = op(x): after a block, the value x of the block's W lanes (absent lanes: the combiner's
+//  identity)
+//    is combined by halving (lane l with l + W/2, then W/4, ...) into one scalar, then s = op(s, that). W is
+//    a power of two. It stands only at the end of a lanes body. op(a, b) of float min is NaN where a or b is,
+//    else as IEEE 754-2019 minimum and maximum (of two zeros, +0 is the larger). Identities: add of floats
+//    -0.0, min and max of floats +inf and -inf.
 //  - for loops run their iterations in order; bounds and steps are evaluated once; step > 0.
 //  - unroll loops have static bounds and expand; their variable is static in the body.
-//  - specialize r in a..b = e: runs the body with the static r equal to the run-time value of e; values outside
+//  - specialize r in a..b = e: runs the body with the static r equal to the run-time value of e; values
+//  outside
 //    a..b skip it.
-//  - `if` on a lane-varying condition predicates its body per lane: loads under it do not touch memory in lanes
+//  - `if` on a lane-varying condition predicates its body per lane: loads under it do not touch memory in
+//  lanes
 //    that are off, stores neither, assignments keep the old value there.
 //  - Variables are assigned; arrays of variables are indexed by static expressions only.
 //  - fail code, detail: records the first failure in the status word of the call; execution goes on (loads
 //    stay in bounds by construction); the entry tests it before the first write of state.
-//  - A parallel phase runs its chunks in any order, on any thread; chunks write disjoint elements, or each its
+//  - A parallel phase runs its chunks in any order, on any thread; chunks write disjoint elements, or each
+//  its
 //    own copy. The number of chunks depends on sizes only.
 #pragma once
 
@@ -56,68 +61,89 @@ using VarId = Id<struct VarTag>;
 
 enum class Op : uint8_t {
   // leaves
-  constant,   // `bits` in the dtype's representation
-  variable,   // `var`, args: static subscripts of an array variable
-  load,       // `var` is a buffer parameter; args: {element index}
-  address,    // entries only: pointer value; `var` base buffer (u8), args: {byte offset}
+  constant,  // `bits` in the dtype's representation
+  variable,  // `var`, args: static subscripts of an array variable
+  load,      // `var` is a buffer parameter; args: {element index}
+  address,   // entries only: pointer value; `var` base buffer (u8), args: {byte offset}
   // arithmetic (dtype of the operands)
-  add, sub, mul, div, rem, neg,
-  fma,        // a*b+c, one rounding
-  sqrt, floor, ceil, trunc, round_even, abs,
-  min, max,   // integers, and index arithmetic; floats use compare and select (NaN rules stand in the ops)
-  band, bor, bxor, bnot, shl, lshr, ashr,
-  mulhi,      // u32: high half of the product
+  add,
+  sub,
+  mul,
+  div,
+  rem,
+  neg,
+  fma,  // a*b+c, one rounding
+  sqrt,
+  floor,
+  ceil,
+  trunc,
+  round_even,
+  abs,
+  min,
+  max,  // integers, and index arithmetic; floats use compare and select (NaN rules stand in the ops)
+  band,
+  bor,
+  bxor,
+  bnot,
+  shl,
+  lshr,
+  ashr,
+  mulhi,  // u32: high half of the product
   // comparison: bool; float comparisons are ordered (false on NaN), ne is unordered
-  eq, ne, lt, le,
-  select,     // (bool, a, b)
-  cast,       // to `dtype`, value-converting
-  bitcast,    // to `dtype` of the same size
+  eq,
+  ne,
+  lt,
+  le,
+  select,   // (bool, a, b)
+  cast,     // to `dtype`, value-converting
+  bitcast,  // to `dtype` of the same size
 };
 
 struct Expr {
   Op op;
-  DType dtype;          // of the result; address: element type pointed to
-  VarId var = {};       // variable, load, address
-  uint64_t bits = 0;    // constant
+  DType dtype;        // of the result; address: element type pointed to
+  VarId var = {};     // variable, load, address
+  uint64_t bits = 0;  // constant
   std::vector<ExprId> args = {};
 };
 
 enum class VarKind : uint8_t {
-  buffer,      // parameter: pointer to elements of dtype
-  scalar,      // parameter: run-time scalar (sizes, strides, hyper-parameters)
-  fixed,       // named static integer of the kernel, `MR = 8`: the schedule's knobs
-  loop,        // variable of for, lanes, unroll, specialize, parallel
-  local,       // register variable, assigned
-  let,         // named value, assigned once at its declaration
+  buffer,  // parameter: pointer to elements of dtype
+  scalar,  // parameter: run-time scalar (sizes, strides, hyper-parameters)
+  fixed,   // named static integer of the kernel, `MR = 8`: the schedule's knobs
+  loop,    // variable of for, lanes, unroll, specialize, parallel
+  local,   // register variable, assigned
+  let,     // named value, assigned once at its declaration
 };
 
 struct Var {
   VarKind kind;
   DType dtype = DType::i64;
-  std::string name;             // unique in the function
-  int64_t value = 0;            // fixed
-  std::vector<ExprId> extents = {};  // local, let: static extents of an array of registers; empty: one register
-  uint32_t align = 0;           // buffer: known alignment of the pointer in bytes; 0: the element's
+  std::string name;   // unique in the function
+  int64_t value = 0;  // fixed
+  std::vector<ExprId> extents =
+      {};              // local, let: static extents of an array of registers; empty: one register
+  uint32_t align = 0;  // buffer: known alignment of the pointer in bytes; 0: the element's
   bool read = true, written = true;  // buffer
 };
 
 enum class StmtKind : uint8_t {
-  declare,     // var, value (initial value, of every element of an array)
-  let,         // var, value
-  assign,      // var, subscripts, value
-  store,       // var (buffer), index, value
-  for_,        // var, lo, hi, step; body
-  lanes,       // var, lo, hi, width (static expression); body, then folds
-  unroll,      // var, lo, hi; body
-  specialize,  // var, lo, hi (inclusive), value; body
-  if_,         // value; body, other
-  fail,        // code, value: condition that means failure; detail (i64 expression)
-  prefetch,    // var (buffer), index, write
-  call,        // callee, args (scalars and addresses)
-  parallel,    // entries only: var (chunk), hi (count); body: calls and lets
+  declare,          // var, value (initial value, of every element of an array)
+  let,              // var, value
+  assign,           // var, subscripts, value
+  store,            // var (buffer), index, value
+  for_,             // var, lo, hi, step; body
+  lanes,            // var, lo, hi, width (static expression); body, then folds
+  unroll,           // var, lo, hi; body
+  specialize,       // var, lo, hi (inclusive), value; body
+  if_,              // value; body, other
+  fail,             // code, value: condition that means failure; detail (i64 expression)
+  prefetch,         // var (buffer), index, write
+  call,             // callee, args (scalars and addresses)
+  parallel,         // entries only: var (chunk), hi (count); body: calls and lets
   stop_on_failure,  // leaves the function where a failure is recorded; not inside lanes or parallel
-  progress,    // value (i64) is added to the number of committed steps; not inside lanes or parallel
-  exit_if,     // leaves the innermost `for` where value (uniform bool) holds; not inside lanes between
+  progress,         // value (i64) is added to the number of committed steps; not inside lanes or parallel
+  exit_if,          // leaves the innermost `for` where value (uniform bool) holds; not inside lanes between
 };
 
 enum class FoldOp : uint8_t { add, mul, min, max, band, bor };  // min, max: NaN-propagating
@@ -131,27 +157,27 @@ struct Fold {
 struct Stmt {
   StmtKind kind;
   VarId var;
-  ExprId lo, hi, step;         // lanes: step is the width
-  ExprId value, index;         // fail: index is the detail
-  std::vector<ExprId> args;    // subscripts; call arguments
-  uint16_t code = 0;           // fail: error code number
-  bool write = false;          // prefetch for writing
+  ExprId lo, hi, step;       // lanes: step is the width
+  ExprId value, index;       // fail: index is the detail
+  std::vector<ExprId> args;  // subscripts; call arguments
+  uint16_t code = 0;         // fail: error code number
+  bool write = false;        // prefetch for writing
   std::string callee;
   std::vector<Stmt> body, other;
   std::vector<Fold> folds;
-  std::string comment;         // printed as a trailing `// …`
+  std::string comment;  // printed as a trailing `// …`
 };
 
 // What an entry's parameters are, in the order of the call record (see object/abi.h).
 struct Function {
-  std::string name;            // kernels: from content, "k_" + 12 hex digits, or given by hand in a dump
+  std::string name;  // kernels: from content, "k_" + 12 hex digits, or given by hand in a dump
   bool entry = false;
-  std::vector<VarId> params;   // buffers and scalars, in call order
-  std::vector<VarId> fixed;    // static integers
+  std::vector<VarId> params;  // buffers and scalars, in call order
+  std::vector<VarId> fixed;   // static integers
   std::vector<Expr> exprs;
   std::vector<Var> vars;
   std::vector<Stmt> body;
-  std::string comment;         // what it computes: printed above
+  std::string comment;  // what it computes: printed above
 
   const Expr& expr(ExprId e) const { return exprs[e.index]; }
   const Var& var(VarId v) const { return vars[v.index]; }
@@ -169,20 +195,20 @@ struct EntryParam {
   ParamRole role = ParamRole::input;
   std::string name;
   DType dtype = DType::f32;
-  std::vector<std::string> shape;   // extents as dimension expressions ("batch", "784")
-  uint64_t bits = 0;                // hyper: its default value
+  std::vector<std::string> shape;  // extents as dimension expressions ("batch", "784")
+  uint64_t bits = 0;               // hyper: its default value
 };
 
 // Interface of one entry: params parallel to Function::params; exact arena bytes as a function of dims.
 struct Entry {
-  std::string name;                 // "train"
-  std::string function;             // kernel function with entry = true
-  std::string arena_function;       // kernel function: dims -> stores bytes to its one i64 output buffer
+  std::string name;            // "train"
+  std::string function;        // kernel function with entry = true
+  std::string arena_function;  // kernel function: dims -> stores bytes to its one i64 output buffer
   std::vector<EntryParam> params;
   std::vector<DimSlot> dims;
   bool writes_state = false;
-  bool loops = false;               // an `epochs` entry: reports progress
-  std::string origin;               // "step(loss)" where a directive made it; of use to hosts only
+  bool loops = false;  // an `epochs` entry: reports progress
+  std::string origin;  // "step(loss)" where a directive made it; of use to hosts only
 };
 
 // Where each parameter and state tensor lies in the state block.
@@ -191,21 +217,21 @@ struct StateSlot {
   DType dtype = DType::f32;
   std::vector<int64_t> shape;
   uint64_t offset = 0, bytes = 0;
-  std::string kind;                 // param, state
+  std::string kind;  // param, state
 };
 
 struct Constant {
-  std::string hash;                 // content hash
-  uint64_t offset = 0;              // in the constants block
+  std::string hash;     // content hash
+  uint64_t offset = 0;  // in the constants block
   std::shared_ptr<const Array> array;
 };
 
 // A compiled program before LLVM: the last stage's dump, from which compilation can resume.
 struct Module {
   std::string name;
-  std::string target;               // name in target/ that the schedule was made for
+  std::string target;  // name in target/ that the schedule was made for
   std::vector<StateSlot> state;
-  uint64_t state_bytes = 0;         // with the 64-byte header (see object/abi.h)
+  uint64_t state_bytes = 0;  // with the 64-byte header (see object/abi.h)
   std::vector<Constant> constants;
   uint64_t constant_bytes = 0;
   std::vector<Function> functions;  // leaf kernels first, then arena functions, then entries

@@ -1,5 +1,5 @@
-// Passes and their manager, generic over the IR: names, textual pipelines, verification after each pass, changed
-// flags checked by hash, timing, rule counts, dumps, stop-after, disable, reproducer on failure.
+// Passes and their manager, generic over the IR: names, textual pipelines, verification after each pass,
+// changed flags checked by hash, timing, rule counts, dumps, stop-after, disable, reproducer on failure.
 #pragma once
 
 #include <chrono>
@@ -19,8 +19,8 @@ using Counts = std::map<std::string, uint64_t, std::less<>>;
 
 template <class Unit>
 struct Pass {
-  std::string_view name;    // file, test and --passes= name
-  std::string_view about;   // what it needs and what it guarantees, one line
+  std::string_view name;   // file, test and --passes= name
+  std::string_view about;  // what it needs and what it guarantees, one line
   // True where it changed the unit.
   Result<bool> (*run)(Unit& unit, Counts& counts) = nullptr;
 };
@@ -34,9 +34,9 @@ struct Record {
 
 template <class Unit>
 struct ManagerOptions {
-  std::function<Status(const Unit&)> verify;                 // after each pass; null: off
-  std::function<uint64_t(const Unit&)> hash;                 // to check the changed flag; null: off
-  std::function<void(const Unit&, const Record&)> after;     // dumps
+  std::function<Status(const Unit&)> verify;                           // after each pass; null: off
+  std::function<uint64_t(const Unit&)> hash;                           // to check the changed flag; null: off
+  std::function<void(const Unit&, const Record&)> after;               // dumps
   std::function<void(const Unit&, std::string_view pass)> on_failure;  // the unit before the failing pass
   std::vector<std::string> disabled;
   std::string stop_after;
@@ -44,7 +44,8 @@ struct ManagerOptions {
 
 // "cse,fuse" -> passes in order; T504 with the nearest name.
 template <class Unit>
-Result<std::vector<const Pass<Unit>*>> parse_pipeline(std::string_view text, const std::vector<const Pass<Unit>*>& known);
+Result<std::vector<const Pass<Unit>*>> parse_pipeline(std::string_view text,
+                                                      const std::vector<const Pass<Unit>*>& known);
 
 template <class Unit>
 Result<std::vector<Record>> run_passes(Unit& unit, const std::vector<const Pass<Unit>*>& passes,

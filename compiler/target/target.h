@@ -11,15 +11,15 @@ namespace tenon::target {
 using namespace support;
 
 struct Target {
-  std::string_view name;       // "x86-64-v4": the option --cpu, and the name in kernel dumps
-  std::string_view llvm_cpu;   // CPU name for LLVM, and the complete feature list beside it
-  std::string_view features;   // "+avx2,+fma,…": a CPU name implies features that a virtual machine may hide
-  int vector_bytes = 32;       // widest vector register
-  int registers = 16;          // vector registers
-  bool lane_masks = false;     // masked loads and stores of every element size
+  std::string_view name;      // "x86-64-v4": the option --cpu, and the name in kernel dumps
+  std::string_view llvm_cpu;  // CPU name for LLVM, and the complete feature list beside it
+  std::string_view features;  // "+avx2,+fma,…": a CPU name implies features that a virtual machine may hide
+  int vector_bytes = 32;      // widest vector register
+  int registers = 16;         // vector registers
+  bool lane_masks = false;    // masked loads and stores of every element size
   int tile_rows = 6, tile_vectors = 2;  // accumulators of the contraction micro-kernel
   int64_t l1_bytes = 32 << 10, l2_bytes = 1 << 20;
-  bool runs_here() const;      // the CPU this process runs on has all features
+  bool runs_here() const;  // the CPU this process runs on has all features
 
   int lanes(size_t element_bytes) const { return vector_bytes / static_cast<int>(element_bytes); }
 };

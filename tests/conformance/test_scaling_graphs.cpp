@@ -26,7 +26,8 @@ namespace tenon::test {
 namespace {
 using namespace support;
 
-// chain: each operation uses the one before. fan: all use one value, and one sum uses all of them.
+// chain: each operation uses the one before. fan: all use one value, and sums gather them one by one.
+// wide: all use one value, and one operation uses them all. same: as wide, of equal operations.
 std::string shape_text(const std::string& shape, size_t operations) {
   std::string out = "tenon 1\nmodule m\ndim n = 1..64\nparam w : f32[n0] = ones\n";
   out.replace(out.find("n0"), 2, "8");
@@ -40,6 +41,16 @@ std::string shape_text(const std::string& shape, size_t operations) {
       out += v + (i % 5 == 4 ? "tanh " + last : std::string(kinds[i % 4]) + " " + last + ", w") + type;
     }
     out += "  s = reduce_sum v" + std::to_string(operations - 1) + " {axes = [0]} : f32[]\n";
+  } else if (shape == "wide" || shape == "same") {
+    std::string all;
+    for (size_t i = 0; i < operations; ++i) {
+      const std::string v = "v" + std::to_string(i);
+      out += "  " + v + " = mul x, " + (shape == "same" || i == 0 ? "w" : std::to_string(i) + ".5") + type;
+      all += (i == 0 ? "" : ", ") + v;
+    }
+    const std::string joined = "[" + std::to_string(8 * operations) + "]";
+    out += "  t = concat " + all + " {axis = 0} : f32" + joined + "\n";
+    out += "  q = mul t, t : f32" + joined + "\n  s = reduce_sum q {axes = [0]} : f32[]\n";
   } else {
     out += "  v0 = mul x, w" + type + "  s0 = add v0, w" + type;
     for (size_t i = 1; i < operations / 2; ++i) {
@@ -51,6 +62,8 @@ std::string shape_text(const std::string& shape, size_t operations) {
   }
   return out + "  return s\n}\n";
 }
+
+constexpr const char* all_shapes[] = {"chain", "fan", "wide", "same"};
 
 // One function for each stage whose instructions are counted; callgrind knows them by their numbers.
 constexpr size_t most_stages = 24;
@@ -92,7 +105,7 @@ std::vector<std::string> run_stages(const std::string& shape, size_t operations)
     options.epochs = false;
     options.functions = {"g"};
     auto derived = driver::derive(std::move(module), options);
-    if (!derived) return false;
+    if (!derived) FAIL(derived.errors().text());
     module = std::move(*derived);
     return true;
   });
@@ -138,8 +151,8 @@ std::vector<uint64_t> count(const std::string& shape, size_t operations) {
   return out;
 }
 
-void require_linear(size_t operations) {
-  for (const std::string shape : {"chain", "fan"}) {
+void require_linear(size_t operations, const std::vector<std::string>& shapes) {
+  for (const std::string& shape : shapes) {
     const std::vector<std::string> names = run_stages(shape, 10);
     const std::vector<uint64_t> small = count(shape, operations), large = count(shape, operations * 10);
     if (small.empty()) {
@@ -164,17 +177,23 @@ void require_linear(size_t operations) {
 
 }  // namespace
 
-TEST_CASE("chains and fans: work grows with the number of operations") { require_linear(1000); }
-
-TEST_CASE("chains and fans of 100,000 operations: work grows with their number", "[long]") {
-  require_linear(10000);
+TEST_CASE("chains and fans: work grows with the number of operations") {
+  require_linear(300, {"chain", "wide"});
 }
 
-TEST_CASE("chains and fans of 100,000 operations pass every stage") {
-  for (const char* shape : {"chain", "fan"}) run_stages(shape, 100000);
+TEST_CASE("chains and fans of up to 100,000 operations: work grows with their number", "[long]") {
+  for (const size_t operations : {1000, 10000}) require_linear(operations, {all_shapes, all_shapes + 4});
 }
 
-TEST_CASE("chains and fans of 5,000 operations run in process", "[long]") {
+TEST_CASE("chains and fans of 20,000 operations pass every stage") {
+  for (const char* shape : all_shapes) CHECK(run_stages(shape, 20000).size() > 10);
+}
+
+TEST_CASE("chains and fans of 100,000 operations pass every stage", "[long]") {
+  for (const char* shape : all_shapes) CHECK(run_stages(shape, 100000).size() > 10);
+}
+
+TEST_CASE("chains and fans of 5,000 operations run in process") {
   for (const std::string shape : {"chain", "fan"}) {
     INFO(shape);
     auto unit = driver::read_unit(shape_text(shape, 5000), "<test>");

@@ -62,6 +62,30 @@ NodeDomain contraction_domain(const Graph& graph, const Node& node) {
   return out;
 }
 
+bool packs_right(const Graph& graph, const Node& node) {
+  constexpr int64_t least_elements = 128 << 10, least_row = 512, least_rows = 192;
+  if (node.op->contract == nullptr || node.get<std::string>("order") == "lanes") return false;
+  using Axes = std::vector<int64_t>;
+  if (!node.get<Axes>("lhs_batch").empty()) return false;
+  NodeDomain d = contraction_domain(graph, node);
+  int64_t rows = 1, columns = 1, inner = 1, column_axes = 0;
+  for (uint32_t a = 0; a < d.domain.size(); ++a) {
+    if (!d.domain[a].is_constant()) return false;
+    const int64_t extent = d.domain[a].constant();
+    const bool left = std::any_of(d.operands[0].begin(), d.operands[0].end(),
+                                  [&](const AffineIndex& i) { return affine_is_axis(i, a); });
+    if (d.reduced[a]) {
+      inner *= extent;
+    } else if (left) {
+      rows *= extent;
+    } else {
+      columns *= extent;
+      ++column_axes;
+    }
+  }
+  return column_axes == 1 && rows >= least_rows && columns >= least_row && inner * columns >= least_elements;
+}
+
 NodeDomain node_domain(const Graph& graph, const Node& node) {
   const ir::OpDef& op = *node.op;
   if (op.contract != nullptr && node.get<std::string>("order") == "lanes")

@@ -5,6 +5,7 @@
 #include <array>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -63,6 +64,10 @@ void emit_group(Frame& frame, const Scope& scope, int32_t group, ExprId begin, E
 void emit_pointwise(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
 void emit_reduce(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
 void emit_contract(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
+// Before a contraction that wants its right factor in panels (packs_right): the copy, cut over rows of the
+// factor.
+std::optional<Work> pack_work(const Frame& frame, const Scope& scope, int32_t group);
+void emit_pack(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
 void emit_scatter(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
 void emit_check(Frame& frame, const Scope& scope, int32_t group);
 void emit_permutation(Frame& frame, const Scope& scope, int32_t group);

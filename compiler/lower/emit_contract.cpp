@@ -84,8 +84,22 @@ class ContractEmitter {
   }
 
   void emit(ExprId begin, ExprId end);
+  // Copies rows begin..end of the right factor into panels: element (k, j) of the panel from j0 stands at
+  // j0 * K + k * width + j - j0.
+  void emit_pack(ExprId begin, ExprId end);
 
  private:
+  template <class F>
+  void panels(ExprId lo, ExprId hi, F&& each);
+  Place pack_place() const {
+    Place p;
+    p.root = scope_.scratch[static_cast<size_t>(number_)][1];
+    return p;
+  }
+  ExprId pack_address(ExprId k, ExprId j) {
+    ExprId start = b_.mul(panel_lo_, frame_.dim(k_extent()));
+    return b_.add(b_.add(start, b_.mul(k, panel_width_)), b_.sub(j, panel_lo_));
+  }
   void compose();
   void tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, ExprId cols_hi);
   void row_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool may_have_rest);
@@ -117,6 +131,8 @@ class ContractEmitter {
   std::optional<uint32_t> m_axis_, n_axis_;
   int64_t block_ = 512;
   bool outer_blocks_ = false, inner_blocks_ = false;
+  bool packed_ = false;
+  ExprId panel_lo_, panel_width_;
   bool heavy_ = false;  // the epilogue runs over the stored panel, not on the accumulators
   ExprId mr_, k_lo_, k_hi_, first_, last_;
 };
@@ -173,6 +189,7 @@ void ContractEmitter::compose() {
   bool several = frame_.may_pass(k_extent(), block_);
   outer_blocks_ = several && block_ >= outer_block;
   inner_blocks_ = several && !outer_blocks_;
+  packed_ = packs_right(*scope_.graph, *dot_);
   heavy_ = heavy_epilogue(*scope_.graph, group_);
 }
 
@@ -201,6 +218,42 @@ void ContractEmitter::emit(ExprId begin, ExprId end) {
   tiles(c == Cut::rows ? begin : zero, c == Cut::rows ? end : m, c == Cut::columns ? begin : zero,
         c == Cut::columns ? end : n);
   for (size_t i = 0; i < outer_.size(); ++i) b_.end();
+}
+
+// Panels of nearly equal width: some of NV vectors, the others of one less, so that none runs thin.
+template <class F>
+void ContractEmitter::panels(ExprId lo, ExprId hi, F&& each) {
+  Dim n = n_extent();
+  const int64_t all = n.is_constant() ? (n.constant() + lanes() - 1) / lanes() : 0;
+  const int64_t count = (all + vectors() - 1) / vectors();
+  const bool even = cut() != Cut::columns && count > 1;
+  const int64_t narrow = even ? all / count : vectors(), wider = even ? all % count : 0;
+  auto run = [&](ExprId from, ExprId to, int64_t nv) {
+    ExprId nr = b_.mul(b_.use(b_.fixed("NV", nv)), b_.index(lanes()));
+    ExprId j0 = b_.begin_for("j0", from, to, nr);
+    each(j0, b_.binary(kernel::Op::min, b_.add(j0, nr), to), nr);
+    b_.end();
+  };
+  ExprId middle = wider == 0 ? lo : b_.index(wider * (narrow + 1) * lanes());
+  if (wider != 0) run(lo, middle, narrow + 1);
+  run(middle, hi, narrow);
+}
+
+void ContractEmitter::emit_pack(ExprId begin, ExprId end) {
+  emitter_.axes.assign(extents_.size(), b_.index(0));
+  panels(b_.index(0), frame_.dim(n_extent()), [&](ExprId j0, ExprId j1, ExprId width) {
+    panel_lo_ = j0;
+    panel_width_ = width;
+    ExprId stop = b_.let("j1", j1);
+    ExprId k = b_.begin_for("k", begin, end, b_.index(1));
+    ExprId j = b_.begin_lanes("j", j0, stop, width);
+    emitter_.axes[*n_axis_] = j;
+    set_k(k);
+    emitter_.forget();
+    frame_.store(pack_place(), dtype_, pack_address(k, j), emitter_.emit(bt_));
+    b_.end();
+    b_.end();
+  });
 }
 
 void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, ExprId cols_hi) {
@@ -232,27 +285,16 @@ void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, Expr
   if (!n_axis_) {
     panel(b_.index(0), b_.index(1), b_.index(std::min<int64_t>(4, lanes())), rows_lo, rows_hi, rest);
   } else {
-    // Panels of nearly equal width: some of NV vectors, the others of one less, so that none runs thin.
-    Dim n = n_extent();
-    const int64_t all = n.is_constant() ? (n.constant() + lanes() - 1) / lanes() : 0;
-    const int64_t count = (all + vectors() - 1) / vectors();
-    const bool even = cut() != Cut::columns && count > 1;
-    const int64_t narrow = even ? all / count : vectors(), wider = even ? all % count : 0;
-    auto run = [&](ExprId lo, ExprId hi, int64_t nv) {
-      ExprId nr = b_.mul(b_.use(b_.fixed("NV", nv)), b_.index(lanes()));
-      ExprId j0 = b_.begin_for("j0", lo, hi, nr);
-      panel(j0, b_.binary(kernel::Op::min, b_.add(j0, nr), hi), nr, rows_lo, rows_hi, rest);
-      b_.end();
-    };
-    ExprId middle = wider == 0 ? cols_lo : b_.index(wider * (narrow + 1) * lanes());
-    if (wider != 0) run(cols_lo, middle, narrow + 1);
-    run(middle, cols_hi, narrow);
+    panels(cols_lo, cols_hi,
+           [&](ExprId j0, ExprId j1, ExprId width) { panel(j0, j1, width, rows_lo, rows_hi, rest); });
   }
   for (size_t i = 0; i < nest; ++i) b_.end();
 }
 
 void ContractEmitter::panel(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool rest) {
   j1 = b_.let("j1", j1);
+  panel_lo_ = j0;
+  panel_width_ = width;
   row_tiles(j0, j1, width, i_lo, i_hi, rest);
   if (!heavy_) return;
   if (outer_blocks_) b_.begin_if(last_);
@@ -323,7 +365,9 @@ void ContractEmitter::multiply(VarId acc, ExprId rows, ExprId i0, ExprId k_lo, E
   auto memo = emitter_.save();
   ExprId k = b_.begin_for("k", k_lo, k_hi, b_.index(1));
   set_k(k);
-  ExprId y = b_.let("b", emitter_.emit(bt_));
+  ExprId y = packed_ ? frame_.load(pack_place(), dtype_, pack_address(k, emitter_.axes[*n_axis_]))
+                     : emitter_.emit(bt_);
+  y = b_.let("b", y);
   ExprId r = b_.begin_unroll("r", b_.index(0), rows);
   if (m_axis_) emitter_.axes[*m_axis_] = b_.add(i0, r);
   ExprId x = emitter_.emit(a_);
@@ -426,6 +470,25 @@ void emit_contract(Frame& frame, const Scope& scope, int32_t number, ExprId begi
   ContractEmitter(frame, scope, number).emit(begin, end);
 }
 
+void emit_pack(Frame& frame, const Scope& scope, int32_t number, ExprId begin, ExprId end) {
+  ContractEmitter(frame, scope, number).emit_pack(begin, end);
+}
+
+std::optional<Work> pack_work(const Frame& frame, const Scope& scope, int32_t number) {
+  const Group& group = scope.fusion.groups[static_cast<size_t>(number)];
+  bool packs = false;
+  for (NodeId id : group.nodes) packs = packs || packs_right(*scope.graph, scope.graph->node(id));
+  if (!packs) return std::nullopt;
+  kernel::Function scratch;
+  Frame f(scratch, frame.module(), frame.plan(), frame.target());
+  ContractEmitter e(f, scope, number);
+  Work work;
+  work.extent = e.k_extent();
+  work.granule = 16;
+  work.cost = static_cast<double>(e.n_extent().constant()) / 8;
+  return work;
+}
+
 Work contract_work(const Frame& frame, const Scope& scope, int32_t number) {
   kernel::Function scratch;
   Frame f(scratch, frame.module(), frame.plan(), frame.target());
@@ -469,8 +532,17 @@ std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Fusio
     for (size_t a = 0; a < domain.domain.size(); ++a)
       if (domain.reduced[a]) k = k * domain.domain[a];
     int64_t block = node.get<int64_t>("block");
+    const ir::Type& type = graph.type(node.results[0]);
+    std::vector<std::pair<DType, Dim>> out;
     if (heavy_epilogue(graph, group) || (block >= outer_block && !(k.is_constant() && k.constant() <= block)))
-      return {{graph.type(node.results[0]).dtype, graph.type(node.results[0]).count()}};
+      out.push_back({type.dtype, type.count()});
+    if (packs_right(graph, node)) {
+      if (out.empty()) out.push_back({type.dtype, Dim(0)});
+      constexpr int64_t widest = 16;  // lanes of any target
+      const int64_t columns = squeeze(type.shape).back().constant();
+      out.push_back({type.dtype, k * Dim((columns + widest - 1) / widest * widest)});
+    }
+    return out;
   }
   (void)fusion;
   return {};

@@ -265,6 +265,9 @@ void EntryEmitter::copy(const Copy& c) {
 void EntryEmitter::group(const Scope& s, int32_t number) {
   kernel::Function scratch;
   Frame probe(scratch, module_, plan_, *options_.target);
+  if (std::optional<Work> pack = pack_work(probe, s, number))
+    outline("panels of a right factor", *pack,
+            [&](Frame& f, ExprId begin, ExprId end) { emit_pack(f, s, number, begin, end); });
   Work work = group_work(probe, s, number);
   outline(group_comment(s, number), work,
           [&](Frame& f, ExprId begin, ExprId end) { emit_group(f, s, number, begin, end); });

@@ -115,7 +115,7 @@ class Fuser {
       if (op.index_map != nullptr && divides(node)) force(node.operands[0]);
       if (op.contract != nullptr && node.get<std::string>("order") != "lanes")
         for (size_t k = 0; k < 2; ++k)
-          if (!plain_read(node.operands[k], k == 1)) force(node.operands[k]);
+          if (!plain_read(node.operands[k], k == 1 && !packs_right(graph_, node))) force(node.operands[k]);
     }
   }
 

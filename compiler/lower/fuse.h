@@ -55,6 +55,10 @@ Fusion fuse(const Graph& graph, const FuseOptions& options);
 bool group_may_fail(const Graph& graph, const Group& group);
 // A reduction of everything whose outputs all come at the end: it tests for failures before it writes.
 bool writes_after_checks(const Graph& graph, const Group& group);
+// Whether a contraction copies its right factor into panels before it multiplies: factors past L2 with many
+// rows to multiply, whose rows lie so far apart that reading them in place would thrash caches and address
+// tables.
+bool packs_right(const Graph& graph, const Node& node);
 // The stored value behind views: the same bytes under another shape.
 ValueId storage_of(const Graph& graph, ValueId value);
 // How a node iterates: its domain, which axes it reduces, and the index of each operand (empty: read by other

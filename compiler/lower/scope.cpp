@@ -73,6 +73,8 @@ void emit_scope(Frame& frame, const Scope& s) {
     if (group.kind == GroupKind::control) {
       emit_control(frame, s, item.group);
     } else {
+      if (std::optional<Work> pack = pack_work(frame, s, item.group))
+        emit_pack(frame, s, item.group, frame.b.index(0), frame.dim(pack->extent));
       Work work = group_work(frame, s, item.group);
       emit_group(frame, s, item.group, frame.b.index(0), frame.dim(work.extent));
     }

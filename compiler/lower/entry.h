@@ -49,7 +49,7 @@ class EntryEmitter {
   std::map<uint32_t, ExprId> offsets_;  // arena roots: bytes
 };
 
-// Estimated vector cycles of one run of a scope, loops counted once.
+// Estimated vector cycles of one run of a scope at usual sizes, loops counted once.
 double scope_cycles(const Frame& frame, const Scope& scope);
 // Statements of a whole scope, serial, into one kernel.
 void emit_scope(Frame& frame, const Scope& scope);

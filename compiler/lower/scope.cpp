@@ -8,7 +8,7 @@ double scope_cycles(const Frame& frame, const Scope& s) {
   double cycles = 0;
   for (const Item& item : s.items) {
     if (item.group < 0) {
-      cycles += static_cast<double>(frame.high(item.copy.type.count())) / 8;
+      cycles += static_cast<double>(frame.usual(item.copy.type.count())) / 8;
       continue;
     }
     const Group& group = s.fusion.groups[static_cast<size_t>(item.group)];
@@ -17,7 +17,7 @@ double scope_cycles(const Frame& frame, const Scope& s) {
         cycles += scope_cycles(frame, *region);
     } else {
       Work w = group_work(frame, s, item.group);
-      cycles += w.cost * static_cast<double>(frame.high(w.extent));
+      cycles += w.cost * static_cast<double>(frame.usual(w.extent));
     }
   }
   return cycles;

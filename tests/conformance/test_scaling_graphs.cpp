@@ -70,7 +70,8 @@ constexpr size_t most_stages = 24;
 template <size_t number>
 __attribute__((noinline)) void counted_stage(const std::function<void()>& work) {
   work();
-  asm volatile("" ::: "memory");  // not a tail call: the stage ends here
+  // Not a tail call: the stage ends here. The number keeps the compiler from merging equal stages.
+  asm volatile("# stage %c0" ::"i"(number) : "memory");
 }
 template <size_t... numbers>
 void call_stage(size_t number, const std::function<void()>& work, std::index_sequence<numbers...>) {

@@ -111,7 +111,8 @@ Result<CInterface> c_interface(const kernel::Module& module) {
     CEntry e;
     e.entry = &entry;
     e.name = identifier(entry.name, functions);
-    e.parallel = has_parallel(f->body);
+    // A step takes threads whether or not it uses them now: its signature does not follow from its sizes.
+    e.parallel = entry.writes_state || has_parallel(f->body);
     std::set<std::string> names = reserved;
     uint32_t slot = 0;
     size_t dim = 0;

@@ -102,6 +102,12 @@ const int64_t* Builder::as_index(ExprId e) const {
   return reinterpret_cast<const int64_t*>(&x.bits);
 }
 
+std::optional<bool> Builder::as_bool(ExprId e) const {
+  const Expr& x = function_.expr(e);
+  if (x.op != Op::constant || x.dtype != DType::bool_) return std::nullopt;
+  return x.bits != 0;
+}
+
 ExprId Builder::use(VarId var, std::vector<ExprId> subscripts) {
   return intern({.op = Op::variable,
                  .dtype = function_.var(var).dtype,

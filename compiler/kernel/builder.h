@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -48,6 +49,7 @@ class Builder {
   VarId variable(Var var);
   // Value of an expression that is constant; nullptr otherwise.
   const int64_t* as_index(ExprId e) const;
+  std::optional<bool> as_bool(ExprId e) const;
 
   // Statements. Names are made unique by a suffix.
   VarId declare(std::string name, DType dtype, ExprId initial, std::vector<ExprId> extents = {});

@@ -62,6 +62,24 @@ NodeDomain contraction_domain(const Graph& graph, const Node& node) {
   return out;
 }
 
+int64_t chain_length(const Graph& graph, const Node& node) {
+  constexpr int64_t longest = 8, narrow = 8;
+  if (node.op->contract == nullptr || node.get<std::string>("order") == "lanes") return 0;
+  NodeDomain d = contraction_domain(graph, node);
+  int64_t columns = 1, products = 1;
+  for (uint32_t a = 0; a < d.domain.size(); ++a) {
+    auto has = [&](const Index& at) {
+      return std::any_of(at.begin(), at.end(), [&](const AffineIndex& i) { return affine_is_axis(i, a); });
+    };
+    const bool column = !d.reduced[a] && !has(d.operands[0]);
+    if (!column && !d.reduced[a]) continue;
+    if (!d.domain[a].is_constant()) return 0;
+    (column ? columns : products) *= d.domain[a].constant();
+    if (columns >= narrow || products > longest) return 0;
+  }
+  return products <= node.get<int64_t>("block") ? products : 0;
+}
+
 bool packs_right(const Graph& graph, const Node& node) {
   constexpr int64_t least_elements = 128 << 10, least_row = 512, least_rows = 192;
   if (node.op->contract == nullptr || node.get<std::string>("order") == "lanes") return false;
@@ -105,7 +123,8 @@ NodeDomain node_domain(const Graph& graph, const Node& node) {
     out.operands = {identity_index(shape, iota_axes(out.domain.size()))};
     return out;
   }
-  if (op.contract != nullptr) out.kind = GroupKind::contract;
+  const int64_t chain = chain_length(graph, node);
+  if (op.contract != nullptr && chain == 0) out.kind = GroupKind::contract;
   if (op.scatter != nullptr) out.kind = GroupKind::scatter;
   if (op.check != nullptr) out.kind = GroupKind::check;
   if (op.control != nullptr) out.kind = GroupKind::control;
@@ -117,6 +136,12 @@ NodeDomain node_domain(const Graph& graph, const Node& node) {
   out.reduced.assign(out.domain.size(), false);
   if (out.kind == GroupKind::contract) return out;
   Index at = identity_index(shape, iota_axes(out.domain.size()));
+  if (op.contract != nullptr) {
+    // A chain reads its factors at several elements; of one product, at one.
+    out.operands.resize(2);
+    if (chain == 1) out.operands = contraction_domain(graph, node).operands;
+    return out;
+  }
   if (op.index_map != nullptr) {
     // A stored index map reads its operand elsewhere than where it writes. Guarded or several reads of one
     // operand have no one index.

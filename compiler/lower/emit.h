@@ -73,6 +73,8 @@ void emit_check(Frame& frame, const Scope& scope, int32_t group);
 void emit_permutation(Frame& frame, const Scope& scope, int32_t group);
 void emit_copy(Frame& frame, const Copy& copy, ExprId begin, ExprId end);
 
+// Calls `f` with every index of constant extents, in row-major order.
+void each_point(const Shape& extents, const std::function<void(const std::vector<int64_t>&)>& f);
 // One comment line naming what a group computes.
 std::string group_comment(const Scope& scope, int32_t group);
 // Applies a two-operand elementwise operation of the table ("add", "max", …) to kernel expressions.

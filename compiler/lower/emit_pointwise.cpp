@@ -3,6 +3,7 @@
 
 #include "lower/emit.h"
 #include "lower/hoist.h"
+#include "lower/registers.h"
 
 namespace tenon::lower {
 namespace {
@@ -56,6 +57,24 @@ void emit_pointwise(Frame& frame, const Scope& scope, int32_t number, ExprId beg
   for (size_t a = 0; a < n; ++a) b.end();
 }
 
+void emit_scalar_pointwise(Frame& frame, const Scope& scope, int32_t number) {
+  const Group& group = scope.fusion.groups[static_cast<size_t>(number)];
+  Pointwise p(scope, number);
+  TermEmitter emitter(frame, scope, p.terms);
+  each_point(p.extents, [&](const std::vector<int64_t>& at) {
+    emitter.forget();
+    emitter.axes.clear();
+    for (int64_t i : at) emitter.axes.push_back(frame.b.index(i));
+    std::vector<ExprId> values;
+    for (TermId t : p.values) values.push_back(emitter.emit(t));
+    for (size_t i = 0; i < values.size(); ++i) {
+      ValueId v = group.outputs[i];
+      frame.store(scope.places[v.index], scope.graph->type(v).dtype,
+                  affine_value(frame, p.addresses[i], emitter.axes), values[i]);
+    }
+  });
+}
+
 Work pointwise_work(const Frame& frame, const Scope& scope, int32_t number) {
   Pointwise p(scope, number);
   Work work;
@@ -78,6 +97,11 @@ void emit_copy(Frame& frame, const Copy& copy, ExprId begin, ExprId end) {
   DType dtype = copy.type.dtype;
   if (copy.type.shape.empty()) {
     frame.store(copy.to, dtype, b.index(0), frame.load(copy.from, dtype, b.index(0)));
+    return;
+  }
+  if (frame.keeps(copy.from.root) || frame.keeps(copy.to.root)) {
+    for (int64_t i = 0; i < copy.type.count().constant(); ++i)
+      frame.store(copy.to, dtype, b.index(i), b.let("v", frame.load(copy.from, dtype, b.index(i))));
     return;
   }
   ExprId i = b.begin_lanes("i", begin, end, b.index(lanes_width(frame, copy.type.count(), 64)));

@@ -9,6 +9,7 @@
 
 #include "lower/emit.h"
 #include "lower/hoist.h"
+#include "lower/registers.h"
 
 namespace tenon::lower {
 namespace {
@@ -78,6 +79,8 @@ class ReduceEmitter {
     for (size_t i = 0; i < nest; ++i) b_.end();
   }
 
+  void emit_unrolled();
+
  private:
   void compose();
   void stage(int s);
@@ -124,11 +127,18 @@ class ReduceEmitter {
     if (r.node->op->reduce == nullptr) {
       // -0 + x is x for every x, where +0 would lose the sign of -0, which sums of products may have. Blocks
       // of sums begin at +0 and never end as -0.
-      if (r.dtype == DType::f32) return b_.literal(-0.0f);
-      if (r.dtype == DType::f64) return b_.literal(-0.0);
-      return b_.constant(r.dtype, 0);
+      return zero_less(r);
     }
+    if (sums(r)) return zero_less(r);
     return identity_of(b_, r.node->op->reduce->combiner, r.dtype);
+  }
+  bool sums(const Reduction& r) const {
+    return r.node->op->reduce == nullptr || r.node->op->reduce->combiner == ir::Combiner::sum;
+  }
+  ExprId zero_less(const Reduction& r) {
+    if (r.dtype == DType::f32) return b_.literal(-0.0f);
+    if (r.dtype == DType::f64) return b_.literal(-0.0);
+    return b_.constant(r.dtype, 0);
   }
   ExprId identity(const Reduction& r) {
     return r.node->op->reduce != nullptr ? identity_of(b_, r.node->op->reduce->combiner, r.dtype)
@@ -154,7 +164,7 @@ class ReduceEmitter {
   ExprId reduced(const Reduction& r, ExprId total, bool blocked, ExprId n) {
     const Dim count = reduced_count();
     const bool filled = count.is_constant() && count.constant() > 0;
-    if (r.node->op->reduce == nullptr && is_float(r.dtype) && blocked && !filled)
+    if (sums(r) && is_float(r.dtype) && blocked && !filled)
       total = b_.select(b_.binary(kernel::Op::eq, n, b_.index(0)), b_.constant(r.dtype, 0), total);
     return b_.let("reduced", total);
   }
@@ -476,7 +486,59 @@ void ReduceEmitter::arg_reduce(Reduction& r) {
   emitter_.hold(r.result, b_.let("reduced", b_.use(where)));
 }
 
+// The order written out for constant indices: lanes, then their tree; stages one after the other.
+void ReduceEmitter::emit_unrolled() {
+  emitter_.axes.assign(extents_.size(), ExprId());
+  Shape kept, reduced;
+  for (uint32_t a : kept_) kept.push_back(extents_[a]);
+  for (uint32_t a : reduced_) reduced.push_back(extents_[a]);
+  auto set = [&](const std::vector<uint32_t>& axes, const std::vector<int64_t>& at) {
+    for (size_t i = 0; i < axes.size(); ++i) emitter_.axes[axes[i]] = b_.index(at[i]);
+  };
+  each_point(kept, [&](const std::vector<int64_t>& outer) {
+    emitter_.forget();
+    set(kept_, outer);
+    for (const Reduction& r : reductions_) emitter_.release(r.result);
+    for (int s = 0; s <= last_stage_; ++s) {
+      for (const Reduction& r : reductions_) {
+        if (r.stage != s) continue;
+        std::vector<ExprId> lanes;
+        int64_t element = 0;
+        each_point(reduced, [&](const std::vector<int64_t>& inner) {
+          emitter_.forget();
+          set(reduced_, inner);
+          const auto lane = static_cast<size_t>(element++ % r.lanes);
+          if (lane == lanes.size()) lanes.push_back(identity(r));
+          lanes[lane] = b_.let("acc", accumulate(r, lanes[lane]));
+        });
+        const auto active = static_cast<int64_t>(std::bit_ceil(lanes.size()));
+        lanes.resize(static_cast<size_t>(active), identity(r));
+        if (active < r.lanes)
+          for (ExprId& lane : lanes) lane = settle(r, lane, active);
+        for (auto half = static_cast<size_t>(active / 2); half >= 1; half /= 2)
+          for (size_t l = 0; l < half; ++l) lanes[l] = b_.let("acc", combine(r, lanes[l], lanes[l + half]));
+        emitter_.hold(r.result, lanes[0]);
+      }
+      for (const Output& o : outputs_) {
+        if (!o.full || o.stage != s) continue;
+        each_point(reduced, [&](const std::vector<int64_t>& inner) {
+          emitter_.forget();
+          set(reduced_, inner);
+          store(o);
+        });
+      }
+    }
+    emitter_.forget();
+    for (const Output& o : outputs_)
+      if (!o.full) store(o);
+  });
+}
+
 }  // namespace
+
+void emit_scalar_reduce(Frame& frame, const Scope& scope, int32_t number) {
+  ReduceEmitter(frame, scope, number).emit_unrolled();
+}
 
 void emit_reduce(Frame& frame, const Scope& scope, int32_t number, ExprId begin, ExprId end) {
   ReduceEmitter(frame, scope, number).emit(begin, end);

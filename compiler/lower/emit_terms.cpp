@@ -51,8 +51,14 @@ ExprId TermEmitter::emit(TermId id) {
       // From the identity, as the order says: -0 becomes +0 in sums and products' sums.
       ExprId x = emit(term.args[0]), zero = b.constant(term.dtype, 0);
       if (term.node->op->contract != nullptr) {
-        ExprId y = emit(term.args[1]);
-        e = is_float(term.dtype) ? b.fma(x, y, zero) : b.mul(x, y);
+        e = zero;
+        for (size_t i = 0; i < term.args.size(); i += 2) {
+          ExprId y = emit(term.args[i + 1]);
+          if (i != 0) x = emit(term.args[i]);
+          e = is_float(term.dtype) ? b.fma(x, y, e) : i == 0 ? b.mul(x, y) : b.add(e, b.mul(x, y));
+        }
+        // The tree adds +0 from lanes that have no element.
+        if (is_float(term.dtype) && term.node->get<std::string>("order") == "lanes") e = b.add(e, zero);
       } else if (term.node->op->reduce->combiner == ir::Combiner::sum && is_float(term.dtype)) {
         e = b.add(x, zero);
       } else {
@@ -63,13 +69,6 @@ ExprId TermEmitter::emit(TermId id) {
     case TermKind::quotient:
       e = b.binary(kernel::Op::div, affine_value(frame_, term.address, axes), frame_.dim(term.stride));
       break;
-    case TermKind::product: {
-      ExprId x = emit(term.args[0]), y = emit(term.args[1]);
-      // One lane's chain from +0, and the tree's +0 from the lanes that have no element.
-      ExprId zero = b.constant(term.dtype, 0);
-      e = is_float(term.dtype) ? b.add(b.fma(x, y, zero), zero) : b.mul(x, y);
-      break;
-    }
     case TermKind::random: {
       std::vector<ExprId> args;
       for (TermId a : term.args) args.push_back(emit(a));
@@ -157,6 +156,11 @@ ExprId TermEmitter::emit_choose(const Term& term) {
                                b.index(0)));
       holds = holds.valid() ? b.binary(kernel::Op::band, holds, ok) : ok;
     }
+    // At constant indices, as in an unrolled group, one piece is known to hold.
+    if (const std::optional<bool> known = holds.valid() ? b.as_bool(holds) : std::nullopt) {
+      if (!*known) continue;
+      holds = ExprId();
+    }
     if (holds.valid()) {
       b.begin_if(b.let("holds", holds));
       ++open;
@@ -170,6 +174,18 @@ ExprId TermEmitter::emit_choose(const Term& term) {
   for (size_t i = 0; i < open; ++i) b.end();
   memo_ = std::move(outside);
   return b.use(out);
+}
+
+void each_point(const Shape& extents, const std::function<void(const std::vector<int64_t>&)>& f) {
+  std::vector<int64_t> at(extents.size(), 0);
+  for (const Dim& d : extents)
+    if (d.constant() == 0) return;
+  while (true) {
+    f(at);
+    size_t d = extents.size();
+    while (d > 0 && ++at[d - 1] == extents[d - 1].constant()) at[--d] = 0;
+    if (d == 0) return;
+  }
 }
 
 Combine combine_of(ir::Combiner c) {

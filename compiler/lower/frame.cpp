@@ -122,11 +122,49 @@ ExprId Frame::load(const Place& place, DType dtype, ExprId element) {
     }
     return it->second;
   }
+  if (auto it = registers_.find(place.root.index); it != registers_.end())
+    return b.use(it->second, subscript(place.root, element));
   auto [var, index] = resolve(place, dtype, element, false);
   return b.load(var, index);
 }
 
+std::vector<ExprId> Frame::subscript(RootId root, ExprId element) const {
+  TENON_CHECK(b.as_index(element) != nullptr, "a register is chosen by an index that is not constant");
+  if (plan_.roots[root.index].count == Dim(1)) return {};
+  return {element};
+}
+
+void Frame::keep(RootId root, bool from_memory) {
+  const Root& r = plan_.roots[root.index];
+  const int64_t count = r.count.constant();
+  const std::string name = r.name.empty() ? "kept" : r.name;
+  std::vector<ExprId> extents;
+  if (count != 1) extents.push_back(b.index(count));
+  VarId var = b.declare(name, r.dtype, b.constant(r.dtype, 0), extents);
+  Place place;
+  place.root = root;
+  for (int64_t i = 0; from_memory && i < count; ++i)
+    b.assign(var, b.let("v", load(place, r.dtype, b.index(i))), subscript(root, b.index(i)));
+  registers_[root.index] = var;
+  kept_ += count;
+}
+
+void Frame::release(RootId root, bool to_memory) {
+  const Root& r = plan_.roots[root.index];
+  const VarId var = registers_.at(root.index);
+  registers_.erase(root.index);
+  kept_ -= r.count.constant();
+  Place place;
+  place.root = root;
+  for (int64_t i = 0; to_memory && i < r.count.constant(); ++i)
+    store(place, r.dtype, b.index(i), b.use(var, subscript(root, b.index(i))));
+}
+
 void Frame::store(const Place& place, DType dtype, ExprId element, ExprId value) {
+  if (auto it = registers_.find(place.root.index); it != registers_.end()) {
+    b.assign(it->second, value, subscript(place.root, element));
+    return;
+  }
   auto [var, index] = resolve(place, dtype, element, true);
   b.store(var, index, value);
 }

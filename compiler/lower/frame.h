@@ -57,11 +57,19 @@ class Frame {
   void store(const Place& place, DType dtype, ExprId element, ExprId value);
   void prefetch(const Place& place, DType dtype, ExprId element, bool write);
 
+  // Values in registers (see lower/registers.h): from here on loads and stores of the root's elements, at
+  // constant indices, are those of register variables.
+  void keep(RootId root, bool from_memory);
+  void release(RootId root, bool to_memory);
+  bool keeps(RootId root) const { return root.valid() && registers_.count(root.index) != 0; }
+  int64_t kept() const { return kept_; }
+
   // Chunk bounds as parameters (outlined) or given values (inline).
   ExprId span_begin();
   ExprId span_end();
 
  private:
+  std::vector<ExprId> subscript(RootId root, ExprId element) const;
   std::pair<VarId, ExprId> resolve(const Place& place, DType dtype, ExprId element, bool write);
 
   const ir::Module& module_;
@@ -70,6 +78,8 @@ class Frame {
   std::map<std::string, ExprId> dims_;
   std::map<uint32_t, ExprId> loops_;
   std::map<std::string, VarId> buffers_;
+  std::map<uint32_t, VarId> registers_;
+  int64_t kept_ = 0;
   std::map<uint32_t, ExprId> hypers_, outer_loops_;
   ExprId span_[2];
 };

@@ -113,7 +113,8 @@ class Fuser {
         for (ValueId v : node.operands) force(v);
       if (op.gather != nullptr) force(node.operands[0]);
       if (op.index_map != nullptr && divides(node)) force(node.operands[0]);
-      if (op.contract != nullptr && node.get<std::string>("order") != "lanes")
+      if (op.contract != nullptr && node.get<std::string>("order") != "lanes" &&
+          chain_length(graph_, node) == 0)
         for (size_t k = 0; k < 2; ++k)
           if (!plain_read(node.operands[k], k == 1 && !packs_right(graph_, node))) force(node.operands[k]);
     }

@@ -59,6 +59,9 @@ bool writes_after_checks(const Graph& graph, const Group& group);
 // rows to multiply, whose rows lie so far apart that reading them in place would thrash caches and address
 // tables.
 bool packs_right(const Graph& graph, const Node& node);
+// Products of a contraction that is evaluated as arithmetic, one chain of fused multiply-adds an element: few
+// products, and fewer columns than a register tile wants. 0: it is none.
+int64_t chain_length(const Graph& graph, const Node& node);
 // The stored value behind views: the same bytes under another shape.
 ValueId storage_of(const Graph& graph, ValueId value);
 // How a node iterates: its domain, which axes it reduces, and the index of each operand (empty: read by other

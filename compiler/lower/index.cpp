@@ -119,22 +119,22 @@ void collect_sources(const Graph& graph, ValueId value, const Index& at, const s
   struct Item {
     ValueId value;
     Index at;
-    bool guarded;
+    bool guarded, dynamic;
   };
-  std::vector<Item> work{{value, at, false}};
+  std::vector<Item> work{{value, at, false, false}};
   std::unordered_set<uint32_t> scalars;  // rank-0 arithmetic is a graph, not a tree
   while (!work.empty()) {
     Item item = std::move(work.back());
     work.pop_back();
     NodeId producer = graph.value(item.value).node;
     if (!producer.valid() || !index_only[producer.index]) {
-      out->push_back({item.value, std::move(item.at), item.guarded});
+      out->push_back({item.value, std::move(item.at), item.guarded, item.dynamic});
       continue;
     }
     const Node& node = graph.node(producer);
     if (node.op->elementwise != nullptr) {
       if (!scalars.insert(item.value.index).second) continue;
-      for (ValueId v : node.operands) work.push_back({v, {}, item.guarded});
+      for (ValueId v : node.operands) work.push_back({v, {}, item.guarded, item.dynamic});
       continue;
     }
     if (node.op->index_map == nullptr) continue;  // iota, constants, extents read nothing
@@ -145,7 +145,8 @@ void collect_sources(const Graph& graph, ValueId value, const Index& at, const s
       for (const AffineIndex& a : piece.index)
         // A quotient is no element that fusion could line up with another: any index serves.
         inner.push_back(has_quotient(piece) ? affine_constant(Dim(0)) : affine_substitute(a, item.at));
-      work.push_back({node.operands[piece.operand], std::move(inner), item.guarded || !piece.guards.empty()});
+      work.push_back({node.operands[piece.operand], std::move(inner), item.guarded || !piece.guards.empty(),
+                      item.dynamic || has_quotient(piece)});
     }
   }
 }

@@ -55,6 +55,7 @@ struct Source {
   ValueId value;
   Index at;
   bool guarded = false;  // under a guard (pad, concat): not every position reads it
+  bool dynamic = false;  // at an index that is computed: `at` says nothing
 };
 // A guard with a stride: indices are quotients, which no affine index is.
 bool has_quotient(const ir::IndexPiece& piece);

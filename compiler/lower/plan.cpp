@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 
+#include "lower/registers.h"
+
 namespace tenon::lower {
 namespace {
 
@@ -65,6 +67,8 @@ class Planner {
     }
     out_.scope = scope(graph, args, results, false);
     place_arena();
+    out_.uses.assign(out_.roots.size(), 0);
+    count_uses(*out_.scope, &out_.uses);
     return std::move(out_);
   }
 
@@ -102,6 +106,7 @@ class Planner {
   struct Read {
     ValueId value;
     bool aligned;
+    bool dynamic;
   };
   std::vector<Read> reads(const Scope& s, const Group& group) {
     std::vector<Read> out;
@@ -126,7 +131,8 @@ class Planner {
           bool aligned = indexed && (group.kind == GroupKind::pointwise || node.op->elementwise != nullptr) &&
                          is_identity(source.at, g.type(source.value).shape, axes);
           if (group.kind == GroupKind::reduce && domain.domain == group.domain) aligned = false;
-          out.push_back({stored, aligned});
+          const bool dynamic = source.dynamic || (node.op->gather != nullptr && i == 0);
+          out.push_back({stored, aligned, dynamic});
         }
       }
     }
@@ -283,6 +289,7 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
   s->places.resize(graph.value_count());
   s->regions.resize(s->fusion.groups.size());
   s->scratch.resize(s->fusion.groups.size());
+  s->touches.resize(s->fusion.groups.size());
   s->may_fail = graph_fails(graph);
   for (size_t i = 0; i < graph.args.size(); ++i) s->places[graph.args[i].index] = args[i];
   // Stored constants live in the constants block, not in the arena.
@@ -364,11 +371,18 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
       continue;
     }
     const Group& group = s->fusion.groups[static_cast<size_t>(item.group)];
-    for (const Read& r : reads(*s, group)) touch(s->places[r.value.index]);
+    const bool control_flow = group.kind == GroupKind::control;
+    std::vector<Touch>& touches = s->touches[static_cast<size_t>(item.group)];
+    for (const Read& r : reads(*s, group)) {
+      const Place& p = s->places[r.value.index];
+      touch(p);
+      if (!control_flow) touches.push_back({p, graph.type(r.value).count(), false, r.dynamic});
+    }
     for (ValueId v : group.outputs) {
       Place& p = s->places[v.index];
       if (p.none()) p.root = arena_root(graph.type(v), graph.value(v).name);
       touch(p);
+      if (!control_flow) touches.push_back({p, graph.type(v).count(), true, false});
     }
     for (auto& [dtype, count] : group_scratch(graph, s->fusion, group)) {
       Root root{RootBase::arena, dtype, count, "scratch"};

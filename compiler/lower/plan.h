@@ -55,6 +55,14 @@ struct Item {
   bool writes_old = false;  // overwrites state or a carry: failures are tested before the first such item
 };
 
+// What a group reads or writes in memory.
+struct Touch {
+  Place place;
+  Dim elements;  // of the value
+  bool written = false;
+  bool dynamic = false;  // read at an index known only when it runs
+};
+
 struct Loop {
   Dim trip;
   bool predicate = false, reverse = false, commit = false;
@@ -72,6 +80,7 @@ struct Scope {
   std::vector<std::pair<Place, ir::Type>> cleared;  // stacked results that a predicate may leave unwritten
   Place go_on;                                      // of a loop with a predicate: where the body puts it
   std::vector<std::vector<RootId>> scratch;         // per group
+  std::vector<std::vector<Touch>> touches;          // per group; control flow: none of its own
   bool may_fail = false;
 };
 
@@ -82,6 +91,7 @@ struct Plan {
   std::unique_ptr<Scope> scope;
   std::vector<ValueId> inputs;                // graph arguments that are inputs, in order
   std::vector<std::pair<RootId, Dim>> arena;  // placement order: root and its bytes
+  std::vector<uint32_t> uses;                 // of each root, see count_uses
 };
 
 // Where the module's globals lie; made once a module.

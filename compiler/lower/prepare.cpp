@@ -13,6 +13,7 @@ constexpr int64_t least_rows = 8;
 
 bool wants_copy(const ir::Graph& graph, const ir::Node& node, const ir::Module& module) {
   if (node.op->contract == nullptr || node.get<std::string>("order") == "lanes") return false;
+  if (chain_length(graph, node) != 0) return false;
   if (packs_right(graph, node)) return false;  // packing reads it in any order
   const Shape& shape = graph.type(node.operands[1]).shape;
   const Axes& contract = node.get<Axes>("rhs_contract");

@@ -1,6 +1,9 @@
 // Whole scopes in one kernel: small loops and functions, where calls and phases would cost more than the
 // work.
+#include <algorithm>
+
 #include "lower/entry.h"
+#include "lower/registers.h"
 
 namespace tenon::lower {
 
@@ -30,6 +33,14 @@ bool same(const Place& a, const Place& b) {
   for (size_t i = 0; i < a.steps.size(); ++i)
     if (!(a.steps[i].loop == b.steps[i].loop)) return false;
   return true;
+}
+
+// Whether a group runs element by element, because it works on registers.
+bool in_registers(const Frame& frame, const Scope& s, int32_t group) {
+  const std::vector<Touch>& touches = s.touches[static_cast<size_t>(group)];
+  const bool kept =
+      std::any_of(touches.begin(), touches.end(), [&](const Touch& t) { return frame.keeps(t.place.root); });
+  return kept && scalar_group(s, group);
 }
 
 bool commits_inside(const Plan& plan, const Scope& s) {
@@ -72,6 +83,12 @@ void emit_scope(Frame& frame, const Scope& s) {
     frame.b.comment(group_comment(s, item.group));
     if (group.kind == GroupKind::control) {
       emit_control(frame, s, item.group);
+    } else if (in_registers(frame, s, item.group)) {
+      if (group.kind == GroupKind::pointwise) {
+        emit_scalar_pointwise(frame, s, item.group);
+      } else {
+        emit_scalar_reduce(frame, s, item.group);
+      }
     } else {
       if (std::optional<Work> pack = pack_work(frame, s, item.group))
         emit_pack(frame, s, item.group, frame.b.index(0), frame.dim(pack->extent));
@@ -102,8 +119,14 @@ void emit_loop(Frame& frame, const Scope& s, int32_t number) {
   kernel::Builder& b = frame.b;
   const Scope& body = *s.regions[static_cast<size_t>(number)][0];
   const Loop& loop = frame.plan().loops[body.loop.index];
-  for (const Copy& c : initial_copies(s, number, body))
-    emit_copy(frame, c, b.index(0), frame.dim(c.type.count()));
+  const std::vector<Copy> copies = initial_copies(s, number, body);
+  const std::vector<RegisterRoot> registers = register_roots(frame, body);
+  for (const RegisterRoot& r : registers) {
+    const bool set =
+        std::any_of(copies.begin(), copies.end(), [&](const Copy& c) { return c.to.root == r.root; });
+    frame.keep(r.root, !r.inside && !set);
+  }
+  for (const Copy& c : copies) emit_copy(frame, c, b.index(0), frame.dim(c.type.count()));
   for (const auto& [place, type] : body.cleared) {
     if (type.shape.empty()) continue;
     ExprId i = b.begin_lanes("i", b.index(0), frame.dim(type.count()),
@@ -122,6 +145,7 @@ void emit_loop(Frame& frame, const Scope& s, int32_t number) {
     b.exit_if(b.unary(kernel::Op::bnot, b.let("go_on", go)));
   }
   b.end();
+  for (const RegisterRoot& r : registers) frame.release(r.root, !r.inside);
 }
 
 }  // namespace tenon::lower

@@ -82,6 +82,30 @@ TermId TermGraph::divided(ValueId value, const ir::IndexPiece& piece, const Inde
   return add(std::move(load));
 }
 
+// The factors of a contraction's element, in the order of its sum.
+void TermGraph::chain_arguments(const Node& node, const Index& at, Term* term) {
+  term->kind = TermKind::folded;
+  NodeDomain domain = contraction_domain(graph_, node);
+  const Shape& shape = graph_.type(node.results[0]).shape;
+  // The domain's axes: those of the result, then the contracted ones, of which the last runs fastest.
+  Index axes;
+  for (size_t d = 0; d < at.size(); ++d)
+    if (!is_one(shape[d])) axes.push_back(at[d]);
+  const size_t kept = axes.size();
+  int64_t products = 1;
+  for (size_t a = kept; a < domain.domain.size(); ++a) products *= domain.domain[a].constant();
+  axes.resize(domain.domain.size());
+  for (int64_t k = 0; k < products; ++k) {
+    int64_t rest = k;
+    for (size_t a = domain.domain.size(); a-- > kept;) {
+      axes[a] = affine_constant(Dim(rest % domain.domain[a].constant()));
+      rest /= domain.domain[a].constant();
+    }
+    for (size_t i = 0; i < 2; ++i)
+      term->args.push_back(element(node.operands[i], substituted(domain.operands[i], axes)));
+  }
+}
+
 TermId TermGraph::node_element(const Node& node, const Index& at) {
   const ir::Type type = graph_.type(node.results[0]);
   Term t{TermKind::scalar};
@@ -126,38 +150,24 @@ TermId TermGraph::node_element(const Node& node, const Index& at) {
     t.address = affine_linear(source, shape);
     return add(std::move(t));
   }
-  if (node.op->reduce != nullptr || node.op->contract != nullptr) {
+  if (node.op->contract != nullptr) {
+    chain_arguments(node, at, &t);
+    return add(std::move(t));
+  }
+  if (node.op->reduce != nullptr) {
     // Over one element: all reduced extents are 1.
     t.kind = TermKind::folded;
-    NodeDomain domain =
-        node.op->contract != nullptr ? contraction_domain(graph_, node) : node_domain(graph_, node);
+    NodeDomain domain = node_domain(graph_, node);
     // The result's index over the group's axes gives that of the node's own (kept) axes, in order.
     Index axes;
     for (size_t d = 0; d < at.size(); ++d)
       if (!is_one(type.shape[d])) axes.push_back(at[d]);
-    for (size_t i = 0; i < node.operands.size(); ++i) {
-      Index inner;
-      for (const AffineIndex& a : domain.operands[i]) inner.push_back(affine_substitute(a, axes));
-      t.args.push_back(element(node.operands[i], inner));
-    }
+    t.args.push_back(element(node.operands[0], substituted(domain.operands[0], axes)));
     return add(std::move(t));
   }
   if (node.op->arg_reduce != nullptr) {
     t.kind = TermKind::extent;
     t.address = affine_constant(Dim(0));
-    return add(std::move(t));
-  }
-  if (node.op->contract != nullptr) {
-    NodeDomain domain = contraction_domain(graph_, node);
-    Index axes;  // of the domain, in the index's axes
-    for (size_t d = 0; d < at.size(); ++d)
-      if (!is_one(type.shape[d])) axes.push_back(at[d]);
-    t.kind = TermKind::product;
-    for (size_t i = 0; i < 2; ++i) {
-      Index inner;
-      for (const AffineIndex& a : domain.operands[i]) inner.push_back(affine_substitute(a, axes));
-      t.args.push_back(element(node.operands[i], inner));
-    }
     return add(std::move(t));
   }
   TENON_CHECK(node.op->generate != nullptr, std::string(node.op->name) + " has no element form");

@@ -23,8 +23,7 @@ enum class TermKind : uint8_t {
   position,  // `address` converted to the dtype
   quotient,  // (`address` - low) / stride as i64, where a guard holds
   extent,    // `address.constant` converted to the dtype
-  folded,    // node: a reduction or contraction of one element; args: it, or its two factors
-  product,   // a contraction over extents that are all 1: args a and b
+  folded,    // node: a reduction of one element; args: it. Or a contraction of few products: factors in pairs
   random,    // node: random value number `address`; args: seed and counters
 };
 
@@ -86,6 +85,7 @@ class TermGraph {
   enum class Mode : uint8_t { computed, stored, held };
   TermId add(Term term);
   TermId node_element(const Node& node, const Index& at);
+  void chain_arguments(const Node& node, const Index& at, Term* term);
   TermId divided(ValueId value, const ir::IndexPiece& piece, const Index& at);
   Index substituted(const Index& index, const Index& at) const;
 

@@ -24,7 +24,10 @@ ContractionOrder contraction_order(const Type& lhs, const Type& rhs, const Axes&
     if (names(lhs_contract, i, lhs_rank)) k = k * lhs.shape[static_cast<size_t>(i)];
   }
   if (n.overflowed() || !n.is_constant()) return {"blocks", 512};
-  if (n.constant() < 8) return {"lanes", 8192};
+  // A few products need no partial sums; as one chain they are arithmetic that fuses with its neighbours.
+  constexpr int64_t narrow = 8, chain = 8;
+  const bool few = !k.overflowed() && k.is_constant() && k.constant() >= 1 && k.constant() <= chain;
+  if (n.constant() < narrow) return few ? ContractionOrder{"blocks", 512} : ContractionOrder{"lanes", 8192};
   if (n.constant() >= 128) return {"blocks", 512};
   if (k.overflowed() || !k.is_constant()) return {"blocks", 64};
   const int64_t vectors = ceil_div(n.constant(), 16), blocks = ceil_div(8, vectors);

@@ -1,0 +1,128 @@
+#include "lower/registers.h"
+
+#include <algorithm>
+#include <map>
+
+namespace tenon::lower {
+namespace {
+
+constexpr int64_t most_elements = 16;  // of one value
+constexpr int64_t most_registers = 64;
+constexpr int64_t most_operations = 256;  // of an unrolled group
+
+bool small(const Dim& count) {
+  return count.is_constant() && count.constant() >= 1 && count.constant() <= most_elements;
+}
+
+struct Use {
+  uint32_t count = 0;
+  bool fixed = true;  // always at indices that are known
+  bool written = false;
+};
+using Uses = std::map<uint32_t, Use>;
+
+void note(Uses* uses, const Place& place, bool fixed, bool written) {
+  if (!place.root.valid()) return;
+  Use& u = (*uses)[place.root.index];
+  ++u.count;
+  u.fixed = u.fixed && fixed && place.steps.empty();
+  u.written = u.written || written;
+}
+
+void collect_group(const Scope& s, int32_t number, Uses* uses) {
+  const GroupKind kind = s.fusion.groups[static_cast<size_t>(number)].kind;
+  const bool scalar = scalar_group(s, number);
+  for (const Touch& t : s.touches[static_cast<size_t>(number)]) {
+    const bool one = t.elements == Dim(1);
+    bool fixed = scalar;
+    if (one && !t.dynamic)
+      fixed = fixed || kind == GroupKind::pointwise || kind == GroupKind::reduce ||
+              (kind == GroupKind::permute && !t.written);
+    note(uses, t.place, fixed && !t.dynamic, t.written);
+  }
+}
+
+void collect(const Scope& s, Uses* uses) {
+  for (const Item& item : s.items) {
+    if (item.group < 0) {
+      const bool fixed = small(item.copy.type.count());
+      note(uses, item.copy.from, fixed, false);
+      note(uses, item.copy.to, fixed, true);
+      continue;
+    }
+    const auto number = static_cast<size_t>(item.group);
+    const Group& group = s.fusion.groups[number];
+    if (group.kind != GroupKind::control) {
+      collect_group(s, item.group, uses);
+      continue;
+    }
+    const Node& node = s.graph->node(group.nodes[0]);
+    if (node.op->control->what != ir::Control::loop)
+      note(uses, s.places[storage_of(*s.graph, node.operands[0]).index], true, false);
+    for (const auto& region : s.regions[number]) {
+      for (size_t c = 0; c < region->carries.size(); ++c) {
+        const bool fixed = small(s.graph->type(node.results[c]).count());
+        note(uses, region->carries[c].first, fixed, false);
+        note(uses, region->carries[c].second, fixed, true);
+      }
+      for (const auto& [place, type] : region->cleared) note(uses, place, false, true);
+      note(uses, region->go_on, true, false);
+      collect(*region, uses);
+    }
+  }
+}
+
+}  // namespace
+
+void count_uses(const Scope& scope, std::vector<uint32_t>* uses) {
+  Uses all;
+  collect(scope, &all);
+  for (const auto& [root, use] : all) (*uses)[root] += use.count;
+}
+
+bool scalar_group(const Scope& scope, int32_t number) {
+  const Group& group = scope.fusion.groups[static_cast<size_t>(number)];
+  if (group.kind != GroupKind::pointwise && group.kind != GroupKind::reduce) return false;
+  int64_t elements = 1, operations = 0;
+  for (const Dim& d : group.domain) {
+    if (!d.is_constant() || d.constant() < 1 || d.constant() > most_elements) return false;
+    elements *= d.constant();
+    if (elements > most_elements) return false;
+  }
+  for (NodeId id : group.nodes) {
+    const Node& node = scope.graph->node(id);
+    // Random numbers are made many at a time, and indices that may fail are tested so.
+    if (node.op->may_fail || node.op->arg_reduce != nullptr) return false;
+    if (node.op->generate != nullptr && !is_index_only(node)) return false;
+    if (node.op->reduce != nullptr && node.get<int64_t>("block") < most_elements) return false;
+    const int64_t chain = chain_length(*scope.graph, node);
+    operations += elements * std::max<int64_t>(chain, 1);
+  }
+  return operations <= most_operations;
+}
+
+std::vector<RegisterRoot> register_roots(const Frame& frame, const Scope& body) {
+  const Plan& plan = frame.plan();
+  Uses uses;
+  collect(body, &uses);
+  // The carries themselves count as uses outside.
+  for (const auto& [from, to] : body.carries) {
+    Use& u = uses[to.root.index];
+    u.fixed = u.fixed && to.steps.empty();
+  }
+  std::vector<RegisterRoot> out;
+  int64_t registers = frame.kept();
+  for (const auto& [index, use] : uses) {
+    const Root& root = plan.roots[index];
+    if (!use.fixed || !use.written || !small(root.count) || frame.keeps(RootId(index))) continue;
+    // A failure leaves the loop where it is, and must find state as the last committed step left it.
+    const bool ours = root.base == RootBase::arena || root.base == RootBase::output ||
+                      (root.base == RootBase::state && !body.may_fail);
+    if (!ours || registers + root.count.constant() > most_registers) continue;
+    registers += root.count.constant();
+    out.push_back({RootId(index), root.base == RootBase::arena && use.count == plan.uses[index]});
+  }
+  return out;
+}
+
+}  // namespace tenon::lower

@@ -154,6 +154,8 @@ class FunctionEmitter {
   llvm::Value* pointer(kernel::VarId buffer);
   llvm::Value* element_address(kernel::VarId buffer, llvm::Value* index);
   Value load(const kernel::Expr& x, const Value& index);
+  const std::vector<llvm::Value*>& lane_scalars(llvm::Value* indices);
+  llvm::Value* load_lanes(const kernel::Expr& x, const Value& index, int p);
   void store(const kernel::Stmt& s);
   llvm::Value* any_lane();  // i1: some lane is on
   llvm::Value* full_mask() const;
@@ -208,6 +210,8 @@ class FunctionEmitter {
   std::map<std::tuple<llvm::Value*, int64_t, int, int>, Value>
       splats_;  // scalar, stride, part, lanes of a part
   std::optional<Lanes> lanes_;
+  // By index vector: the block in which its lanes stand as scalars, and they.
+  std::map<llvm::Value*, std::pair<llvm::BasicBlock*, std::vector<llvm::Value*>>> lane_scalars_;
   Loop* loop_ = nullptr;                            // innermost
   std::map<const kernel::Stmt*, uint32_t> places_;  // fail statements
 };

@@ -43,6 +43,73 @@ llvm::Value* FunctionEmitter::any_lane() {
   return builder_.CreateICmpNE(builder_.CreateBitCast(all, bits), llvm::ConstantInt::get(bits, 0));
 }
 
+namespace {
+
+// The pointer of a load that could as well stand at the end of the block: nothing was written since.
+llvm::Value* still_loaded(llvm::Value* value, llvm::BasicBlock* block) {
+  auto* load = llvm::dyn_cast<llvm::LoadInst>(value);
+  constexpr int longest = 256;
+  if (load == nullptr || load->getParent() != block) return nullptr;
+  int seen = 0;
+  for (const llvm::Instruction* i = load->getNextNode(); i != nullptr; i = i->getNextNode())
+    if (i->mayWriteToMemory() || ++seen > longest) return nullptr;
+  return load->getPointerOperand();
+}
+
+}  // namespace
+
+// The lanes of an index as scalars. They come from where the index was loaded, else from the stack: scalar
+// loads cost less than taking a vector apart.
+const std::vector<llvm::Value*>& FunctionEmitter::lane_scalars(llvm::Value* indices) {
+  auto& [block, scalars] = lane_scalars_[indices];
+  if (block == builder_.GetInsertBlock()) return scalars;
+  block = builder_.GetInsertBlock();
+  scalars.clear();
+  llvm::Value* narrow = indices;
+  llvm::CastInst* wide = llvm::dyn_cast<llvm::CastInst>(indices);
+  if (wide != nullptr && llvm::isa<llvm::SExtInst, llvm::ZExtInst>(wide)) narrow = wide->getOperand(0);
+  const auto lanes = static_cast<unsigned>(lanes_->part_lanes);
+  llvm::Type* element = narrow->getType()->getScalarType();
+  llvm::Value* from = still_loaded(narrow, block);
+  if (from == nullptr) {
+    const uint64_t bytes = lanes * (element->getScalarSizeInBits() / 8);
+    from = alloca_bytes(bytes, 64);
+    builder_.CreateAlignedStore(narrow, from, llvm::Align(64));
+  }
+  const llvm::Align align(element->getScalarSizeInBits() / 8);
+  for (unsigned l = 0; l < lanes; ++l) {
+    llvm::Value* at =
+        builder_.CreateAlignedLoad(element, builder_.CreateConstGEP1_64(element, from, l), align);
+    if (narrow != indices) at = builder_.CreateCast(wide->getOpcode(), at, builder_.getInt64Ty());
+    scalars.push_back(at);
+  }
+  return scalars;
+}
+
+// Lane by lane into a vector. Processors gather no faster than they load scalars, and some far slower, so a
+// gather is left to masked lanes.
+llvm::Value* FunctionEmitter::load_lanes(const Expr& x, const Value& index, int p) {
+  llvm::Type* type = m_.memory_type(x.dtype);
+  const auto lanes = static_cast<unsigned>(lanes_->part_lanes);
+  const llvm::Align align(dtype_bytes(x.dtype));
+  llvm::Value* raw = llvm::PoisonValue::get(llvm::FixedVectorType::get(type, lanes));
+  const bool affine = index.shape == Value::Shape::affine;
+  const std::vector<llvm::Value*> scalars =
+      affine ? std::vector<llvm::Value*>{} : lane_scalars(part(index, p));
+  for (unsigned l = 0; l < lanes; ++l) {
+    llvm::Value* at;
+    if (affine) {
+      const int64_t offset = index.stride * static_cast<int64_t>(static_cast<unsigned>(p) * lanes + l);
+      at = builder_.CreateAdd(index.scalar(), builder_.getInt64(static_cast<uint64_t>(offset)));
+    } else {
+      at = scalars[l];
+    }
+    llvm::Value* value = builder_.CreateAlignedLoad(type, element_address(x.var, at), align);
+    raw = builder_.CreateInsertElement(raw, value, static_cast<uint64_t>(l));
+  }
+  return raw;
+}
+
 Value FunctionEmitter::load(const Expr& x, const Value& index) {
   llvm::Type* type = m_.memory_type(x.dtype);
   const llvm::Align align(dtype_bytes(x.dtype));
@@ -66,10 +133,11 @@ Value FunctionEmitter::load(const Expr& x, const Value& index) {
       raw = mask == nullptr ? static_cast<llvm::Value*>(builder_.CreateAlignedLoad(vector, address, align))
                             : builder_.CreateMaskedLoad(vector, address, align, mask,
                                                         llvm::Constant::getNullValue(vector));
+    } else if (mask == nullptr) {
+      raw = load_lanes(x, index, p);
     } else {
       llvm::Value* addresses = element_address(x.var, part(index, p));
-      raw = builder_.CreateMaskedGather(vector, addresses, align, mask == nullptr ? full_mask() : mask,
-                                        llvm::Constant::getNullValue(vector));
+      raw = builder_.CreateMaskedGather(vector, addresses, align, mask, llvm::Constant::getNullValue(vector));
     }
     v.parts.push_back(from_memory(x.dtype, raw));
   }

@@ -73,7 +73,7 @@ class ReduceEmitter {
         if (r.node->op->arg_reduce == nullptr) r.total = b_.declare("total", r.dtype, neutral(r));
     for (int s = 0; s <= last_stage_; ++s) stage(s);
     // With everything reduced nothing was stored yet, and a failure is known before the first write.
-    if (kept_.empty() && group_may_fail(*scope_.graph, group_)) b_.stop_on_failure();
+    if (kept_.empty() && group_may_fail(*scope_.graph, *scope_.fusion.ranges, group_)) b_.stop_on_failure();
     for (const Output& o : outputs_)
       if (!o.full) store(o);
     for (size_t i = 0; i < nest; ++i) b_.end();
@@ -370,7 +370,9 @@ void ReduceEmitter::rows(const std::vector<Reduction*>& reductions,
   }
   bool even = count.is_constant() && count.constant() % width == 0 && !blocked &&
               !(short_row && count.constant() < width);
-  if (short_row || !even) {
+  if (short_row && count.constant() == width) {
+    body(l, accs);
+  } else if (short_row || !even) {
     ExprId r = b_.let("r", b_.add(tail, l));
     b_.begin_if(b_.binary(kernel::Op::lt, r, hi));
     body(r, accs);

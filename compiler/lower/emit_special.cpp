@@ -33,10 +33,13 @@ void emit_scatter(Frame& frame, const Scope& scope, int32_t number, ExprId begin
   b.end();
   ExprId r = b.begin_for("r", b.index(0), frame.dim(rows), b.index(1));
   ExprId index = b.let("index", b.cast(frame.load(at, indices.dtype, r), DType::i64));
-  ExprId inside = b.let("inside", b.binary(kernel::Op::band, b.binary(kernel::Op::le, b.index(0), index),
-                                           b.binary(kernel::Op::lt, index, frame.dim(bound))));
-  b.fail(static_cast<uint16_t>(Code::index_range), b.unary(kernel::Op::bnot, inside), index);
-  b.begin_if(inside);
+  const bool checked = scope.fusion.ranges->may_fail(node);
+  if (checked) {
+    ExprId inside = b.let("inside", b.binary(kernel::Op::band, b.binary(kernel::Op::le, b.index(0), index),
+                                             b.binary(kernel::Op::lt, index, frame.dim(bound))));
+    b.fail(static_cast<uint16_t>(Code::index_range), b.unary(kernel::Op::bnot, inside), index);
+    b.begin_if(inside);
+  }
   ExprId to = b.let("to", b.add(base, b.mul(index, frame.dim(inner))));
   ExprId from = b.let("from", b.mul(b.add(b.mul(o, frame.dim(rows)), r), frame.dim(inner)));
   ExprId j = b.begin_lanes("j", b.index(0), frame.dim(inner), b.index(width));
@@ -44,7 +47,7 @@ void emit_scatter(Frame& frame, const Scope& scope, int32_t number, ExprId begin
                             frame.load(updates, type.dtype, b.add(from, j)));
   frame.store(out, type.dtype, b.add(to, j), b.let("sum", sum));
   b.end();
-  b.end();
+  if (checked) b.end();
   b.end();
   b.end();
 }

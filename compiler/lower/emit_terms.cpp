@@ -104,6 +104,10 @@ ExprId TermEmitter::emit_load(const Term& term) {
   for (const auto& [offset, stride] : term.offsets)
     address = b.add(address, b.mul(emit(offset), frame_.dim(stride)));
   if (!term.dynamic.valid()) return frame_.load(place, term.dtype, address);
+  if (!term.checked) {
+    ExprId row = b.cast(emit(term.dynamic), DType::i64);
+    return frame_.load(place, term.dtype, b.add(address, b.mul(row, frame_.dim(term.stride))));
+  }
   // Rows taken from several values by one index are checked once.
   const uint32_t key = checked_key | term.dynamic.index;
   const bool positive = frame_.low(term.bound) > 0;

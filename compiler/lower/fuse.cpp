@@ -25,9 +25,9 @@ std::vector<uint32_t> Group::all_axes() const {
   return out;
 }
 
-bool group_may_fail(const Graph& graph, const Group& group) {
+bool group_may_fail(const Graph& graph, const IndexRanges& ranges, const Group& group) {
   for (NodeId id : group.nodes)
-    if (graph.node(id).op->may_fail) return true;
+    if (ranges.may_fail(graph.node(id))) return true;
   return false;
 }
 
@@ -58,7 +58,10 @@ bool constant_node(const Node& node) {
 
 class Fuser {
  public:
-  Fuser(const Graph& graph, const FuseOptions& options) : graph_(graph), options_(options) {}
+  Fuser(const Graph& graph, const FuseOptions& options, const IndexRanges& ranges)
+      : graph_(graph), options_(options), ranges_(ranges) {
+    out_.ranges = &ranges;
+  }
 
   Fusion run() {
     out_.index_only.assign(graph_.node_count(), false);
@@ -66,6 +69,7 @@ class Fuser {
     for (size_t i = 0; i < graph_.node_count(); ++i)
       out_.index_only[i] =
           is_index_only(graph_.node(NodeId(i))) || is_scalar_arithmetic(graph_, graph_.node(NodeId(i)));
+    see_through_gathers();
     force_stored();
     for (size_t i = 0; i < graph_.node_count(); ++i) place(NodeId(i));
     return finish();
@@ -86,6 +90,33 @@ class Fuser {
     Index at;
     bool barrier;
   };
+
+  // Rows taken by indices that cannot fail are read where they lie, unless a consumer wants them side by
+  // side.
+  void see_through_gathers() {
+    constexpr uint32_t most_users = 8;
+    std::vector<uint32_t> users(graph_.node_count(), 0);
+    std::vector<bool> stored(graph_.node_count(), false);
+    auto store = [&](ValueId v) {
+      if (NodeId n = graph_.value(v).node; n.valid()) stored[n.index] = true;
+    };
+    for (ValueId v : graph_.results) store(v);
+    for (size_t i = 0; i < graph_.node_count(); ++i) {
+      const Node& node = graph_.node(NodeId(i));
+      const ir::OpDef& op = *node.op;
+      const bool element = op.elementwise != nullptr || op.reduce != nullptr || op.index_map != nullptr ||
+                           (op.contract != nullptr && node_domain(graph_, node).kind != GroupKind::contract);
+      for (ValueId v : node.operands) {
+        if (!element) store(v);
+        if (NodeId n = graph_.value(v).node; n.valid()) ++users[n.index];
+      }
+    }
+    for (size_t i = 0; i < graph_.node_count(); ++i) {
+      const Node& node = graph_.node(NodeId(i));
+      if (node.op->gather != nullptr && !ranges_.may_fail(node) && !stored[i] && users[i] <= most_users)
+        out_.index_only[i] = true;
+    }
+  }
 
   // Index-only nodes whose buffer something needs: results, operands of views, control flow and scatters,
   // gathered operands, and contraction operands that are not one plain affine read.
@@ -194,7 +225,7 @@ class Fuser {
         NodeId producer = graph_.value(stored).node;
         if (!producer.valid()) continue;
         uint32_t g = find(static_cast<uint32_t>(out_.group_of[producer.index]));
-        edges.push_back({g, stored, std::move(s.at), !indexed || !(stored == s.value)});
+        edges.push_back({g, stored, std::move(s.at), !indexed || s.dynamic || !(stored == s.value)});
         works_[self].preds.insert(g);
       }
     }
@@ -347,6 +378,7 @@ class Fuser {
 
   const Graph& graph_;
   const FuseOptions& options_;
+  const IndexRanges& ranges_;
   Fusion out_;
   std::vector<Work> works_;
 };
@@ -405,26 +437,29 @@ Fusion Fuser::finish() {
   for (ValueId v : graph_.results) live[v.index] = true;
   for (size_t i = graph_.node_count(); i-- > 0;) {
     const Node& node = graph_.node(NodeId(static_cast<uint32_t>(i)));
-    bool needs = node.op->may_fail || node.op->control != nullptr || node.op->check != nullptr;
+    bool needs = ranges_.may_fail(node) || node.op->control != nullptr || node.op->check != nullptr;
     for (ValueId v : node.results) needs = needs || live[v.index];
     if (needs)
       for (ValueId v : node.operands) live[v.index] = true;
   }
   for (Group& g : out_.groups)
     for (NodeId n : g.nodes) {
-      const ir::OpDef& op = *graph_.node(n).op;
+      const Node& node = graph_.node(n);
+      const ir::OpDef& op = *node.op;
       // These write a buffer of their own, whoever reads it.
       const bool stores = op.control != nullptr || op.check != nullptr || op.scatter != nullptr ||
                           g.kind == GroupKind::permute;
       // What may fail runs even where nothing reads it.
       for (ValueId v : graph_.node(n).results)
-        if (needed[v.index] || stores || (op.may_fail && !live[v.index])) g.outputs.push_back(v);
+        if (needed[v.index] || stores || (ranges_.may_fail(node) && !live[v.index])) g.outputs.push_back(v);
     }
   return std::move(out_);
 }
 
 }  // namespace
 
-Fusion fuse(const Graph& graph, const FuseOptions& options) { return Fuser(graph, options).run(); }
+Fusion fuse(const Graph& graph, const FuseOptions& options, const IndexRanges& ranges) {
+  return Fuser(graph, options, ranges).run();
+}
 
 }  // namespace tenon::lower

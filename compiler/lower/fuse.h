@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "lower/index.h"
+#include "lower/ranges.h"
 
 namespace tenon::lower {
 
@@ -43,6 +44,7 @@ struct Fusion {
   std::vector<bool> index_only;   // per node
   std::vector<int32_t> group_of;  // per node; -1: index-only or view
   std::vector<EdgeNote> notes;
+  const IndexRanges* ranges = nullptr;
 };
 
 struct FuseOptions {
@@ -50,9 +52,10 @@ struct FuseOptions {
   size_t max_nodes = 192;  // per group: bounds kernels and the depth of terms
 };
 
-Fusion fuse(const Graph& graph, const FuseOptions& options);
+// `ranges` outlives the result.
+Fusion fuse(const Graph& graph, const FuseOptions& options, const IndexRanges& ranges);
 
-bool group_may_fail(const Graph& graph, const Group& group);
+bool group_may_fail(const Graph& graph, const IndexRanges& ranges, const Group& group);
 // A reduction of everything whose outputs all come at the end: it tests for failures before it writes.
 bool writes_after_checks(const Graph& graph, const Group& group);
 // Whether a contraction copies its right factor into panels before it multiplies: factors past L2 with many

@@ -137,6 +137,15 @@ void collect_sources(const Graph& graph, ValueId value, const Index& at, const s
       for (ValueId v : node.operands) work.push_back({v, {}, item.guarded, item.dynamic});
       continue;
     }
+    if (node.op->gather != nullptr) {
+      const auto axis = static_cast<std::ptrdiff_t>(node.get<int64_t>("axis"));
+      const auto rank = static_cast<std::ptrdiff_t>(graph.type(node.operands[1]).rank());
+      Index chosen(item.at.begin() + axis, item.at.begin() + axis + rank);
+      work.push_back({node.operands[1], std::move(chosen), item.guarded, item.dynamic});
+      Index any(graph.type(node.operands[0]).rank(), affine_constant(Dim(0)));
+      work.push_back({node.operands[0], std::move(any), item.guarded, true});
+      continue;
+    }
     if (node.op->index_map == nullptr) continue;  // iota, constants, extents read nothing
     std::vector<ir::Type> types;
     for (ValueId v : node.operands) types.push_back(graph.type(v));

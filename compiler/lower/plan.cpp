@@ -65,6 +65,7 @@ class Planner {
         results[i].holds_old = true;
       }
     }
+    out_.ranges = std::make_unique<IndexRanges>(graph, module_.dims);
     out_.scope = scope(graph, args, results, false);
     place_arena();
     out_.uses.assign(out_.roots.size(), 0);
@@ -106,7 +107,7 @@ class Planner {
   struct Read {
     ValueId value;
     bool aligned;
-    bool dynamic;
+    bool dynamic, constant;
   };
   std::vector<Read> reads(const Scope& s, const Group& group) {
     std::vector<Read> out;
@@ -119,6 +120,10 @@ class Planner {
         ValueId v = node.operands[i];
         bool indexed = i < domain.operands.size() && domain.operands[i].size() == g.type(v).rank();
         Index at = indexed ? domain.operands[i] : Index(g.type(v).rank(), affine_constant(Dim(0)));
+        // The products of a chain stand side by side: over them, indices are constants.
+        const bool chain = chain_length(g, node) > 1;
+        if (chain) at = contraction_domain(g, node).operands[i];
+        const uint32_t first_product = chain ? static_cast<uint32_t>(domain.domain.size()) : ~0u;
         std::vector<Source> sources;
         collect_sources(g, v, at, s.fusion.index_only, &sources);
         for (const Source& source : sources) {
@@ -128,11 +133,17 @@ class Planner {
           std::vector<uint32_t> axes;
           for (uint32_t a = 0; a < domain.domain.size(); ++a) axes.push_back(a);
           // Reductions and tiles read their operands at many elements before they write.
-          bool aligned = indexed && (group.kind == GroupKind::pointwise || node.op->elementwise != nullptr) &&
+          bool aligned = indexed && !source.dynamic &&
+                         (group.kind == GroupKind::pointwise || node.op->elementwise != nullptr) &&
                          is_identity(source.at, g.type(source.value).shape, axes);
           if (group.kind == GroupKind::reduce && domain.domain == group.domain) aligned = false;
           const bool dynamic = source.dynamic || (node.op->gather != nullptr && i == 0);
-          out.push_back({stored, aligned, dynamic});
+          const bool constant =
+              !dynamic && (indexed || chain) &&
+              std::all_of(source.at.begin(), source.at.end(), [&](const AffineIndex& a) {
+                return a.constant.is_constant() && (a.parts.empty() || a.parts[0].axis >= first_product);
+              });
+          out.push_back({stored, aligned, dynamic, constant});
         }
       }
     }
@@ -155,22 +166,12 @@ class Planner {
   uint32_t position_ = 0;
 };
 
-bool graph_fails(const Graph& graph) {
-  for (size_t i = 0; i < graph.node_count(); ++i) {
-    const Node& node = graph.node(NodeId(i));
-    if (node.op->may_fail) return true;
-    for (const auto& region : node.regions)
-      if (graph_fails(*region)) return true;
-  }
-  return false;
-}
-
 bool Planner::group_fails(const Scope& s, const Group& group) const {
   for (NodeId id : group.nodes) {
     const Node& node = s.graph->node(id);
-    if (node.op->may_fail) return true;
+    if (out_.ranges->may_fail(node)) return true;
     for (const auto& region : node.regions)
-      if (graph_fails(*region)) return true;
+      if (out_.ranges->may_fail(*region)) return true;
   }
   return false;
 }
@@ -247,7 +248,7 @@ void Planner::order_groups(Scope* s, const std::vector<Destination>& results, st
       }
     }
     // A failing iteration must leave state untouched unless iterations commit one by one.
-    if (is_loop && graph_fails(*node.regions[0]) && !node.get<bool>("commit")) ok = false;
+    if (is_loop && out_.ranges->may_fail(*node.regions[0]) && !node.get<bool>("commit")) ok = false;
     for (uint32_t g : failing)
       if (g != writer) before.push_back(g);
     if (!is_loop && group_fails(*s, group) && !writes_after_checks(graph, group)) ok = false;
@@ -285,12 +286,12 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
                                       const std::vector<Destination>& results, bool commits) {
   auto s = std::make_unique<Scope>();
   s->graph = &graph;
-  s->fusion = fuse(graph, options_.fuse);
+  s->fusion = fuse(graph, options_.fuse, *out_.ranges);
   s->places.resize(graph.value_count());
   s->regions.resize(s->fusion.groups.size());
   s->scratch.resize(s->fusion.groups.size());
   s->touches.resize(s->fusion.groups.size());
-  s->may_fail = graph_fails(graph);
+  s->may_fail = out_.ranges->may_fail(graph);
   for (size_t i = 0; i < graph.args.size(); ++i) s->places[graph.args[i].index] = args[i];
   // Stored constants live in the constants block, not in the arena.
   std::vector<bool> is_constant(graph.value_count(), false);
@@ -376,13 +377,13 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
     for (const Read& r : reads(*s, group)) {
       const Place& p = s->places[r.value.index];
       touch(p);
-      if (!control_flow) touches.push_back({p, graph.type(r.value).count(), false, r.dynamic});
+      if (!control_flow) touches.push_back({p, graph.type(r.value).count(), false, r.dynamic, r.constant});
     }
     for (ValueId v : group.outputs) {
       Place& p = s->places[v.index];
       if (p.none()) p.root = arena_root(graph.type(v), graph.value(v).name);
       touch(p);
-      if (!control_flow) touches.push_back({p, graph.type(v).count(), true, false});
+      if (!control_flow) touches.push_back({p, graph.type(v).count(), true, false, false});
     }
     for (auto& [dtype, count] : group_scratch(graph, s->fusion, group)) {
       Root root{RootBase::arena, dtype, count, "scratch"};

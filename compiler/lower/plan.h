@@ -60,7 +60,8 @@ struct Touch {
   Place place;
   Dim elements;  // of the value
   bool written = false;
-  bool dynamic = false;  // read at an index known only when it runs
+  bool dynamic = false;   // read at an index known only when it runs
+  bool constant = false;  // read at indices that are constants
 };
 
 struct Loop {
@@ -88,6 +89,7 @@ struct Scope {
 struct Plan {
   std::vector<Root> roots;
   std::vector<Loop> loops;
+  std::unique_ptr<IndexRanges> ranges;
   std::unique_ptr<Scope> scope;
   std::vector<ValueId> inputs;                // graph arguments that are inputs, in order
   std::vector<std::pair<RootId, Dim>> arena;  // placement order: root and its bytes

@@ -34,6 +34,81 @@ bool wants_copy(const ir::Graph& graph, const ir::Node& node, const ir::Module& 
   return rows.range(module.dims).high >= least_rows;
 }
 
+// Reads rows that were chosen by an index?
+bool takes_rows(const ir::Graph& graph, ValueId v) {
+  for (const ir::Node* node = graph.producer(v); node != nullptr; node = graph.producer(node->operands[0])) {
+    if (node->op->gather != nullptr) return true;
+    if (node->op->index_map == nullptr || node->operands.empty()) return false;
+  }
+  return false;
+}
+
+// A contraction of many chosen rows with few results (the gradient of a small layer) becomes one contraction
+// a result: each is a sum over the rows, and sums over the same rows share one pass and what it reads.
+bool unstacks(const ir::Graph& graph, const ir::Node& node) {
+  constexpr int64_t most = 8;
+  if (node.op->contract == nullptr || node.get<std::string>("order") != "lanes") return false;
+  if (!node.get<Axes>("lhs_batch").empty()) return false;
+  const Dim results = graph.type(node.results[0]).count();
+  if (!results.is_constant() || results.constant() < 2 || results.constant() > most) return false;
+  return takes_rows(graph, node.operands[0]) || takes_rows(graph, node.operands[1]);
+}
+
+class Unstacker {
+ public:
+  Unstacker(ir::Builder& b, const ir::Graph& graph, const ir::Node& node, std::vector<ValueId> operands)
+      : b_(b), node_(node), operands_(std::move(operands)) {
+    for (size_t k = 0; k < 2; ++k) {
+      shapes_[k] = graph.type(node.operands[k]).shape;
+      const Axes& contract = node.get<Axes>(k == 0 ? "lhs_contract" : "rhs_contract");
+      for (int64_t d = 0; d < static_cast<int64_t>(shapes_[k].size()); ++d)
+        if (std::find(contract.begin(), contract.end(), d) == contract.end()) free_.push_back({k, d});
+    }
+    at_.assign(free_.size(), 0);
+  }
+  // The result, its dimensions from `dimension` on joined from their elements.
+  ValueId part(size_t dimension) {
+    if (dimension == free_.size()) return element();
+    std::vector<ValueId> parts;
+    for (int64_t i = 0; i < extent(dimension).constant(); ++i) {
+      at_[dimension] = i;
+      parts.push_back(part(dimension + 1));
+    }
+    if (parts.size() == 1) return parts[0];
+    return b_.emit("concat", parts, {{"axis", static_cast<int64_t>(dimension)}});
+  }
+
+ private:
+  const Dim& extent(size_t dimension) const {
+    const auto& [k, d] = free_[dimension];
+    return shapes_[k][static_cast<size_t>(d)];
+  }
+  ValueId element() {
+    std::vector<ValueId> factors;
+    for (size_t k = 0; k < 2; ++k) {
+      std::vector<Dim> start(shapes_[k].size(), Dim(0)), limit(shapes_[k]);
+      for (size_t f = 0; f < free_.size(); ++f) {
+        if (free_[f].first != k) continue;
+        start[static_cast<size_t>(free_[f].second)] = Dim(at_[f]);
+        limit[static_cast<size_t>(free_[f].second)] = Dim(at_[f] + 1);
+      }
+      factors.push_back(b_.emit("slice", {operands_[k]}, {{"start", start}, {"limit", limit}}));
+    }
+    return b_.emit("dot_general", factors,
+                   {{"lhs_contract", node_.get<Axes>("lhs_contract")},
+                    {"rhs_contract", node_.get<Axes>("rhs_contract")},
+                    {"order", node_.get<std::string>("order")},
+                    {"block", node_.get<int64_t>("block")}});
+  }
+
+  ir::Builder& b_;
+  const ir::Node& node_;
+  std::vector<ValueId> operands_;
+  Shape shapes_[2];
+  std::vector<std::pair<size_t, int64_t>> free_;  // dimensions of the result: operand and its dimension
+  std::vector<int64_t> at_;
+};
+
 }  // namespace
 
 ir::Graph prepare_contractions(const ir::Graph& graph, const ir::Module& module) {
@@ -48,6 +123,12 @@ ir::Graph prepare_contractions(const ir::Graph& graph, const ir::Module& module)
     const ir::Node& node = graph.node(NodeId(i));
     std::vector<ValueId> operands;
     for (ValueId v : node.operands) operands.push_back(map[v.index]);
+    if (unstacks(graph, node)) {
+      const ValueId v = Unstacker(b, graph, node, operands).part(0);
+      out.value(v).name = graph.value(node.results[0]).name;
+      map[node.results[0].index] = v;
+      continue;
+    }
     ir::Attrs attrs = node.attrs;
     if (wants_copy(graph, node, module)) {
       // Batch, contracted, then free dimensions.

@@ -33,9 +33,8 @@ void collect_group(const Scope& s, int32_t number, Uses* uses) {
   const GroupKind kind = s.fusion.groups[static_cast<size_t>(number)].kind;
   const bool scalar = scalar_group(s, number);
   for (const Touch& t : s.touches[static_cast<size_t>(number)]) {
-    const bool one = t.elements == Dim(1);
     bool fixed = scalar;
-    if (one && !t.dynamic)
+    if ((t.elements == Dim(1) || t.constant) && !t.dynamic)
       fixed = fixed || kind == GroupKind::pointwise || kind == GroupKind::reduce ||
               (kind == GroupKind::permute && !t.written);
     note(uses, t.place, fixed && !t.dynamic, t.written);
@@ -92,7 +91,7 @@ bool scalar_group(const Scope& scope, int32_t number) {
   for (NodeId id : group.nodes) {
     const Node& node = scope.graph->node(id);
     // Random numbers are made many at a time, and indices that may fail are tested so.
-    if (node.op->may_fail || node.op->arg_reduce != nullptr) return false;
+    if (scope.fusion.ranges->may_fail(node) || node.op->arg_reduce != nullptr) return false;
     if (node.op->generate != nullptr && !is_index_only(node)) return false;
     if (node.op->reduce != nullptr && node.get<int64_t>("block") < most_elements) return false;
     const int64_t chain = chain_length(*scope.graph, node);

@@ -147,6 +147,7 @@ TermId TermGraph::node_element(const Node& node, const Index& at) {
       if (d > axis) t.stride = t.stride * shape[d];
     }
     t.bound = shape[axis];
+    t.checked = fusion_.ranges->may_fail(node);
     t.address = affine_linear(source, shape);
     return add(std::move(t));
   }

@@ -40,7 +40,8 @@ struct Term {
   DType dtype = DType::f32;
   ValueId value = {};
   AffineIndex address = {};
-  TermId dynamic = {};  // load: run-time index, checked against `bound`
+  TermId dynamic = {};   // load: run-time index
+  bool checked = false;  // it may be outside of 0 .. bound - 1
   Dim stride = {}, bound = {};
   std::vector<std::pair<TermId, Dim>> offsets = {};  // load: + value * stride, known to be inside
   const Node* node = nullptr;

@@ -296,8 +296,9 @@ class Checker {
         if (!options_.thorough && w == 0 && (g.seed / 8 + (target->name == "x86-64-v3")) % 2) continue;
         if (!counted) {
           counted = true;
-          s_.fused += operations_in_one_kernel(
-              lower::fuse(lower::prepare_contractions(optimized.functions[0].graph, optimized), {}), 4);
+          const ir::Graph prepared = lower::prepare_contractions(optimized.functions[0].graph, optimized);
+          const lower::IndexRanges ranges(prepared, optimized.dims);
+          s_.fused += operations_in_one_kernel(lower::fuse(prepared, {}, ranges), 4);
         }
         if (auto f = lowered(source, optimized, runs, ways[w], *target)) return f;
       }

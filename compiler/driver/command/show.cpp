@@ -112,7 +112,8 @@ std::map<std::string, std::string> kernel_of(const ir::Module& optimized, const 
   const ir::Function* f = optimized.find_function(function);
   if (f == nullptr) return out;
   const ir::Graph graph = lower::prepare_contractions(f->graph, optimized);
-  const lower::Fusion fusion = lower::fuse(graph, {});
+  const lower::IndexRanges ranges(graph, optimized.dims);
+  const lower::Fusion fusion = lower::fuse(graph, {}, ranges);
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const int32_t group = fusion.group_of[i];
     for (const ir::ValueId r : graph.node(ir::NodeId(i)).results) {

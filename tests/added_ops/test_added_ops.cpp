@@ -1,5 +1,5 @@
 // Three operations, a file each in ops/ beside this one and no other line: they are in the builder functions,
-// the text form, the fuzzer, the gradient check and the generated header.
+// the text form, the fuzzer, the gradient check, the generated header and the operations reference.
 #include <fstream>
 #include <sstream>
 
@@ -15,6 +15,13 @@ namespace {
 
 constexpr const char* added[] = {"added_square", "added_total", "added_swish"};
 
+std::string text_of(const char* file) {
+  std::ifstream in(file);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
 }  // namespace
 
 TEST_CASE("added operations are in the table, after a file each", "[added]") {
@@ -25,10 +32,7 @@ TEST_CASE("added operations are in the table, after a file each", "[added]") {
 }
 
 TEST_CASE("added operations have builder functions with their documentation", "[added]") {
-  std::ifstream in(TENON_ADDED_HEADER);
-  std::stringstream text;
-  text << in.rdbuf();
-  const std::string header = text.str();
+  const std::string header = text_of(TENON_ADDED_HEADER);
   REQUIRE(!header.empty());
   for (const char* name : added) {
     INFO(name);
@@ -36,6 +40,21 @@ TEST_CASE("added operations have builder functions with their documentation", "[
     CHECK(header.find(std::string(ir::op_table().find(name)->doc).substr(0, 20)) != std::string::npos);
   }
   CHECK(header.find("slope") != std::string::npos);
+}
+
+TEST_CASE("added operations stand in the operations reference", "[added]") {
+  const std::string reference = text_of(TENON_ADDED_REFERENCE);
+  REQUIRE(!reference.empty());
+  for (const char* name : added) {
+    INFO(name);
+    const size_t at = reference.find("\n### " + std::string(name) + "\n");
+    REQUIRE(at != std::string::npos);
+    const std::string entry = reference.substr(at, reference.find("\n## ", at) - at);
+    CHECK(entry.find(ir::op_table().find(name)->doc) != std::string::npos);
+    CHECK(entry.find("Derivative: yes") != std::string::npos);
+  }
+  CHECK(reference.find("added_swish x {slope = 1.5}") != std::string::npos);
+  CHECK(reference.find("func added_swish(x: f32[n,m]) -> f32[n,m] {") != std::string::npos);  // its body
 }
 
 TEST_CASE("added operations stand in text, and pass every check of the fuzzer", "[added]") {

@@ -1,16 +1,14 @@
-// tenon_opgen FILE: writes the builder functions of the C++ layer, one per operation, from the operation
-// table.
+// The builder functions of the C++ layer, one per operation.
 //
 // An operation `op(x, y) {a, b = 1}` becomes `Value op(x, y, a, OpOptions{b})`: attributes without a preset
 // are arguments, the others members of an option struct in which every member has a default. Derived
 // attributes are std::optional and left to the compiler. Operations with regions and constants of any shape
 // are written by hand in layers.hpp.
-#include <cstdio>
 #include <set>
 #include <string>
 #include <string_view>
 
-#include "ir/op_def.h"
+#include "driver/opgen/opgen.h"
 
 namespace tenon::driver {
 namespace {
@@ -197,7 +195,9 @@ void function(std::string* out, const OpDef& op) {
   *out += "  return call.emit(options.name);\n}\n";
 }
 
-std::string header() {
+}  // namespace
+
+std::string builders() {
   std::string out =
       "// Builder functions of all operations, made from the operation table by tenon_opgen. Do not edit.\n"
       "#pragma once\n\n#include \"tenon/model.hpp\"\n\nTENON_NAMESPACE_BEGIN\n";
@@ -210,26 +210,4 @@ std::string header() {
   return out + "\nTENON_NAMESPACE_END\n";
 }
 
-int run(const char* path) {
-  std::FILE* file = std::fopen(path, "wb");
-  if (file == nullptr) {
-    std::fprintf(stderr, "cannot write %s\n", path);
-    return 1;
-  }
-  const std::string text = header();
-  const bool whole = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  if (std::fclose(file) == 0 && whole) return 0;
-  std::fprintf(stderr, "cannot write %s\n", path);
-  return 1;
-}
-
-}  // namespace
 }  // namespace tenon::driver
-
-int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: tenon_opgen FILE\n");
-    return 2;
-  }
-  return tenon::driver::run(argv[1]);
-}

@@ -10,7 +10,8 @@ namespace tenon::runtime {
 // Callbacks with which a host lends threads (same layout as <prefix>_parallel in generated headers).
 // `run` calls task(arg, chunk, worker) once for every chunk 0..n-1, in any order, on any threads, and returns
 // when all have returned; worker < workers. `team`, where not null, calls body(arg, worker) once on each of
-// `workers` threads, all running at once, and returns when all have returned.
+// `workers` threads, all running at once, and returns when all have returned. A team takes the chunks of its
+// phases by itself; `chunks`, where not null, is one number per worker to which it adds those each has run.
 extern "C" {
 typedef void (*TaskFunction)(void* arg, uint32_t chunk, uint32_t worker);
 typedef void (*BodyFunction)(void* arg, uint32_t worker);
@@ -19,6 +20,7 @@ struct Parallel {
   uint32_t workers;
   void (*run)(void* ctx, uint32_t n, TaskFunction task, void* arg);
   void (*team)(void* ctx, BodyFunction body, void* arg);
+  uint64_t* chunks = nullptr;
 };
 
 // Written by an entry, which clears it first: the first failure (an error code number of

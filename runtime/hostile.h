@@ -31,7 +31,8 @@ class HostileHost {
             },
             order_ == Order::late_team ? [](void* ctx, BodyFunction body,
                                             void* arg) { static_cast<HostileHost*>(ctx)->team(body, arg); }
-                                       : static_cast<decltype(Parallel::team)>(nullptr)};
+                                       : static_cast<decltype(Parallel::team)>(nullptr),
+            nullptr};
   }
 
  private:

@@ -36,10 +36,6 @@ void wait_for_zero(const std::atomic<uint32_t>& word) {
   while (uint32_t v = word.load(std::memory_order_acquire)) word.wait(v, std::memory_order_acquire);
 }
 
-struct alignas(64) Counter {
-  std::atomic<uint64_t> chunks{0};
-};
-
 }  // namespace
 
 // Protocol. A run is published in the job fields, then the gate is opened and `epoch` advances, which wakes
@@ -51,7 +47,8 @@ struct Pool::Shared {
   std::atomic<std::thread::id> owner;  // of `use`, to recognize nested calls
   std::vector<std::thread> threads;
   std::atomic<uint32_t> workers{1};
-  std::unique_ptr<Counter[]> counters;
+  // Of each worker; compiled code adds to it as well, so no std::atomic.
+  std::unique_ptr<uint64_t[]> chunks;
 
   alignas(64) std::atomic<uint32_t> epoch{0};
   alignas(64) std::atomic<uint32_t> gate{0};
@@ -64,11 +61,15 @@ struct Pool::Shared {
   BodyFunction body = nullptr;
   void* arg = nullptr;
 
+  void count(uint32_t worker, uint64_t n) {
+    std::atomic_ref<uint64_t>(chunks[worker]).fetch_add(n, std::memory_order_relaxed);
+  }
+
   void take_chunks(uint32_t worker) {
     uint64_t done = 0;
     for (uint64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < n; ++done)
       task(arg, static_cast<uint32_t>(i), worker);
-    counters[worker].chunks.fetch_add(done, std::memory_order_relaxed);
+    count(worker, done);
   }
 
   void serve(uint32_t worker) {
@@ -86,7 +87,6 @@ struct Pool::Shared {
         last = number;
         if (body != nullptr) {
           body(arg, worker);
-          counters[worker].chunks.fetch_add(1, std::memory_order_relaxed);
           if (bodies_left.fetch_sub(1, std::memory_order_acq_rel) == 1) bodies_left.notify_all();
         } else {
           take_chunks(worker);
@@ -131,7 +131,7 @@ struct Pool::Shared {
 Pool::Pool(uint32_t workers) : shared_(std::make_unique<Shared>()) {
   if (workers == 0) workers = processor_count();
   if (workers > max_workers) workers = max_workers;
-  shared_->counters = std::make_unique<Counter[]>(workers);
+  shared_->chunks = std::make_unique<uint64_t[]>(workers);
   shared_->threads.reserve(workers - 1);
   // The host's signal handlers are to run on the host's threads.
   sigset_t all, before;
@@ -163,6 +163,7 @@ uint32_t Pool::workers() const { return shared_->workers.load(std::memory_order_
 Parallel Pool::parallel() {
   Parallel p = parallel_without_team();
   p.team = [](void* ctx, BodyFunction body, void* arg) { static_cast<Pool*>(ctx)->team(body, arg); };
+  p.chunks = shared_->chunks.get();
   return p;
 }
 
@@ -170,14 +171,14 @@ Parallel Pool::parallel_without_team() {
   return {
       this, workers(),
       [](void* ctx, uint32_t n, TaskFunction task, void* arg) { static_cast<Pool*>(ctx)->run(n, task, arg); },
-      nullptr};
+      nullptr, nullptr};
 }
 
 void Pool::run(uint32_t n, TaskFunction task, void* arg) {
   Shared& s = *shared_;
   if (n <= 1 || workers() == 1 || s.inside()) {
     for (uint32_t i = 0; i < n; ++i) task(arg, i, 0);
-    s.counters[0].chunks.fetch_add(n, std::memory_order_relaxed);
+    s.count(0, n);
     return;
   }
   Shared::Use use(s);
@@ -202,7 +203,6 @@ void Pool::team(BodyFunction body, void* arg) {
   const uint32_t count = workers();
   if (count == 1) {
     body(arg, 0);
-    s.counters[0].chunks.fetch_add(1, std::memory_order_relaxed);
     return;
   }
   if (s.inside()) {
@@ -230,7 +230,6 @@ void Pool::team(BodyFunction body, void* arg) {
   s.open();
   s.epoch.notify_all();
   body(arg, 0);
-  s.counters[0].chunks.fetch_add(1, std::memory_order_relaxed);
   wait_for_zero(s.bodies_left);
   s.close();
 }
@@ -238,12 +237,13 @@ void Pool::team(BodyFunction body, void* arg) {
 std::vector<uint64_t> Pool::chunks() const {
   std::vector<uint64_t> out(workers());
   for (size_t w = 0; w < out.size(); ++w)
-    out[w] = shared_->counters[w].chunks.load(std::memory_order_relaxed);
+    out[w] = std::atomic_ref<uint64_t>(shared_->chunks[w]).load(std::memory_order_relaxed);
   return out;
 }
 
 void Pool::reset_chunks() {
-  for (uint32_t w = 0; w < workers(); ++w) shared_->counters[w].chunks.store(0, std::memory_order_relaxed);
+  for (uint32_t w = 0; w < workers(); ++w)
+    std::atomic_ref<uint64_t>(shared_->chunks[w]).store(0, std::memory_order_relaxed);
 }
 
 uint32_t processor_count() {

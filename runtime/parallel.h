@@ -32,13 +32,13 @@ class Pool {
   uint32_t workers() const;
   // The callbacks; valid while the pool lives.
   Parallel parallel();
-  // The same without a team, so that every phase goes through `run` (and every chunk is counted).
+  // The same without a team, so that every phase goes through `run`.
   Parallel parallel_without_team();
 
   void run(uint32_t n, TaskFunction task, void* arg);
   void team(BodyFunction body, void* arg);
 
-  // Chunks that each worker has run, and bodies counted as one chunk each, since the last reset.
+  // Chunks that each worker has run since the last reset, in runs and in the phases of teams.
   std::vector<uint64_t> chunks() const;
   void reset_chunks();
 

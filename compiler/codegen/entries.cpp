@@ -24,6 +24,7 @@ constexpr uint64_t most_chunks = uint64_t{1} << 23;  // of a phase that threads 
 //   claim: number of the phase (16 bits), its chunks n (24), the next chunk to take (24)
 constexpr uint64_t frame_slots = 0, frame_status = 8, frame_parallel = 16, frame_task = 24, frame_args = 32,
                    frame_claim = 64, frame_done = 128, frame_finished = 192, frame_bytes = 256;
+constexpr uint64_t parallel_chunks = 32;  // runtime/abi.h: Parallel::chunks
 constexpr uint64_t claim_mask = 0xffffff, claim_n = 24, claim_phase = 48;
 
 llvm::Value* byte_offset(llvm::IRBuilderBase& b, llvm::Value* base, uint64_t offset) {
@@ -94,6 +95,24 @@ void call_task(llvm::IRBuilderBase& b, llvm::Value* frame, llvm::Value* chunk) {
   add_one(b, byte_offset(b, frame, frame_done));
 }
 
+// Adds the chunks a worker took to the host's count of them, where it keeps one (Parallel::chunks). Once a
+// phase or once an entry: taking a chunk costs nothing for it.
+void add_taken(llvm::IRBuilderBase& b, llvm::Value* frame, llvm::Value* worker, llvm::Value* taken) {
+  llvm::Function* fn = b.GetInsertBlock()->getParent();
+  auto* count = BasicBlock::Create(b.getContext(), "count", fn);
+  auto* counted = BasicBlock::Create(b.getContext(), "counted", fn);
+  llvm::Value* parallel =
+      b.CreateAlignedLoad(b.getPtrTy(), byte_offset(b, frame, frame_parallel), llvm::Align(8));
+  llvm::Value* chunks =
+      b.CreateAlignedLoad(b.getPtrTy(), byte_offset(b, parallel, parallel_chunks), llvm::Align(8));
+  b.CreateCondBr(b.CreateICmpNE(chunks, llvm::ConstantPointerNull::get(b.getPtrTy())), count, counted);
+  b.SetInsertPoint(count);
+  b.CreateAtomicRMW(llvm::AtomicRMWInst::Add, b.CreateGEP(b.getInt64Ty(), chunks, worker), taken,
+                    llvm::Align(8), llvm::AtomicOrdering::Monotonic);
+  b.CreateBr(counted);
+  b.SetInsertPoint(counted);
+}
+
 // A function of this module that all entries share, made on first use by `emit`.
 template <class F>
 llvm::Function* shared_function(ModuleEmitter& m, const std::string& name, std::vector<llvm::Type*> params,
@@ -128,12 +147,16 @@ llvm::Function* lead_function(ModuleEmitter& m) {
         llvm::Value* old = load_acquire(b, b.getInt64Ty(), claim);
         llvm::Value* phase = b.CreateAdd(b.CreateLShr(old, claim_phase), b.getInt64(1));
         store_release(b, b.CreateOr(b.CreateShl(phase, claim_phase), b.CreateShl(n, claim_n)), claim);
+        BasicBlock* start = b.GetInsertBlock();
         b.CreateBr(take);
         b.SetInsertPoint(take);
+        llvm::PHINode* taken = b.CreatePHI(b.getInt64Ty(), 2);
+        taken->addIncoming(b.getInt64(0), start);
         llvm::Value* chunk = claimed_chunk(b, add_one(b, claim));
         b.CreateCondBr(b.CreateICmpULT(chunk, n), run, wait);
         b.SetInsertPoint(run);
         call_task(b, frame, chunk);
+        taken->addIncoming(b.CreateAdd(taken, b.getInt64(1)), run);
         b.CreateBr(take);
         b.SetInsertPoint(wait);
         b.CreateCondBr(b.CreateICmpEQ(load_acquire(b, b.getInt64Ty(), done), n), out, spin);
@@ -141,14 +164,15 @@ llvm::Function* lead_function(ModuleEmitter& m) {
         b.CreateIntrinsic(llvm::Intrinsic::x86_sse2_pause, {}, {});
         b.CreateBr(wait);
         b.SetInsertPoint(out);
+        add_taken(b, frame, b.getInt64(0), taken);
         b.CreateRetVoid();
       });
 }
 
-// help(frame): takes chunks of open phases until the entry is finished.
+// help(frame, worker): takes chunks of open phases until the entry is finished.
 llvm::Function* help_function(ModuleEmitter& m) {
   llvm::IRBuilder<> t(m.context);
-  return shared_function(m, "help", {t.getPtrTy()}, [&](llvm::Function* f, auto& b) {
+  return shared_function(m, "help", {t.getPtrTy(), t.getInt32Ty()}, [&](llvm::Function* f, auto& b) {
     llvm::Value* frame = f->getArg(0);
     llvm::Value* claim = byte_offset(b, frame, frame_claim);
     auto* look = BasicBlock::Create(m.context, "look", f);
@@ -159,8 +183,13 @@ llvm::Function* help_function(ModuleEmitter& m) {
     auto* out = BasicBlock::Create(m.context, "out", f);
     llvm::AllocaInst* words = b.CreateAlloca(b.getInt64Ty());
     ControlWord word(b, words);
+    BasicBlock* start = b.GetInsertBlock();
     b.CreateBr(look);
     b.SetInsertPoint(look);
+    llvm::PHINode* taken = b.CreatePHI(b.getInt64Ty(), 4);
+    taken->addIncoming(b.getInt64(0), start);
+    taken->addIncoming(taken, take);
+    taken->addIncoming(taken, spin);
     llvm::Value* seen = load_acquire(b, b.getInt64Ty(), claim);
     b.CreateCondBr(b.CreateICmpULT(claimed_chunk(b, seen), claimed_count(b, seen)), take, idle);
     b.SetInsertPoint(take);
@@ -169,6 +198,7 @@ llvm::Function* help_function(ModuleEmitter& m) {
     b.CreateCondBr(b.CreateICmpULT(chunk, claimed_count(b, mine)), run, look);
     b.SetInsertPoint(run);
     call_task(b, frame, chunk);
+    taken->addIncoming(b.CreateAdd(taken, b.getInt64(1)), run);
     b.CreateBr(look);
     b.SetInsertPoint(idle);
     llvm::Value* finished = load_acquire(b, b.getInt64Ty(), byte_offset(b, frame, frame_finished));
@@ -177,6 +207,7 @@ llvm::Function* help_function(ModuleEmitter& m) {
     b.CreateIntrinsic(llvm::Intrinsic::x86_sse2_pause, {}, {});
     b.CreateBr(look);
     b.SetInsertPoint(out);
+    add_taken(b, frame, b.CreateZExt(f->getArg(1), b.getInt64Ty()), taken);
     word.restore();
     b.CreateRetVoid();
   });
@@ -388,7 +419,7 @@ struct EntryEmitter {
     store_release(b, b.getInt64(1), byte_offset(b, frame, frame_finished));
     b.CreateRetVoid();
     b.SetInsertPoint(other);
-    b.CreateCall(help_function(m), {frame});
+    b.CreateCall(help_function(m), {frame, fn->getArg(1)});
     b.CreateRetVoid();
     return fn;
   }

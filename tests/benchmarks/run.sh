@@ -107,7 +107,12 @@ export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
 if wanted 4; then
   title "4: chunks per worker, training step of the digits network, batch 64, two workers"
-  "$TENON_BUILD/bin/tenon" bench examples/digits_mlp/mlp.tenon train --batch 64 --threads 2
+  "$TENON_BUILD/bin/tenon" bench examples/digits_mlp/mlp.tenon train --batch 64 --threads 2 | tee $work/chunks.txt
+  # "chunks  N (P%), N (P%) by worker"
+  sed -n 's/^chunks .*(\([0-9]*\)%).*(\([0-9]*\)%) by worker$/\1 \2/p' $work/chunks.txt | while read -r first second; do
+    if [ "$first" -gt 25 ] && [ "$second" -gt 25 ]; then answer=met; else answer=MISSED; fi
+    echo "  worker 0 $first%, worker 1 $second% of the chunks, asked more than 25% each: $answer"
+  done
 fi
 if wanted 6; then
   title "6: loops"

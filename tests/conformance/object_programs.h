@@ -155,6 +155,7 @@ static PARALLEL parallel_of(host_type *h) {
   p.workers = h->workers;
   p.run = host_run;
   p.team = h->kind == 'p' || h->kind == 't' ? host_team : NULL;
+  p.chunks = NULL;
   return p;
 }
 )";

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "driver/command/counts.h"
 #include "driver/command/engine.h"
@@ -76,13 +77,11 @@ class Bench : public Verb {
     TENON_CHECK(entry != nullptr, function_);
     TENON_ASSIGN(const std::shared_ptr<driver::State> state, program->init(static_cast<uint64_t>(seed_)));
     runtime::Pool pool(static_cast<uint32_t>(threads_));
-    // Every phase goes through `run`, so that every chunk is counted; timing uses the team.
-    const runtime::Parallel team = pool.parallel(), counted = pool.parallel_without_team();
+    const runtime::Parallel team = pool.parallel();
 
     std::vector<Array> inputs, outputs;
     driver::Session session(program, state, threads_ > 1 ? &team : nullptr);
-    driver::Session counter(program, state, &counted);
-    std::unique_ptr<driver::Session::Bound> bound, bound_counted;
+    std::unique_ptr<driver::Session::Bound> bound;
     auto bind = [&](int limit) -> Status {
       inputs.clear();
       outputs.clear();
@@ -101,7 +100,6 @@ class Bench : public Verb {
       for (const Array& a : inputs) call.inputs.push_back(a.data());
       for (Array& a : outputs) call.outputs.push_back(a.data());
       TENON_ASSIGN(bound, session.bind(function_, call));
-      TENON_ASSIGN(bound_counted, counter.bind(function_, call));
       return bound->run();
     };
     // Labels and indices are drawn smaller until they are in range.
@@ -110,6 +108,7 @@ class Bench : public Verb {
       if (!ready) ready = bind(limit);
     TENON_TRY(std::move(ready));
 
+    pool.reset_chunks();
     std::vector<double> times;
     size_t calls_a_time = 1;
     const auto begun = Clock::now();
@@ -127,8 +126,6 @@ class Bench : public Verb {
     }
     std::sort(times.begin(), times.end());
     const double best = times.front(), median = times[times.size() / 2];
-    pool.reset_chunks();
-    TENON_TRY(bound_counted->run());
     const std::vector<uint64_t> chunks = pool.chunks();
 
     const double peak = measure_fma_peak(static_cast<uint32_t>(threads_));
@@ -145,7 +142,11 @@ class Bench : public Verb {
         sizes_text += (sizes_text.empty() ? "" : ", ") + d.name + " " + std::to_string(dims.at(d.name));
         r["sizes"][d.name] = dims.at(d.name);
       }
-    for (const uint64_t n : chunks) chunks_text += (chunks_text.empty() ? "" : ", ") + std::to_string(n);
+    const uint64_t all_chunks = std::accumulate(chunks.begin(), chunks.end(), uint64_t{0});
+    for (const uint64_t n : chunks)
+      chunks_text += (chunks_text.empty() ? "" : ", ") + std::to_string(n) + " (" +
+                     std::to_string((100 * n + all_chunks / 2) / std::max<uint64_t>(all_chunks, 1)) + "%)";
+    if (all_chunks == 0) chunks_text = "none shared";
     r["threads"] = threads_;
     r["seconds_best"] = best;
     r["seconds_median"] = median;
@@ -164,7 +165,7 @@ class Bench : public Verb {
                    {"time", time_text(best) + " best, " + time_text(median) + " median"},
                    {"operations", short_text(flops) + " FLOP, " + short_text(rate / 1e9) + " GFLOP/s"},
                    {"fma probe", short_text(peak / 1e9) + " GFLOP/s, ratio " + short_text(rate / peak)},
-                   {"chunks", chunks_text + " by worker"},
+                   {"chunks", chunks_text + (all_chunks == 0 ? "" : " by worker")},
                    {"compile time", time_text(compile_seconds)}}));
     return Exit::done;
   }

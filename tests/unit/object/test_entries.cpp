@@ -3,6 +3,8 @@
 
 #include <map>
 
+#include "runtime/parallel.h"
+#include "target/target.h"
 #include "unit/catch.h"
 #include "unit/object/kernel_run.h"
 
@@ -138,6 +140,31 @@ TEST_CASE("Phases give the same bits alone, through run, and in a team") {
   check_entry(m, "steps", training_arguments(20, 3));
   check_entry(m, "steps", training_arguments(64, 0));
   check_entry(m, "steps", training_arguments(0, 2));
+}
+
+TEST_CASE("Chunks are counted by worker, in runs and in teams") {
+  Module m = training_module();
+  for (const target::Target* t : target::all_targets()) {
+    if (!t->runs_here()) continue;
+    m.target = std::string(t->name);
+    auto object = object::compile(m, *t);
+    REQUIRE(object);
+    auto loaded = object::Loaded::load(object->elf);
+    REQUIRE(loaded);
+    runtime::Pool pool(2);
+    for (const runtime::Parallel& lent : {pool.parallel(), pool.parallel_without_team()}) {
+      pool.reset_chunks();
+      run_entry(**loaded, "tenon_entry_steps", training_arguments(1000, 5), &lent);
+      const std::vector<uint64_t> chunks = pool.chunks();
+      CHECK(chunks[0] + chunks[1] == 5 * 2 * 32);  // epochs, phases, chunks of a phase
+    }
+    // A host that does not count.
+    runtime::Parallel silent = pool.parallel();
+    silent.chunks = nullptr;
+    pool.reset_chunks();
+    run_entry(**loaded, "tenon_entry_steps", training_arguments(1000, 5), &silent);
+    CHECK(pool.chunks() == std::vector<uint64_t>{0, 0});
+  }
 }
 
 TEST_CASE("The failure with the least row is reported, whatever the order, and nothing after it runs") {

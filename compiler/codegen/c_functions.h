@@ -1,6 +1,7 @@
 // The C functions that an object offers to C programs (the surface of its generated header): their shape,
 // derived from the module alone, so that code and header cannot part. All checks of a call stand here, in the
-// order null, alignment, range, space, state; the entry behind runs unchecked.
+// order null, alignment, range, space, state, overlap; the entry behind runs unchecked. Only init and check
+// ask for the processor, before anything else.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@ namespace tenon::codegen {
 using namespace support;
 
 // Values of <prefix>_status.
-enum class CStatus : uint8_t { ok, null, range, space, align, state, label, nonfinite };
+enum class CStatus : uint8_t { ok, null, range, space, align, state, label, nonfinite, cpu, overlap };
 CStatus c_status(uint16_t code);
 
 // One parameter of an entry as C sees it; `slot` is its place in the entry's call record.
@@ -25,7 +26,8 @@ struct CField {
   int64_t low = 0, high = 0;  // dims
 };
 
-// An entry's C function. Fields stand in the order inputs, dims, hyper-parameters, outputs. An entry that
+// An entry's C function. What a loop returns may be null: it then goes to the arena, behind what is needed
+// there. Fields stand in the order inputs, dims, hyper-parameters, outputs. An entry that
 // loops takes them in a struct, with the number of committed steps at `done`.
 struct CEntry {
   const kernel::Entry* entry = nullptr;

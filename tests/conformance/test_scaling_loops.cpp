@@ -80,10 +80,7 @@ std::string call_of(const std::string& header, const std::string& function) {
     if (!arena_bytes && argument.find("float *") != std::string::npos &&
         argument.find("const") == std::string::npos) {
       // Outputs lie one after the other.
-      value = name == "h"                                                   ? "out"
-              : name.ends_with("u") || name.find("_u") != std::string::npos ? "out + 64"
-                                                                            : "out";
-      if (name == "b" || name.find("_b") != std::string::npos) value = "out + 128";
+      value = name.starts_with("u") ? "out + 64" : name.starts_with("b") ? "out + 128" : "out";
     }
     if (name == "xs") value = "xs";
     if (name == "h0") value = "h0";

@@ -94,12 +94,13 @@ std::string declaration(const CField& f) {
       return "uint32_t " + f.name;
   }
 }
-std::string remark(const CField& f) {
+std::string remark(const CField& f, bool optional) {
   switch (f.param->role) {
     case ParamRole::input:
       return shape_text(f) + (is_bool(f.param->dtype) ? ", 0 or 1" : "");
     case ParamRole::output:
-      return "out: " + shape_text(f) + (is_bool(f.param->dtype) ? ", 0 or 1" : "");
+      return "out: " + shape_text(f) + (is_bool(f.param->dtype) ? ", 0 or 1" : "") +
+             (optional ? "; or NULL: then the arena has room for it as well, behind a multiple of 64" : "");
     case ParamRole::hyper:
       return "hyper-parameter, " + value_text(*f.param) + " in the model";
     default:
@@ -126,7 +127,7 @@ std::string init_signature(const CInterface& c, const std::string& prefix) {
 }
 
 void fields_comment(const CEntry& e, std::string& out) {
-  for (const CField& f : e.fields) out += "     " + f.name + ": " + in_comment(remark(f)) + "\n";
+  for (const CField& f : e.fields) out += "     " + f.name + ": " + in_comment(remark(f, false)) + "\n";
 }
 
 }  // namespace
@@ -161,14 +162,17 @@ std::string c_header(const kernel::Module& module, const CInterface& c, const st
     h += "#define " + P + "_" + upper(e.name) + "_ARENA_BYTES " + std::to_string(e.arena_high) +
          "u /* with every size at its maximum */\n";
   h += "\n/* Not OK: the failing call, or step of a call, changed no state. */\ntypedef enum {\n";
-  const char* const names[][2] = {{"OK", "done"},
-                                  {"E_NULL", "a required pointer is null"},
-                                  {"E_RANGE", "a size or an index is out of range"},
-                                  {"E_SPACE", "state or arena is too small"},
-                                  {"E_ALIGN", "a pointer is not aligned as required"},
-                                  {"E_STATE", "the state is not of this program"},
-                                  {"E_LABEL", "a label is outside its classes"},
-                                  {"E_NONFINITE", "a checked value is not finite"}};
+  const char* const names[][2] = {
+      {"OK", "done"},
+      {"E_NULL", "a required pointer is null"},
+      {"E_RANGE", "a size or an index is out of range"},
+      {"E_SPACE", "state or arena is too small"},
+      {"E_ALIGN", "a pointer is not aligned as required"},
+      {"E_STATE", "the state is not of this program"},
+      {"E_LABEL", "a label is outside its classes"},
+      {"E_NONFINITE", "a checked value is not finite"},
+      {"E_CPU", "the processor lacks what the code needs; from init and check"},
+      {"E_OVERLAP", "an output overlaps an input or another output or the state"}};
   for (const auto& [name, text] : names) h += "  " + P + "_" + name + ", /* " + text + " */\n";
   h.erase(h.rfind(','), 1);
   h += "} " + prefix + "_status;\n\n";
@@ -182,7 +186,7 @@ std::string c_header(const kernel::Module& module, const CInterface& c, const st
        "} " +
        prefix + "_tensor;\n\n";
   h += "/* Threads that the caller lends; NULL: the calling thread alone. The results do not depend on it. "
-       "*/\ntypedef struct {\n"
+       "What is not\n   offered is NULL. */\ntypedef struct {\n"
        "  void *ctx;         /* handed back to the callbacks */\n"
        "  uint32_t workers;  /* 1 or more */\n"
        "  /* calls task(arg, chunk, worker) once for every chunk below n, in any order, on any threads, and "
@@ -192,6 +196,8 @@ std::string c_header(const kernel::Module& module, const CInterface& c, const st
        "  /* or NULL: calls body(arg, worker) once on each of `workers` threads, all running at once, and "
        "waits for all */\n"
        "  void (*team)(void *ctx, void (*body)(void *arg, uint32_t worker), void *arg);\n"
+       "  uint64_t *chunks;  /* [workers] or NULL: the chunks that each worker of a team has run are added "
+       "*/\n"
        "} " +
        prefix + "_parallel;\n\n";
   h += "/* Fills a state: parameters from the seed, everything else as the model says. */\n" +
@@ -204,7 +210,8 @@ std::string c_header(const kernel::Module& module, const CInterface& c, const st
     h += "\n";
     if (e.entry->loops) {
       h += "typedef struct {\n";
-      for (const CField& f : e.fields) h += "  " + declaration(f) + "; /* " + in_comment(remark(f)) + " */\n";
+      for (const CField& f : e.fields)
+        h += "  " + declaration(f) + "; /* " + in_comment(remark(f, true)) + " */\n";
       h += "  uint64_t done; /* out: steps committed */\n} " + prefix + "_" + e.name + "_args;\n";
     }
     h +=

@@ -176,7 +176,7 @@ static union { double align; unsigned char bytes[4096]; } pool;
 int main(void) {
   unsigned char *p = pool.bytes + (64 - (uintptr_t)pool.bytes % 64) % 64;
   void *state = p, *arena = p + 1024;
-  float x[4] = {1, 2, 3, 4}, y[4] = {0, 0, 0, 0}, w;
+  float x[4] = {1, 2, 3, 4}, y[4] = {0, 0, 0, 0}, both[8] = {1, 2, 3, 4}, w;
   int32_t labels[4] = {0, 1, 2, 3};
   size_t count = 0;
   m_train_args a;
@@ -196,6 +196,13 @@ int main(void) {
   CHECK(m_predict(state, x, M_BATCH_MAX + 1, 0.5f, y, NULL, 0) == M_E_RANGE);
   CHECK(m_predict(state, x, 4, 0.5f, y, NULL, 0) == M_OK);
   CHECK(y[0] == 3.5f && y[3] == 12.5f);
+  /* no output shares a byte with an input or the state; beside them it may lie */
+  CHECK(m_predict(state, both, 4, 0.5f, both, NULL, 0) == M_E_OVERLAP);
+  CHECK(m_predict(state, both, 4, 0.5f, both + 3, NULL, 0) == M_E_OVERLAP);
+  CHECK(m_predict(state, both + 3, 4, 0.5f, both, NULL, 0) == M_E_OVERLAP);
+  CHECK(m_predict(state, both, 4, 0.5f, both + 4, NULL, 0) == M_OK && both[4] == 3.5f && both[0] == 1);
+  CHECK(m_predict(state, x, 4, 0.5f, (float *)(p + M_STATE_BYTES - 4), NULL, 0) == M_E_OVERLAP);
+  CHECK(m_predict(state, x, 4, 0.5f, (float *)(p + M_STATE_BYTES), NULL, 0) == M_OK);
   CHECK(m_train_arena_bytes(4, 1) == 256 && m_train_arena_bytes(257, 1) == 0 && M_TRAIN_ARENA_BYTES == 256 * 64);
   memset(&a, 0, sizeof a);
   a.x = x; a.labels = labels; a.batch = 4; a.lr = 0.5f;
@@ -244,6 +251,27 @@ TEST_CASE("An exported object links into C99 and C++ programs and checks its arg
     folder.write("other.o", second->elf.data(), second->elf.size());
     CHECK(folder.run(cc + "host.c m.o other.o -o both && ./both") == 0);
   }
+}
+
+TEST_CASE("An object asks whether the processor is its own, with a status instead of a signal") {
+  // A feature that no processor sold today has, and one that nothing is known of.
+  const Module m = small_model();
+  target::Target other = **target::host_target();
+  const std::string features = std::string(other.features) + ",+xop";
+  other.features = features;
+  object::ExportOptions options;
+  options.prefix = "m";
+  auto e = object::export_object(m, other, options);
+  if (!e) FAIL(e.errors().text());
+  Folder folder;
+  folder.write("m.o", e->elf.data(), e->elf.size());
+  folder.write("m.h", e->header.data(), e->header.size());
+  const std::string text =
+      "#include \"m.h\"\nint main(void) {\n"
+      "  return m_init(0, 0, 1) == M_E_CPU && m_check(0, 0) == M_E_CPU ? 0 : 1;\n}\n";
+  folder.write("cpu.c", text.data(), text.size());
+  REQUIRE(folder.run(TENON_CC " -std=c99 -Wall -Wextra -Werror cpu.c m.o -o cpu") == 0);
+  CHECK(folder.run("./cpu") == 0);
 }
 
 TEST_CASE("Export takes the entries asked for and refuses what is not there") {

@@ -58,7 +58,7 @@ std::string short_number(double value) {
   if (!std::isfinite(value)) return support::format_float(value);
   char buffer[64];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::general, 4).ptr;
-  return std::string(buffer, end);
+  return support::short_exponent(std::string(buffer, end));
 }
 
 std::string short_time(double seconds) {

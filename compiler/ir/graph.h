@@ -133,6 +133,7 @@ struct Global {
   Init init;            // hyper: its default value as constant
   bool frozen = false;  // param only: not trained
   Location location;
+  std::string comment = {};  // lines above the declaration, without their slashes
 };
 
 struct Write {
@@ -151,6 +152,7 @@ struct Function {
   Mode mode = Mode::unresolved;
   std::string origin;  // "step(loss)" where a derive directive made it
   Location location;
+  std::string comment = {};
 };
 
 // Options of a derive directive: words, numbers, lists of names and nested groups.
@@ -167,6 +169,7 @@ struct Derive {
   std::string name, kind, source;  // "train", "step", "loss"
   std::vector<Option> options;
   Location location;
+  std::string comment = {};
 };
 
 struct Module {

@@ -1,6 +1,9 @@
 #include "ir/lexer.h"
 
 #include <algorithm>
+#include <vector>
+
+#include "support/text.h"
 
 namespace tenon::ir {
 namespace {
@@ -235,6 +238,24 @@ Diagnostic Lexer::diagnostic(Code code, std::string message, const Token& at, st
   size_t length = at.kind == Token::Kind::newline || at.kind == Token::Kind::end ? 1 : at.text.size();
   return diagnostic(code, std::move(message), at.line, at.column, length, at.offset - (at.column - 1),
                     std::move(help));
+}
+
+std::string Lexer::comment_above(const Token& token) const {
+  auto line_start = [&](size_t at) {
+    const size_t before = at == 0 ? std::string_view::npos : text_.rfind('\n', at - 1);
+    return before == std::string_view::npos ? 0 : before + 1;
+  };
+  std::vector<std::string> lines;
+  for (size_t below = line_start(token.offset); below > 0;) {
+    const size_t start = line_start(below - 1);
+    std::string_view line = trim(text_.substr(start, below - 1 - start));
+    if (!line.starts_with("//")) break;
+    line.remove_prefix(line.starts_with("// ") ? 3 : 2);
+    lines.emplace_back(line);
+    below = start;
+  }
+  std::reverse(lines.begin(), lines.end());
+  return join(lines, "\n");
 }
 
 }  // namespace tenon::ir

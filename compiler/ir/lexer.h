@@ -1,6 +1,7 @@
 // Lexer of the text form: tokens on demand, with the place of each. Newlines are tokens; comments are
-// skipped. Names hold letters, digits, _ . / and trailing primes; a name that reads as something else is
-// written as a string. Refuses control characters outside strings by an `error` token.
+// skipped, and found again above a declaration. Names hold letters, digits, _ . / and trailing primes; a name
+// that reads as something else is written as a string. Refuses control characters outside strings by an
+// `error` token.
 #pragma once
 
 #include <cstdint>
@@ -45,6 +46,9 @@ class Lexer {
   };
   Mark mark();
   void reset(const Mark& mark);
+
+  // The comment that stands alone on the lines right above a token's line: its lines, without the slashes.
+  std::string comment_above(const Token& token) const;
 
   Diagnostic diagnostic(Code code, std::string message, const Token& at, std::string help = {}) const;
   Diagnostic diagnostic(Code code, std::string message, uint32_t line, uint32_t column, size_t length,

@@ -84,6 +84,7 @@ bool Parser::header() {
 
 bool Parser::declaration() {
   Token word = lexer_.next();
+  comment_ = lexer_.comment_above(word);
   if (word.word("stage")) {
     Token stage;
     if (!name("a stage's name", &stage)) return false;
@@ -170,6 +171,7 @@ bool Parser::hyper() {
   if (!name("a hyper-parameter's name", &named)) return false;
   Global g;
   g.kind = GlobalKind::hyper;
+  g.comment = std::move(comment_);
   g.name = name_of(named);
   double value = 0;
   if (!expect("=") || !number(&value) || !expect(":")) return false;
@@ -226,6 +228,7 @@ bool Parser::global(GlobalKind kind) {
   Global g;
   g.kind = kind;
   g.name = name_of(named);
+  g.comment = std::move(comment_);
   // What cannot be read still declares its name, lest every use of it be reported too.
   bool fresh = globals_.emplace(g.name, module_.globals.size()).second;
   bool good = expect(":") && type(&g.type, nullptr);
@@ -296,6 +299,7 @@ bool Parser::derive() {
   d.name = name_of(named);
   d.kind = name_of(kind);
   d.source = name_of(source);
+  d.comment = std::move(comment_);
   if (lexer_.peek().is("{")) {
     lexer_.next();
     if (!options(&d.options, 0)) return false;

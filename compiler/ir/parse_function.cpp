@@ -40,6 +40,7 @@ bool Parser::function() {
   if (!name("a function's name", &named)) return false;
   Function f;
   f.name = name_of(named);
+  f.comment = std::move(comment_);
   if (file_ == ~0u) file_ = module_.file_index(options_.file);
   f.location = {file_, named.line, named.column};
   bool fresh = functions_.count(f.name) == 0;

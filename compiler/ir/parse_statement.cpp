@@ -274,6 +274,10 @@ bool Parser::emit(Scope& scope, Statement& s) {
          s.types[i].second, "write " + inferred.text() + " or leave the type out");
   }
   for (size_t i = 0; i < s.defs.size(); ++i) good = define(scope, s.defs[i], (*results)[i]) && good;
+  // What draws random numbers is known by its name: it has one from the start, so that the numbers stay the
+  // same in every dump.
+  if (s.op->mode != nullptr && s.defs.empty() && !results->empty())
+    scope.builder.set_name(results->front(), s.op->name);
   return good;
 }
 

@@ -145,6 +145,7 @@ class Parser {
   const ParseOptions& options_;
   Module module_;
   Errors errors_;
+  std::string comment_;  // above the declaration that is read
   uint32_t file_ = ~0u;  // index of this text in module_.files, once one is needed
   std::unordered_map<std::string, size_t> globals_, functions_;
   std::unordered_set<std::string> failed_functions_;  // named, but their first line could not be read

@@ -90,6 +90,7 @@ void Printer::globals() {
   type_width = std::min(type_width, size_t{32});
   init_width = std::min(init_width, size_t{32});
   for (const Global& g : module_->globals) {
+    comment(g.comment);
     std::string line;
     if (g.kind == GlobalKind::hyper) {
       line = "hyper " + name_text(g.name) + " = " + format_float(g.init.args.empty() ? 0.0 : g.init.args[0]) +
@@ -112,8 +113,15 @@ void Printer::globals() {
   }
 }
 
+void Printer::comment(const std::string& lines) {
+  if (lines.empty() || !options_.comments) return;
+  for (const std::string_view line : split(lines, '\n'))
+    out_ += (line.empty() ? "//" : "// " + std::string(line)) + "\n";
+}
+
 void Printer::derives() {
   for (const Derive& d : module_->derives) {
+    comment(d.comment);
     out_ += "derive " + name_text(d.name) + " = " + d.kind + " " + name_text(d.source);
     if (!d.options.empty()) {
       out_ += " {";
@@ -138,6 +146,7 @@ void Printer::module_text() {
 
 void Printer::function(const Function& f) {
   std::vector<std::string> names = value_names(f.graph);
+  comment(f.comment);
   out_ += "func " + name_text(f.name) + "(";
   bool first = true;
   for (ValueId a : f.graph.args) {
@@ -248,7 +257,7 @@ std::string print(const Function& function, const Module& module, const PrintOpt
 
 Hasher structural_hash(const Module& module) {
   PrintOptions options;
-  options.locations = false;
+  options.locations = options.comments = false;
   options.side = [](const std::string&, const Array&) {};
   Hasher h;
   h.add(std::string_view(print(module, options)));

@@ -12,6 +12,7 @@ namespace tenon::ir {
 
 struct PrintOptions {
   bool locations = true;       // trailing "@line"
+  bool comments = true;        // those above declarations
   bool bodies = false;         // also print composites' bodies as comments
   size_t large_constant = 64;  // elements from which a constant prints as `data("hash")` and goes to `side`
   // Receives each large constant once (name = hash of its content); null: large constants print in full.

@@ -30,6 +30,7 @@ class Printer {
   void header();
   void globals();
   void derives();
+  void comment(const std::string& lines);
   void block(const Graph& graph, const std::vector<std::string>& names, size_t indent);
   void regions(const Graph& graph, const Node& node, const std::vector<std::string>& names, size_t indent);
   void body_comment(const Graph& graph, const Node& node, size_t indent);

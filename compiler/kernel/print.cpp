@@ -165,6 +165,7 @@ class Printer {
       out_ += "?";
       return;
     }
+    id = canonical(id);
     if (id.index < number_.size() && number_[id.index] > 0) {
       out_ += "$" + std::to_string(number_[id.index]);
       return;
@@ -183,15 +184,20 @@ class Printer {
  private:
   static constexpr DType bool_ = DType::bool_, i64_ = DType::i64;
 
+  ExprId canonical(ExprId id) const {
+    return id.index < canonical_.size() ? ExprId(canonical_[id.index]) : id;
+  }
+
   // Which subexpressions get names: depends on the structure alone, never on the numbering of expressions, so
   // that a parsed text prints as it was.
   void plan() {
+    canonical_ = equal_expressions(f_);
     uses_.assign(f_.exprs.size(), 0);
     number_.assign(f_.exprs.size(), 0);
     std::vector<ExprId> stack;
     visit_statements([&](ExprId root) { stack.push_back(root); });
     while (!stack.empty()) {
-      const ExprId e = stack.back();
+      const ExprId e = canonical(stack.back());
       stack.pop_back();
       if (e.index >= f_.exprs.size() || uses_[e.index]++ != 0) continue;
       for (ExprId a : f_.expr(e).args) stack.push_back(a);
@@ -201,8 +207,9 @@ class Printer {
       if (uses_[i] == 0) continue;
       for (ExprId a : f_.exprs[i].args) {
         if (a.index >= i) continue;  // malformed: the verifier says so
-        size[i] = std::min<uint32_t>(size[i] + size[a.index], 1u << 20);
-        height[i] = std::max(height[i], height[a.index] + 1);
+        const uint32_t c = canonical(a).index;
+        size[i] = std::min<uint32_t>(size[i] + size[c], 1u << 20);
+        height[i] = std::max(height[i], height[c] + 1);
       }
       if ((uses_[i] > 1 && size[i] > shared_size) || height[i] > tall) {
         number_[i] = -1;  // wanted, no number yet
@@ -238,7 +245,7 @@ class Printer {
 
   // The `define` lines that an expression needs before it can print, innermost first.
   void define_for(ExprId root, int indent) {
-    std::vector<std::pair<ExprId, size_t>> stack{{root, 0}};
+    std::vector<std::pair<ExprId, size_t>> stack{{canonical(root), 0}};
     std::vector<bool>& seen = seen_;
     seen.resize(f_.exprs.size());
     std::vector<uint32_t> touched;
@@ -254,7 +261,7 @@ class Printer {
       }
       const Expr& x = f_.expr(e);
       if (stack.back().second < x.args.size()) {
-        stack.emplace_back(x.args[stack.back().second++], 0);
+        stack.emplace_back(canonical(x.args[stack.back().second++]), 0);
         continue;
       }
       stack.pop_back();
@@ -421,6 +428,7 @@ class Printer {
 
   const Function& f_;
   std::string& out_;
+  std::vector<uint32_t> canonical_;  // of equal expressions, the first
   std::vector<uint32_t> uses_;
   std::vector<int32_t> number_;  // of `define`: 0 prints in place, -1 is to be defined, n is $n
   std::vector<bool> seen_;

@@ -17,7 +17,7 @@ std::string shortest(F value) {
   auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
   std::string out(buffer, end);
   if (out.find_first_of(".e") == std::string::npos) out += ".0";
-  return out;
+  return short_exponent(std::move(out));
 }
 
 template <class T>
@@ -34,6 +34,14 @@ std::optional<T> parse_whole(std::string_view text) {
 
 }  // namespace
 
+std::string short_exponent(std::string number) {
+  size_t at = number.find('e');
+  if (at == std::string::npos) return number;
+  if (++at < number.size() && number[at] == '+') number.erase(at, 1);
+  if (at < number.size() && number[at] == '-') ++at;
+  while (at + 1 < number.size() && number[at] == '0') number.erase(at, 1);
+  return number;
+}
 std::string format_float(double value) { return shortest(value); }
 std::string format_float(float value) { return shortest(value); }
 std::optional<double> parse_double(std::string_view text) { return parse_whole<double>(text); }

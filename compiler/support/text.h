@@ -10,10 +10,13 @@
 
 namespace tenon::support {
 
-// The shortest decimal text that reads back to the same value; "inf", "-inf", "nan". Integral values keep a
+// The shortest digits that read back to the same value, with an exponent ("1e-4", "1e20") where a plain
+// number would be longer by more than one character; "inf", "-inf", "nan". Integral values keep a
 // point or an exponent ("1.0"), so a float literal never looks like an integer.
 std::string format_float(double value);
 std::string format_float(float value);
+// "1e-05" as "1e-5", "1e+20" as "1e20".
+std::string short_exponent(std::string number);
 // Whole-string parse; nullopt on trailing characters, or on a magnitude outside the type's range. An f32 is
 // read as such: rounding to double first and then again may end one bit off.
 std::optional<double> parse_double(std::string_view text);

@@ -38,6 +38,7 @@ Result<Function> start(const Module& module, const Derive& derive) {
         near.empty() ? "declare it before this line" : "did you mean " + std::string(near) + "?");
   }
   Function out = *source;
+  out.comment = derive.comment;
   out.name = derive.name;
   out.origin = derive.kind + "(" + derive.source + ")";
   out.location = derive.location;

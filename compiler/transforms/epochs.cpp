@@ -289,6 +289,7 @@ Result<ir::Function> derive_epochs(ir::Module& module, const ir::Derive& derive)
   ir::Function f = Epochs(module, step, batch, given).make(derive.name);
   f.origin = "epochs(" + derive.source + ")";
   f.location = derive.location;
+  f.comment = derive.comment;
   ir::compact(module, f.graph);
   return f;
 }

@@ -45,6 +45,58 @@ std::string in_function(std::string_view statements, std::string_view result = "
 
 }  // namespace
 
+TEST_CASE("comments above declarations stay with them, and change nothing") {
+  const std::string text = R"(tenon 1
+module m
+// the size of a batch is no declaration that keeps this
+dim n = 1..8
+// How fast.
+//
+//   In more than one line.
+hyper lr = 0.1 : f32
+// Weights.
+param w : f32[4] = zeros
+
+// Not this: a blank line follows.
+
+// What it computes.
+func f(x: f32[n,4]) -> f32[n,4] {
+  // not this one
+  y = mul x, w : f32[n,4]  // nor this
+  return y
+}
+
+// The step.
+derive train = step f
+)";
+  const std::string kept = R"(tenon 1
+module m
+dim n = 1..8
+// How fast.
+//
+//   In more than one line.
+hyper lr = 0.1 : f32
+// Weights.
+param w : f32[4] = zeros
+
+// What it computes.
+func f(x: f32[n,4]) -> f32[n,4] {
+  v0 = broadcast w {shape = [n, 4]} : f32[n,4]
+  y  = mul x, v0                    : f32[n,4]
+  return y
+}
+
+// The step.
+derive train = step f
+)";
+  const Module m = module_of(text);
+  CHECK(print(m) == kept);
+  CHECK(print(module_of(kept)) == kept);
+  Module bare = m;
+  bare.functions[0].comment.clear();
+  CHECK(structural_hash(bare).hex() == structural_hash(m).hex());
+}
+
 TEST_CASE("files print as they were read") {
   REQUIRE(files("roundtrip").size() >= 2);
   for (const fs::path& path : files("roundtrip")) {

@@ -55,7 +55,7 @@ inline const char* everything =
   let odd = neg(f32(1.0)) + nan
   let u = (U[0]*0xd2511f53 + 7) ^ (mulhi(U[1], 0x10000) >> 3)
   let sh = ashr(I[0], 2) << 1
-  let c = (I[0] < 3 & ~on) | (I[1] <= -2147483648 ^ A[0] == 1e-05)
+  let c = (I[0] < 3 & ~on) | (I[1] <= -2147483648 ^ A[0] == 1e-5)
   let d = cast<f64>(A[0])*2.5 - (B[1] - 1.0)/3.0
   let m = bitcast<u32>(A[0]) & 0x7fffffff
   let r = round_even(floor(ceil(trunc(sqrt(abs(lr))))))

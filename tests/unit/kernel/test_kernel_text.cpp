@@ -47,6 +47,30 @@ TEST_CASE("kernel text: samples print as they are written") {
   if (!s) FAIL(s.errors().text());
 }
 
+TEST_CASE("kernel text: equal expressions print alike, whether they were shared or not") {
+  Function f;
+  f.name = "k";
+  Builder b(f);
+  const VarId a = b.buffer("A", DType::i64);
+  const ExprId n = b.use(b.scalar("n"));
+  // A long expression, made twice of different nodes, as an edit in place leaves it.
+  auto longer = [&](ExprId seed) {
+    ExprId x = seed;
+    for (int64_t i = 0; i < 30; ++i) x = b.add(b.mul(x, n), b.load(a, b.index(i)));
+    return x;
+  };
+  b.store(a, b.index(0), longer(b.load(a, b.index(100))));
+  b.store(a, b.index(1), longer(b.load(a, b.index(200))));
+  for (Expr& e : f.exprs)
+    if (e.op == Op::constant && e.bits == 200) e.bits = 100;
+  Module m = samples::parsed(samples::module("kernel other(A: i64*) {\n}\n"));
+  m.functions = {f};
+  const std::string once = print(m);
+  CHECK(print(samples::parsed(once)) == once);
+  CHECK(once.find("define $1") != std::string::npos);
+  CHECK(once.find("define $2") == std::string::npos);
+}
+
 TEST_CASE("kernel text: free layout reads") {
   round_trip(
       samples::module("kernel k(A:f32*,n:i64){NV=2}{for i in 0..n{let a=A[i] A[i]=a+1 if n>=i{A[0]=-2}}}"));

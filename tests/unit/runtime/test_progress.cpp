@@ -94,7 +94,7 @@ TEST_CASE("short times and numbers") {
   CHECK(short_time(7320) == "2h02m");
   CHECK(short_time(-1) == "?");
   CHECK(short_time(std::nan("")) == "?");
-  CHECK(short_number(0.00001234567) == "1.235e-05");
+  CHECK(short_number(0.00001234567) == "1.235e-5");
   CHECK(short_number(1) == "1");
 }
 
@@ -136,5 +136,5 @@ TEST_CASE("JSON text is valid whatever the bytes") {
   CHECK(json_number(3) == "3");
   CHECK(json_number(0.1) == "0.1");
   CHECK(json_number(-0.0) == "-0.0");
-  CHECK(json_number(1e300) == "1e+300");
+  CHECK(json_number(1e300) == "1e300");
 }

@@ -38,10 +38,14 @@ TEST_CASE("floats print as the shortest text that is no integer", "[support]") {
   CHECK(format_float(0.1) == "0.1");
   CHECK(format_float(0.1f) == "0.1");
   CHECK(format_float(1e-3) == "0.001");
-  CHECK(format_float(1e300) == "1e+300");
+  CHECK(format_float(1e-4) == "1e-4");
+  CHECK(format_float(1e-4f) == "1e-4");
+  CHECK(format_float(-2.5e-10) == "-2.5e-10");
+  CHECK(format_float(1e20) == "1e20");
+  CHECK(format_float(1e300) == "1e300");
   CHECK(format_float(16777216.0f) == "16777216.0");
   CHECK(format_float(5e-324) == "5e-324");
-  CHECK(format_float(std::numeric_limits<float>::max()) == "3.4028235e+38");
+  CHECK(format_float(std::numeric_limits<float>::max()) == "3.4028235e38");
   CHECK(format_float(std::numeric_limits<double>::infinity()) == "inf");
   CHECK(format_float(-std::numeric_limits<float>::infinity()) == "-inf");
   CHECK(format_float(std::nan("")) == "nan");

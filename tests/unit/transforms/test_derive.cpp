@@ -214,3 +214,27 @@ TEST_CASE("directives that cannot be carried out are refused") {
   CHECK(refused("derive t = steps loss {with = sgd {lr = 0.1}}\n") == Code::derive_invalid);
   CHECK(refused("derive t = grad loss {wrt = [q]}\n") == Code::derive_invalid);
 }
+
+TEST_CASE("random numbers of values without a name stay the same in a dump") {
+  const std::string text = R"(tenon 1
+module noise
+dim batch = 1..64
+param w : f64[4] = ones
+func loss(x: f64[batch,4]) -> f64[] {
+  dropout x {rate = 0.5}
+  h = mul x, w
+  l = reduce_sum h
+  return l
+}
+)";
+  auto stream = [](ir::Module m) {
+    const Status s = transforms::resolve_mode(m, m.functions[0], ir::Mode::training);
+    if (!s) FAIL(s.errors().text());
+    const std::string printed = ir::print(m);
+    const size_t at = printed.find("stream = ");
+    REQUIRE(at != std::string::npos);
+    return printed.substr(at, printed.find('}', at) - at);
+  };
+  const ir::Module m = parsed(text);
+  CHECK(stream(m) == stream(parsed(ir::print(m))));
+}

@@ -33,11 +33,11 @@ Node detached(const Node& node) {
 
 }  // namespace
 
-Errors Sweep::refuse(const Node& node, const std::string& why) const {
+Errors Sweep::refuse(const Node& node, const std::string& why, const std::string& mend) const {
   Diagnostic d;
   d.code = Code::not_differentiable;
   d.message = std::string(node.op->name) + ": " + why;
-  d.help = "stop_gradient before it keeps the gradient away from it";
+  d.help = mend;
   if (node.location.known() && node.location.file < module_.files.size()) {
     d.file = module_.files[node.location.file];
     d.line = node.location.line;

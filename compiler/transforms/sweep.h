@@ -29,7 +29,8 @@ class Sweep {
   void expand(const ir::Node& node);
   Status loop(ir::NodeId id);  // vjp_loop.cpp
   Status cond(ir::NodeId id);  // vjp_cond.cpp
-  Errors refuse(const ir::Node& node, const std::string& why) const;
+  Errors refuse(const ir::Node& node, const std::string& why,
+                const std::string& mend = "stop_gradient before it keeps the gradient away from it") const;
 
   bool has_cotangent(ir::ValueId v) const { return cotangent_[v.index].valid(); }
   ir::ValueId cotangent_or_zero(ir::ValueId v);

@@ -36,7 +36,10 @@ Status Sweep::loop(NodeId id) {
   const bool reversed = graph_.node(id).get<bool>("reverse");
   if (graph_.node(id).get<bool>("predicate")) {
     return refuse(graph_.node(id),
-                  "a loop with a predicate has no reverse form, since its trip count is not known");
+                  "a loop with a predicate has no gradient: how often it runs is not known before it runs",
+                  "leave predicate out and run all " + trip.text() +
+                      " iterations: carry whether to go on (a bool[]), and yield select(go, new, old) for "
+                      "every carry");
   }
 
   // What takes part: arguments that depend on wrt, results that the outputs depend on.

@@ -3,12 +3,13 @@
 //   row_rnn [--data DIR] [--epochs N]
 //
 // DIR holds MNIST as IDX files; without it digits are drawn. One program serves sequences of every length up
-// to 28: at the end the trained network is asked about the upper rows only.
+// to 28: at the end the network learns, for one more epoch, to decide by the upper 20 rows alone.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 #include <tenon/tenon.hpp>
+#include <utility>
 #include <vector>
 
 namespace tn = tenon;
@@ -33,6 +34,9 @@ tn::Data upper(const tn::Data& data, int64_t rows) {
 void run(const std::string& folder, uint32_t epochs) {
   const tn::TrainTest data =
       folder.empty() ? tn::make_digits({.samples = 5000, .seed = 1}) : tn::load_data(folder);
+  // Rows that are not trained on: those the data holds out, else a fifth of it.
+  const auto [train, test] =
+      data.test ? std::pair(data.train, *data.test) : data.train.split(0.8, /*seed*/ 7);
 
   tn::Model m("rnn");
   const tn::Dim batch = m.dim("batch", 1, 256), steps = m.dim("steps", 1, 28);
@@ -55,13 +59,11 @@ void run(const std::string& folder, uint32_t epochs) {
   const tn::Program program = tn::compile(m);
   const tn::State state = program.init(7);
   tn::Session session(program, state);
-  const tn::Data& test = data.test ? *data.test : data.train;
-  session.fit(data.train, {.batch = 64, .epochs = epochs, .validate = &test, .progress = true});
-  for (const int64_t length : {int64_t{28}, int64_t{20}}) {
-    const tn::Report report = session.evaluate(length == 28 ? test : upper(test, length));
-    std::printf("%lld rows of each picture: loss %.4f, accuracy %.4f\n", static_cast<long long>(length),
-                report.loss, report["accuracy"]);
-  }
+  session.fit(train, {.batch = 64, .epochs = epochs, .validate = &test, .progress = true});
+  std::printf("test accuracy by all rows: %.4f\n", session.evaluate(test)["accuracy"]);
+  session.fit(upper(train, 20), {.batch = 64, .epochs = 1});
+  std::printf("test accuracy by the upper 20 rows, after an epoch on those: %.4f\n",
+              session.evaluate(upper(test, 20))["accuracy"]);
 }
 
 }  // namespace

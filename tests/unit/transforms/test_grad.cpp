@@ -152,6 +152,30 @@ func g(x: f64[2]) -> f64[] {
       transforms::grad(h.graph, m, h.graph.results[0], {h.graph.args[0]});
   REQUIRE_FALSE(refused);
   CHECK(refused.errors().code() == Code::not_differentiable);
+  // The mend, as it says: the same values, and a gradient.
+  const Diagnostic& d = refused.errors().list[0];
+  CHECK(d.help.find("run all 3 iterations") != std::string::npos);
+  CHECK(d.help.find("select(go, new, old)") != std::string::npos);
+  ir::Module mended = parsed(std::string(header) + R"(
+func g(x: f64[2]) -> f64[] {
+  yes = const true : bool[]
+  n, last = loop (s = x, go = yes) {trip = 3} : f64[2], bool[] {
+    t = mul s, s : f64[2]
+    r = reduce_sum t {axes = [0]} : f64[]
+    z = const 1.0 : f64[]
+    p = lt r, z : bool[]
+    next = select go, t, s
+    more = and go, p
+    yield next, more
+  }
+  l = reduce_sum n {axes = [0]} : f64[]
+  return l
+}
+)");
+  const ir::Function& fixed = mended.functions[0];
+  const evaluate::Inputs at = random_inputs(mended, fixed, {});
+  CHECK(run(mended, fixed, at).returned[0] == run(m, *m.find_function("g"), at).returned[0]);
+  CHECK_FALSE(run(mended, gradient_of(mended, fixed, float_args(fixed)), at).returned.empty());
 }
 
 TEST_CASE("residuals of a loop are few") {

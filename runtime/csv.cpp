@@ -465,8 +465,8 @@ class Loader {
           a.as<float>()[i] = static_cast<float>(y[i]);
         }
       }
-      TENON_TRY(
-          set.add({options_.y_name, std::make_shared<const Array>(std::move(a)), name_, target_.classes}));
+      TENON_TRY(set.add({options_.y_name, std::make_shared<const Array>(std::move(a)), name_, target_.classes,
+                         column_name(target_.field)}));
     }
     set.set_lines(std::move(lines));
     return set;

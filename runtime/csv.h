@@ -3,9 +3,9 @@
 // depend on the locale (a point, never a comma).
 //
 // Result: column `x` f32 [rows, features] and column `y`: numbers as f32 [rows, 1], classes as i32 [rows].
-// Every row remembers its line, so later errors can name it. Errors, up to ten at once, each with file:line
-// and column name: T303 a row with another number of fields, T304 a field that is empty or no finite number,
-// T302 broken quoting, T301 no rows, T610 an option that names no column.
+// Every row remembers its line, and `y` what the table calls it, so later errors can name them. Errors, up to
+// ten at once, each with file:line and column name: T303 a row with another number of fields, T304 a field
+// that is empty or no finite number, T302 broken quoting, T301 no rows, T610 an option that names no column.
 #pragma once
 
 #include <cstdint>

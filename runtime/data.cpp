@@ -11,6 +11,7 @@ namespace tenon::runtime {
 using support::Array;
 using support::Code;
 using support::error;
+using support::Errors;
 using support::Ok;
 using support::Result;
 using support::Status;
@@ -68,6 +69,13 @@ Status DataSet::add(std::string name, Array array) {
   return add(std::move(c));
 }
 
+Errors DataSet::no_column(std::string_view name) const {
+  std::vector<std::string> names;
+  for (const Column& c : columns_) names.push_back(c.name);
+  return error(Code::undefined_name, "the data has no column " + quoted(name),
+               "it has " + support::join(names, ", "));
+}
+
 Status DataSet::rename(std::string_view from, std::string to) {
   if (to.empty()) return error(Code::bad_option, "a column needs a name");
   if (to != from && find(to) != nullptr)
@@ -77,10 +85,18 @@ Status DataSet::rename(std::string_view from, std::string to) {
       c.name = std::move(to);
       return Ok{};
     }
-  std::vector<std::string> names;
-  for (const Column& c : columns_) names.push_back(c.name);
-  return error(Code::undefined_name, "the data has no column " + quoted(from),
-               "it has " + support::join(names, ", "));
+  return no_column(from);
+}
+
+Status DataSet::replace(std::string_view name, Array array) {
+  if (array.rank() == 0 || array.shape()[0] != rows_)
+    return error(Code::data_shape, "column " + quoted(name) + " has " + std::to_string(rows_) + " rows");
+  for (Column& c : columns_)
+    if (c.name == name) {
+      c.array = std::make_shared<const Array>(std::move(array));
+      return Ok{};
+    }
+  return no_column(name);
 }
 
 Result<DataSet> DataSet::slice(int64_t begin, int64_t end) const {
@@ -98,7 +114,7 @@ Result<DataSet> DataSet::take(std::span<const int64_t> rows) const {
       return error(Code::index_range, "row " + std::to_string(row) + " of a set of " + std::to_string(rows_));
   DataSet out;
   for (const Column& c : columns_) {
-    Column taken{c.name, std::make_shared<const Array>(gather(*c.array, rows)), c.file, c.classes};
+    Column taken{c.name, std::make_shared<const Array>(gather(*c.array, rows)), c.file, c.classes, c.header};
     TENON_TRY(out.add(std::move(taken)));
   }
   if (lines_ != nullptr) {

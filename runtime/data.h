@@ -28,6 +28,7 @@ struct Column {
   ArrayPtr array;
   std::string file;                  // where it came from; empty: generated, or given in memory
   std::vector<std::string> classes;  // texts that class indices stand for; empty: plain numbers
+  std::string header = {};           // what it is called in the file, where that is another name
 };
 
 struct Place {
@@ -52,6 +53,8 @@ class DataSet {
   support::Status add(Column column);
   support::Status add(std::string name, support::Array array);
   support::Status rename(std::string_view from, std::string to);
+  // Other values in a column that is there; T305 where the rows differ.
+  support::Status replace(std::string_view name, support::Array array);
 
   // Rows begin..end-1.
   support::Result<DataSet> slice(int64_t begin, int64_t end) const;
@@ -69,6 +72,8 @@ class DataSet {
   void set_lines(std::vector<uint32_t> lines);
 
  private:
+  support::Errors no_column(std::string_view name) const;
+
   int64_t rows_ = 0;
   std::vector<Column> columns_;
   std::shared_ptr<const std::vector<uint32_t>> lines_;

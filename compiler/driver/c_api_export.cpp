@@ -22,19 +22,6 @@ std::string prefix_of(std::string_view path) {
   return out.empty() ? "tenon" : out;
 }
 
-// The entries asked for, and the native training loop of each step among them.
-Result<std::vector<std::string>> with_loops(const Unit& unit, const CompileOptions& options) {
-  std::vector<std::string> out = options.functions;
-  if (out.empty() || unit.stage != Stage::graph || !options.epochs) return out;
-  CompileOptions all = options;
-  all.functions.clear();
-  all.baked.clear();
-  TENON_ASSIGN(const tenon::ir::Module module, derive(std::get<tenon::ir::Module>(unit.code), all));
-  for (const std::string& name : options.functions)
-    if (module.find_function(epochs_name(name)) != nullptr) out.push_back(epochs_name(name));
-  return out;
-}
-
 Status write(const std::string& path, std::string_view bytes) {
   return tenon::runtime::write_file_atomic(path, bytes);
 }
@@ -48,14 +35,14 @@ extern "C" tenon_status tenon_export_object(const tenon_module* module, const te
     TENON_NEED(path);
     std::map<std::string, Array> values;
     TENON_ASSIGN(CompileOptions o, complete(options, &values));
-    TENON_ASSIGN(o.functions, with_loops(*module->unit, o));
+    o.step_loops = true;
     TENON_ASSIGN(const tenon::kernel::Module kernels, to_kernels(*module->unit, o));
     const tenon::target::Target* target = tenon::target::find_target(kernels.target);
     if (target == nullptr)
       return tenon::support::error(Code::target_unsupported, "no target is named " + kernels.target);
     tenon::object::ExportOptions export_options;
     export_options.prefix = options != nullptr && options->prefix_set ? o.prefix : prefix_of(path);
-    export_options.entries = o.functions;
+    export_options.entries = entries_of(kernels, o);
     export_options.threads = o.threads;
     TENON_ASSIGN(const tenon::object::Exported out,
                  tenon::object::export_object(kernels, *target, export_options));

@@ -59,6 +59,9 @@ namespace tenon::driver::c_api {
 inline tenon_value value_of(uint32_t graph, ir::ValueId id) {
   return (static_cast<tenon_value>(graph) << 32) | id.index;
 }
+inline std::string argument_name(const tenon_model::Body& body, const char* kind) {
+  return kind + std::to_string(body.arguments.size());
+}
 // The value's id in the innermost graph; captures it where it belongs to an enclosing one.
 Result<ir::ValueId> resolve(tenon_model& model, tenon_value value);
 Result<std::vector<ir::ValueId>> resolve(tenon_model& model, const tenon_value* values, uint32_t count);
@@ -67,6 +70,8 @@ Result<ir::ValueId> resolve_top(const tenon_model& model, tenon_value value);
 Result<std::vector<ir::ValueId>> resolve_top(const tenon_model& model, const tenon_value* values,
                                              uint32_t count);
 Result<const ir::Type*> type_of(const tenon_model& model, tenon_value value);
+
+Status no_open_loop(const tenon_model& model);
 
 // "f32[batch,784]", "glorot_uniform", "constant(0.5)".
 Result<ir::Type> parse_type(std::string_view text, const ir::DimRanges& dims);

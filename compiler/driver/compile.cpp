@@ -29,7 +29,9 @@ class Clock {
 
 bool wanted(const CompileOptions& options, std::string_view name) {
   return options.functions.empty() ||
-         std::find(options.functions.begin(), options.functions.end(), name) != options.functions.end();
+         std::any_of(options.functions.begin(), options.functions.end(), [&](const std::string& f) {
+           return f == name || (options.step_loops && epochs_name(f) == name);
+         });
 }
 
 // Whether a step can loop over batches: some input begins with a named dimension that is never 0, and every
@@ -178,6 +180,15 @@ Result<const target::Target*> find_target(const std::string& cpu) {
 }  // namespace
 
 std::string epochs_name(std::string_view step) { return std::string(step) + ".epochs"; }
+
+std::vector<std::string> entries_of(const kernel::Module& module, const CompileOptions& options) {
+  std::vector<std::string> out = options.functions;
+  if (out.empty() || !options.step_loops) return out;
+  for (const kernel::Entry& e : module.entries)
+    if (wanted(options, e.name) && std::find(out.begin(), out.end(), e.name) == out.end())
+      out.push_back(e.name);
+  return out;
+}
 
 Result<ir::Module> derive(ir::Module module, const CompileOptions& options) {
   TENON_TRY(ir::verify(module));

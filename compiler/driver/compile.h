@@ -37,8 +37,9 @@ Result<std::string> print_unit(const Unit& unit, const std::string& side_directo
 struct CompileOptions {
   std::string cpu = "native";          // a name of target/
   std::vector<std::string> functions;  // entries; empty: all functions, and init
-  bool epochs = true;    // derive the native training loop `<step>.epochs` of every step (where it is wanted)
-  ir::DimBindings bind;  // dimensions specialized to constants
+  bool epochs = true;  // derive the native training loop `<step>.epochs` of every step (where it is wanted)
+  bool step_loops = false;         // a step among `functions` brings its native loop along
+  ir::DimBindings bind;            // dimensions specialized to constants
   std::vector<std::string> baked;  // patterns of parameters that become constants; needs `state` values
   const std::map<std::string, Array>* values = nullptr;  // of baked parameters
   std::string passes;                                    // textual pipeline; empty: the default one
@@ -63,6 +64,8 @@ struct CompileReport {
 
 // The derived training loop of a step: "train.epochs".
 std::string epochs_name(std::string_view step);
+// The entries of `functions`, and with `step_loops` the native loops of the steps among them; none: all.
+std::vector<std::string> entries_of(const kernel::Module& module, const CompileOptions& options);
 // The source form that the evaluators judge by: derives expanded, calls inlined, modes resolved, parameters
 // baked and dimensions bound, the functions asked for kept; no pass has run.
 Result<ir::Module> derive(ir::Module module, const CompileOptions& options);

@@ -11,6 +11,7 @@
 #include <shared_mutex>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "driver/compile.h"
@@ -86,13 +87,22 @@ class State {
   Status load(const std::string& file, bool partial, std::vector<std::string>* missing);
 
   // A writer holds the state from begin_write to end_write; false: another one does.
-  bool begin_write() { return !writing_.exchange(true, std::memory_order_acquire); }
-  void end_write() { writing_.store(false, std::memory_order_release); }
+  bool begin_write() { return !writing_.exchange(true, std::memory_order_acquire) || held_here(); }
+  void end_write() {
+    if (!held_here()) writing_.store(false, std::memory_order_release);
+  }
+  // Whether this thread holds the state for longer (class Holding): its writers come in, and release nothing.
+  bool held_here() const {
+    const std::thread::id holder = holder_.load(std::memory_order_relaxed);
+    return holder != std::thread::id() && holder == std::this_thread::get_id();
+  }
 
  private:
+  friend class Holding;
   std::shared_ptr<const Program> program_;
   Array block_;
   std::atomic<bool> writing_{false};
+  std::atomic<std::thread::id> holder_{};
 };
 
 // A writer's hold on a state, given back at the end of the scope.
@@ -108,6 +118,20 @@ class Writing {
 
  private:
   State* state_;
+};
+// A hold for many calls of this thread, such as a whole fit with what it calls between epochs: writers of
+// other threads are refused all the while.
+class Holding {
+ public:
+  explicit Holding(State& state);
+  ~Holding();
+  Holding(const Holding&) = delete;
+  Holding& operator=(const Holding&) = delete;
+  explicit operator bool() const { return ok_; }
+
+ private:
+  State* state_ = nullptr;  // to be released; null where an outer hold does that
+  bool ok_ = false;
 };
 Errors busy_error();  // T607
 

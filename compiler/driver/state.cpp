@@ -18,6 +18,17 @@ std::string type_text(DType dtype, std::span<const int64_t> shape) {
 
 }  // namespace
 
+Holding::Holding(State& state) : ok_(state.begin_write()) {
+  if (!ok_ || state.held_here()) return;
+  state_ = &state;
+  state.holder_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+}
+Holding::~Holding() {
+  if (state_ == nullptr) return;
+  state_->holder_.store(std::thread::id(), std::memory_order_relaxed);
+  state_->end_write();
+}
+
 Errors busy_error() {
   return error(Code::busy, "another writer holds the state",
                "one writer at a time: wait for it, or give each its own state");

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <cstring>
 
+#include "driver/trainer_parts.h"
 #include "support/text.h"
 
 namespace tenon::driver {
@@ -18,24 +17,6 @@ namespace {
 
 double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-double element(const Array& a, int64_t i) {
-  double out = 0;
-  with_dtype(a.dtype(), [&]<class T>() { out = static_cast<double>(a.as<T>()[static_cast<size_t>(i)]); });
-  return out;
-}
-
-bool is_step(const EntryInfo& e) {
-  return e.interface->writes_state && !e.interface->loops && e.interface->name != "init";
-}
-
-// Name of the dimension that counts the rows of a call; empty where there is none.
-std::string batch_dim(const EntryInfo& e) {
-  for (const ir::Type& t : e.inputs)
-    if (!t.is_scalar())
-      if (const auto symbol = t.shape[0].as_symbol()) return *symbol;
-  return {};
 }
 
 // Means over rows, of results that are one float a step.
@@ -76,50 +57,13 @@ EpochRecord record_of(const EntryInfo& step, const std::vector<size_t>& outputs,
   return r;
 }
 
-// Names the row that makes a step fail: single rows are tried through the loss. Only after a failure.
-Errors explain_failure(Session& session, const EntryInfo& step, const DataSet& data, Errors errors) {
-  const Code code = errors.code();
-  const EntryInfo* loss = find_loss(*session.program(), step);
-  if ((code != Code::label_range && code != Code::index_range) || loss == nullptr) return errors;
-  Result<DataSet> prepared = prepare_data(*loss, data);
-  if (!prepared) return errors;
-  for (int64_t row = 0; row < prepared->rows(); ++row) {
-    Result<DataSet> one = prepared->slice(row, row + 1);
-    if (!one) return errors;
-    std::vector<const Array*> inputs;
-    for (const Column& c : one->columns()) inputs.push_back(c.array.get());
-    Result<std::vector<Array>> out = session.run(loss->interface->name, inputs);
-    if (out || out.errors().code() != code) continue;
-    Diagnostic& d = errors.list.front();
-    for (size_t i = 0; i < loss->inputs.size(); ++i) {
-      if (!is_int(loss->inputs[i].dtype) || loss->inputs[i].rank() != 1) continue;
-      const Column& column = prepared->columns()[i];
-      const auto value = static_cast<int64_t>(element(*one->columns()[i].array, 0));
-      d.message = (code == Code::label_range ? "label " : "index ") + std::to_string(value) + " at row " +
-                  std::to_string(row) + " of " + column.name + " is out of range";
-      const Column* origin = data.find(column.name);
-      for (const std::string_view other : {"y", "label"})
-        if (origin == nullptr) origin = data.find(other);
-      if (origin != nullptr) {
-        const runtime::Place place = data.place(*origin, row);
-        d.file = place.file;
-        d.line = place.line;
-        d.within = "column " + quote(origin->name);
-      }
-      break;
-    }
-    return errors;
-  }
-  return errors;
-}
-
 class Fit {
  public:
   Fit(Session& session, const EntryInfo& step, const DataSet& data, const DataSet& rows,
       const FitOptions& options)
       : session_(session), step_(step), data_(data), rows_(rows), options_(options) {
     outputs_ = scalar_outputs(step);
-    dim_ = batch_dim(step);
+    dim_ = row_count(step).dim;
     steps_per_epoch_ = (rows.rows() + options.batch - 1) / options.batch;
     runtime::ProgressOptions progress;
     progress.mode = options.progress;
@@ -134,6 +78,8 @@ class Fit {
     const EntryInfo* native = session_.program()->find(epochs_name(step_.interface->name));
     const bool use_native =
         native != nullptr && !options_.in_order && !options_.shuffle && is_native(*native);
+    // The native loop has a step for the rows that are left; called one by one, a bound step has none.
+    if (!use_native) TENON_TRY(check_whole_batches(step_, rows_.rows()));
     const bool between = options_.validate != nullptr || !options_.until.empty() || options_.on_epoch ||
                          !options_.history.empty() || progress_->mode() != runtime::ProgressMode::off;
     int64_t done = 0;
@@ -156,7 +102,8 @@ class Fit {
   }
 
   Status run_native(const EntryInfo& native, int64_t first, int64_t epochs) {
-    ir::DimBindings given{{dim_, options_.batch}};
+    ir::DimBindings given;
+    if (!dim_.empty()) given[dim_] = options_.batch;
     for (const kernel::DimSlot& d : native.interface->dims)
       if (d.name != dim_ && d.name.starts_with("epochs")) given[d.name] = epochs;
     std::vector<const Array*> inputs;
@@ -286,144 +233,23 @@ class Fit {
 
 }  // namespace
 
-Result<const EntryInfo*> find_step(const Program& program, const std::string& name) {
-  std::vector<std::string_view> steps;
-  const EntryInfo* only = nullptr;
-  for (const EntryInfo& e : program.entries()) {
-    if (!is_step(e)) continue;
-    steps.push_back(e.interface->name);
-    only = &e;
-  }
-  const std::string wanted = name.empty() ? "train" : name;
-  if (const EntryInfo* e = program.find(wanted); e != nullptr && is_step(*e)) return e;
-  if (name.empty() && steps.size() == 1) return only;
-  std::string all;
-  for (std::string_view s : steps) all += (all.empty() ? "" : ", ") + std::string(s);
-  return error(Code::undefined_name,
-               name.empty() ? "the program has several steps, none named train" : "no step is named " + name,
-               all.empty() ? "the program has no step: derive one" : "steps: " + all);
-}
-
-const EntryInfo* find_loss(const Program& program, const EntryInfo& step) {
-  const std::string& origin = step.interface->origin;
-  if (origin.starts_with("step(") && origin.ends_with(")"))
-    if (const EntryInfo* e = program.find(std::string_view(origin).substr(5, origin.size() - 6))) return e;
-  return program.find("loss");
-}
-
 Result<FitResult> fit(Session& session, const DataSet& data, const FitOptions& options) {
   TENON_ASSIGN(const EntryInfo* step, find_step(*session.program(), options.step));
   if (options.batch < 1 || options.epochs < 1)
     return error(Code::bad_option, "batch and epochs must be at least 1");
   TENON_ASSIGN(const DataSet rows, prepare_data(*step, data));
-  if (batch_dim(*step).empty() && options.batch != rows.rows())
-    return error(Code::bad_option, step->interface->name + " takes batches of one fixed size",
-                 "give its inputs a named first dimension");
+  const RowCount count = row_count(*step);
+  if (count.dim.empty() && count.fixed == 0)
+    return error(Code::bad_option, step->interface->name + " does not tell how many rows it takes",
+                 "let its inputs begin with one named dimension");
+  if (count.dim.empty() && count.fixed != options.batch)
+    return error(Code::bad_option,
+                 step->interface->name + " takes " + std::to_string(count.fixed) +
+                     " rows a call, the batch is " + std::to_string(options.batch),
+                 "batch " + std::to_string(count.fixed) + ", or leave the batch dimension unbound");
+  const Holding holding(*session.state());
+  if (!holding) return busy_error();
   return Fit(session, *step, data, rows, options).run();
-}
-
-namespace {
-
-// Runs an entry over all rows; visit(outputs, rows, batch) sees each batch.
-template <class F>
-Status over_batches(Session& session, const EntryInfo& entry, const DataSet& data, int64_t batch, F&& visit) {
-  TENON_ASSIGN(const DataSet rows, prepare_data(entry, data));
-  const std::string dim = batch_dim(entry);
-  for (const kernel::DimSlot& d : entry.interface->dims)
-    if (d.name == dim) batch = std::min(batch, d.high);
-  if (batch < 1) batch = 1;
-  TENON_ASSIGN(const runtime::Batches batches, rows.batches(batch));
-  for (int64_t i = 0; i < batches.count(); ++i) {
-    const runtime::Batch b = batches.at(i);
-    std::vector<const Array*> inputs;
-    for (const Column& c : b.data.columns()) inputs.push_back(c.array.get());
-    Result<std::vector<Array>> out = session.run(entry.interface->name, inputs);
-    if (!out) return out.take_errors();
-    visit(*out, b);
-  }
-  return Ok{};
-}
-
-bool feeds(const EntryInfo& entry, const EntryInfo& like) {
-  for (const std::string& name : entry.input_names)
-    if (std::find(like.input_names.begin(), like.input_names.end(), name) == like.input_names.end())
-      return false;
-  return !entry.inputs.empty();
-}
-
-bool returns_one_float(const EntryInfo& e) {
-  return !e.interface->writes_state && e.outputs.size() == 1 && e.outputs[0].is_scalar() &&
-         is_float(e.outputs[0].dtype);
-}
-
-}  // namespace
-
-Result<Evaluation> evaluate(Session& session, const DataSet& data, const EvaluateOptions& options) {
-  const Program& program = *session.program();
-  const EntryInfo* step = nullptr;
-  if (Result<const EntryInfo*> found = find_step(program, options.step); found) step = *found;
-  const EntryInfo* loss = step != nullptr ? find_loss(program, *step) : program.find("loss");
-  if (loss == nullptr)
-    return error(Code::undefined_name, "the program has no function that computes the loss",
-                 "compile the function that the step was derived from as well");
-  Evaluation out;
-  double sum = 0;
-  Status status = over_batches(session, *loss, data, options.batch,
-                               [&](const std::vector<Array>& results, const runtime::Batch& b) {
-                                 sum += element(results[0], 0) * static_cast<double>(b.data.rows());
-                                 out.rows += b.data.rows();
-                               });
-  if (!status)
-    return step != nullptr ? explain_failure(session, *step, data, status.take_errors())
-                           : status.take_errors();
-  out.loss = sum / static_cast<double>(out.rows);
-  for (const EntryInfo& e : program.entries()) {
-    if (&e == loss || !returns_one_float(e) || !feeds(e, *loss)) continue;
-    bool is_loss = false;  // of another step
-    for (const EntryInfo& other : program.entries())
-      is_loss = is_loss || (is_step(other) && find_loss(program, other) == &e);
-    if (is_loss) continue;
-    double total = 0;
-    TENON_TRY(over_batches(session, e, data, options.batch,
-                           [&](const std::vector<Array>& results, const runtime::Batch& b) {
-                             total += element(results[0], 0) * static_cast<double>(b.data.rows());
-                           }));
-    out.metrics.emplace_back(e.interface->name, total / static_cast<double>(out.rows));
-  }
-  if (!options.confusion) return out;
-  // Classes: an entry that returns one row of scores a row, and an input of labels beside it.
-  const EntryInfo* scores = nullptr;
-  for (const EntryInfo& e : program.entries()) {
-    if (e.interface->writes_state || e.outputs.empty() || !feeds(e, *loss)) continue;
-    const ir::Type& t = e.outputs[0];
-    if (t.rank() == 2 && is_float(t.dtype) && t.shape[1].is_constant() && t.shape[1].constant() > 1 &&
-        (scores == nullptr || e.interface->name == "predict"))
-      scores = &e;
-  }
-  size_t label = loss->inputs.size();
-  for (size_t i = 0; i < loss->inputs.size(); ++i)
-    if (is_int(loss->inputs[i].dtype) && loss->inputs[i].rank() == 1) label = i;
-  if (scores == nullptr || label == loss->inputs.size()) return out;
-  TENON_ASSIGN(const DataSet prepared, prepare_data(*loss, data));
-  const Array& labels = *prepared.columns()[label].array;
-  const auto classes = static_cast<size_t>(scores->outputs[0].shape[1].constant());
-  out.confusion.assign(classes, std::vector<int64_t>(classes, 0));
-  int64_t row = 0;
-  TENON_TRY(over_batches(session, *scores, data, options.batch,
-                         [&](const std::vector<Array>& results, const runtime::Batch& b) {
-                           for (int64_t r = 0; r < b.data.rows(); ++r, ++row) {
-                             size_t best = 0;
-                             const int64_t first = r * static_cast<int64_t>(classes);
-                             for (size_t c = 1; c < classes; ++c)
-                               if (element(results[0], first + static_cast<int64_t>(c)) >
-                                   element(results[0], first + static_cast<int64_t>(best)))
-                                 best = c;
-                             const double truth = element(labels, row);
-                             if (truth >= 0 && truth < static_cast<double>(classes))
-                               ++out.confusion[static_cast<size_t>(truth)][best];
-                           }
-                         }));
-  return out;
 }
 
 }  // namespace tenon::driver

@@ -264,7 +264,8 @@ struct FitOptions {
   bool progress = false;
   /// File that receives one JSON line an epoch.
   std::string history = {};
-  /// Called after each epoch; false ends training.
+  /// Called after each epoch; false ends training. May use the session and the state, which no other thread
+  /// can write meanwhile.
   std::function<bool(const Report&)> on_epoch = {};
 };
 struct EvaluateOptions {

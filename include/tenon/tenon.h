@@ -396,7 +396,8 @@ typedef struct tenon_report {
   const char* const* names;
   const double* values;
 } tenon_report;
-/* Called after each epoch; not 0 ends training. The report is valid during the call. */
+/* Called after each epoch; not 0 ends training. The report is valid during the call. It may evaluate, run
+ * and read through the same session, and write the state, which other threads may not until training ends. */
 typedef int32_t (*tenon_epoch_function)(void* context, const tenon_report* report);
 
 typedef struct tenon_fit_options {
@@ -417,8 +418,8 @@ typedef struct tenon_fit_options {
   void* context;
 } tenon_fit_options;
 
-/* Trains. *history (or NULL) receives what each epoch reported. 607 while another session writes the state.
- */
+/* Trains. *history (or NULL) receives what each epoch reported. 607 while another session writes the state;
+ * from the first step to the last no other thread can write it. */
 TENON_API tenon_status tenon_session_fit(tenon_session* session, const tenon_data* data,
                                          const tenon_fit_options* options, tenon_history** history,
                                          tenon_error** error);

@@ -61,6 +61,35 @@ TEST_CASE("doctor tells the machine and tests itself") {
   CHECK(report["processors"].get<int>() >= 1);
 }
 
+TEST_CASE("show takes derived functions at every stage, and what it shows is a model again") {
+  const Folder folder;
+  expect(folder.tenon("new mlp -o mlp.tenon"), 0);
+  const Ran step = folder.tenon("show mlp.tenon --stage graph --fn train");
+  expect(step, 0);
+  CHECK(contains(step.out, "func train("));
+  CHECK(contains(step.out, "from step(loss)"));
+  CHECK(contains(step.out, "set fc1.w = "));
+  CHECK_FALSE(contains(step.out, "func logits("));
+  expect(folder.shell("tenon show mlp.tenon --fn train | tenon check -"), 0);
+  expect(folder.shell("tenon show mlp.tenon --fn train.epochs | tenon check -"), 0);
+  // A function comes with those it calls.
+  folder.write("scale.tenon", scale);
+  const Ran total = folder.tenon("show scale.tenon --fn total");
+  CHECK(contains(total.out, "func f("));
+  expect(folder.shell("tenon show scale.tenon --fn total | tenon check -"), 0);
+  expect(folder.tenon("show mlp.tenon --stage graph --fn trian"), 3);
+  // Below the graph a step has its loop with it.
+  for (const char* stage : {"optimized", "kernel"}) {
+    INFO(stage);
+    const Ran shown = folder.tenon("show mlp.tenon --fn train --stage " + std::string(stage));
+    expect(shown, 0);
+    CHECK(contains(shown.out, "train.epochs"));
+  }
+  expect(folder.shell("tenon show mlp.tenon --fn train --stage kernel | tenon compile - --fn train -o mlp"),
+         0);
+  CHECK(contains(folder.read("mlp.h"), "mlp_train_epochs("));
+}
+
 TEST_CASE("new prints the models of the examples, and check takes them") {
   const Folder folder;
   for (const char* name : {"mlp", "linear", "logistic", "rnn"}) {

@@ -121,10 +121,12 @@ TEST_CASE("mistakes in data are located in its files") {
                  "T311",
                  3,
                  "labels.csv:4",
-                 {"label 3 at row 2", "--label-offset -1", "not committed"}});
+                 {"label 3 at row 2", "classes 0..2", "column \"label\" holds 0..3", "--label-offset -1",
+                  "not committed"}});
   CHECK_FALSE(folder.has("w.safetensors"));
   const Ran moved = folder.tenon("train m.tenon --data labels.csv --label-offset -1 --quiet");
   CHECK(moved.status == 3);  // 0 - 1 is out of range as well
+  CHECK(moved.err.find("labels.csv:2 column \"label\"") != std::string::npos);
   folder.write("ones.csv", "a,b,label\n1,2,1\n3,4,2\n5,6,3\n");
   CHECK(folder.tenon("train m.tenon --data ones.csv --label-offset -1 --quiet").status == 0);
   check(folder, {"train m.tenon --data ragged.csv --quiet", "T303", 3, "ragged.csv:3", {"2 fields"}});

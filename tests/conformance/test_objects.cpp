@@ -192,10 +192,13 @@ std::string adapter(const std::string& header) {
   return out;
 }
 
-void build(const Folder& folder, const std::string& program) {
-  const Ran linked = link_program(folder, "mlp", adapter(folder.read("mlp.h")) + program);
+void link(const Folder& folder, const std::string& program) {
+  const Ran linked = link_program(folder, "mlp", program);
   INFO(linked.err);
   REQUIRE(linked.status == 0);
+}
+void build(const Folder& folder, const std::string& program) {
+  link(folder, adapter(folder.read("mlp.h")) + program);
 }
 
 // Hashes of the sizes by one object, and by an object for each size bound to it.
@@ -256,6 +259,83 @@ TEST_CASE("an object refuses what is out of range, and leaves the state as it wa
   INFO(ran.out << ran.err);
   CHECK(ran.status == 0);
   CHECK(ran.out == "all refused\n");
+}
+
+TEST_CASE("a step brings its loop along, whose losses need not be wanted") {
+  const Folder folder;
+  folder.write("mlp.tenon", sized_mlp("300"));
+  make_object(folder, "--fn train");
+  CHECK(folder.read("mlp.h").find("mlp_logits") == std::string::npos);
+  link(folder, R"(
+int main(void) {
+  static float x[50 * 20], loss[21];
+  static int32_t y[50];
+  const size_t bytes = mlp_train_epochs_arena_bytes(8, 50, 3, 1), rounded = (bytes + 63) / 64 * 64;
+  char *arena = guarded(bytes), *wide = guarded(rounded + 128); /* a multiple of 64 */
+  char *state = guarded(MLP_STATE_BYTES), *other = guarded(MLP_STATE_BYTES);
+  mlp_train_epochs_args a;
+  int i;
+  for (i = 0; i < 1000; ++i) x[i] = (float)(i % 17) / 8.0f - 1.0f;
+  for (i = 0; i < 50; ++i) y[i] = i % 10;
+  memset(&a, 0, sizeof a);
+  a.x = x, a.y = y, a.batch = 8, a.rows = 50, a.epochs = 3, a.lr = 1e-3f;
+  a.loss = loss;
+  if (mlp_init(state, MLP_STATE_BYTES, 5) != MLP_OK || mlp_init(other, MLP_STATE_BYTES, 5) != MLP_OK) return 2;
+  if (mlp_train_epochs(state, &a, arena, bytes, NULL) != MLP_OK || a.done != 21 || loss[20] == 0) return 3;
+  a.loss = NULL, a.done = 0;
+  if (mlp_train_epochs(other, &a, wide, rounded + sizeof loss - 1, NULL) != MLP_E_SPACE) return 4;
+  if (mlp_train_epochs(other, &a, wide, rounded + sizeof loss, NULL) != MLP_OK || a.done != 21) return 5;
+  if (memcmp(state, other, MLP_STATE_BYTES) != 0) return 6;
+  a.loss = x + 960; /* 20 of its 21 numbers lie in x */
+  if (mlp_train_epochs(other, &a, arena, bytes, NULL) != MLP_E_OVERLAP) return 7;
+  return memcmp(state, other, MLP_STATE_BYTES) == 0 ? 0 : 8;
+}
+)");
+  const Ran ran = folder.shell("./mlp_main");
+  INFO(ran.out << ran.err);
+  CHECK(ran.status == 0);
+}
+
+TEST_CASE("a loop in an order of the caller's is the step, row by row as told") {
+  const Folder folder;
+  folder.write("mlp.tenon", sized_mlp("300") + "derive ordered = epochs train {order = given}\n");
+  make_object(folder, "--fn train,ordered");
+  link(folder, R"(
+int main(void) {
+  static float x[20 * 20], moved[20 * 20], loss[3], each;
+  static int32_t y[20], moved_y[20];
+  static uint32_t order[20];
+  char *arena = guarded(MLP_TRAIN_ARENA_BYTES), *state = guarded(MLP_STATE_BYTES);
+  char *other = guarded(MLP_STATE_BYTES), *loop_arena;
+  size_t bytes;
+  mlp_ordered_args a;
+  uint32_t i, k;
+  for (i = 0; i < 400; ++i) x[i] = (float)(i % 17) / 8.0f - 1.0f;
+  for (i = 0; i < 20; ++i) y[i] = (int32_t)(i % 10), order[i] = i * 7 % 20;
+  for (i = 0; i < 20; ++i) {
+    for (k = 0; k < 20; ++k) moved[i * 20 + k] = x[order[i] * 20 + k];
+    moved_y[i] = y[order[i]];
+  }
+  memset(&a, 0, sizeof a);
+  a.x = x, a.y = y, a.order = order, a.batch = 8, a.rows = 20, a.epochs = 1, a.lr = 1e-3f, a.loss = loss;
+  if (mlp_init(state, MLP_STATE_BYTES, 5) != MLP_OK || mlp_init(other, MLP_STATE_BYTES, 5) != MLP_OK) return 2;
+  bytes = mlp_ordered_arena_bytes(8, 20, 1, 1);
+  loop_arena = guarded(bytes);
+  if (mlp_ordered(state, &a, loop_arena, bytes, NULL) != MLP_OK || a.done != 3) return 3;
+  for (i = 0; i < 20; i += 8) {
+    const uint32_t n = i == 16 ? 4 : 8;
+    if (mlp_train(other, moved + i * 20, moved_y + i, n, 1e-3f, &each, arena, MLP_TRAIN_ARENA_BYTES, NULL) != MLP_OK)
+      return 4;
+    if (each != loss[i / 8]) return 5;
+  }
+  if (memcmp(state, other, MLP_STATE_BYTES) != 0) return 6;
+  order[9] = 20; /* no such row: the second step fails, the first stands */
+  return mlp_ordered(state, &a, loop_arena, bytes, NULL) == MLP_E_RANGE && a.done == 1 ? 0 : 7;
+}
+)");
+  const Ran ran = folder.shell("./mlp_main");
+  INFO(ran.out << ran.err);
+  CHECK(ran.status == 0);
 }
 
 TEST_CASE("the code of an object does not grow with the range of its sizes") {

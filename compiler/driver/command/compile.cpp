@@ -37,8 +37,8 @@ class Compile : public Verb {
   }
   void declare(Options& options) override {
     model_.declare(options);
-    options.texts("--fn", &functions_, "entries; all functions where left out (init always comes along)",
-                  true);
+    options.texts("--fn", &functions_,
+                  "entries; all functions where left out (init, and the loop of a step, come along)", true);
     options.text("--prefix", &prefix_, "of every exported symbol; from -o where left out");
     options.texts("--bake", &bake_, "patterns of parameters that become constants of the code", true);
     options.text("--params", &params_, "safetensors with the values to bake");
@@ -54,6 +54,7 @@ class Compile : public Verb {
     if (base.empty() || base == "-" || base == "." || base == "..")
       return usage_error("-o " + output_ + " names no file", "-o mlp makes mlp.o, mlp.h and mlp_example.c");
     options.functions = functions_;
+    options.step_loops = true;
     options.threads = static_cast<int>(threads_);
     options.prefix = prefix_.empty() ? identifier(base) : prefix_;
     options.baked = bake_;
@@ -64,7 +65,6 @@ class Compile : public Verb {
       options.values = &tensors.arrays;
     }
     TENON_ASSIGN(driver::Unit unit, model_.read());
-    const bool kernels_given = unit.stage == driver::Stage::kernel;
     driver::CompileReport report;
     TENON_ASSIGN(const kernel::Module kernels, driver::to_kernels(std::move(unit), options, &report));
     const target::Target* target = target::find_target(kernels.target);
@@ -72,7 +72,7 @@ class Compile : public Verb {
     object::ExportOptions export_options;
     export_options.prefix = options.prefix;
     export_options.threads = options.threads;
-    if (kernels_given) export_options.entries = functions_;
+    export_options.entries = driver::entries_of(kernels, options);
     TENON_ASSIGN(object::Exported made, object::export_object(kernels, *target, export_options));
     // The example includes the header by the name it is written to.
     const std::string wanted = "#include \"" + options.prefix + ".h\"";

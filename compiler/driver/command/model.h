@@ -29,6 +29,10 @@ Result<std::vector<std::pair<std::string, double>>> numbers(const std::vector<st
 Result<ir::Module> graph_of(driver::Unit unit, const std::string& verb);
 // The function of that name, with the nearest one in the error (T103).
 Result<const ir::Function*> function_of(const ir::Module& module, const std::string& name);
+// A module of these functions and those they call: as written where the source has them, else as they are
+// derived, calls inlined and modes resolved. T103.
+Result<ir::Module> only_functions(const ir::Module& module, const std::vector<std::string>& functions,
+                                  driver::CompileOptions options);
 
 // A state made by init with the seed, or loaded from a file where `params` is not empty.
 Result<std::shared_ptr<driver::State>> make_state(const std::shared_ptr<const driver::Program>& program,

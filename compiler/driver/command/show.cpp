@@ -140,7 +140,8 @@ class Show : public Verb {
   void declare(Options& options) override {
     model_.declare(options);
     options.text("--stage", &stage_, "graph (as left out), optimized, kernel, llvm or asm");
-    options.texts("--fn", &functions_, "functions to show; all where left out", true);
+    options.texts("--fn", &functions_,
+                  "functions to show; all where left out (below graph, a step brings its loop along)", true);
     options.flag("--summary", &summary_, "layers, shapes, parameters, operations, kernels");
     options.flag("--dot", &dot_, "a drawing in the language of Graphviz (graph and optimized)");
     options.text("-o,--output", &output_,
@@ -157,6 +158,7 @@ class Show : public Verb {
     }
     TENON_ASSIGN(driver::CompileOptions options, model_.compile());
     options.functions = functions_;
+    options.step_loops = true;
     TENON_ASSIGN(driver::Unit unit, model_.read());
     c.report()["stage"] = stage_;
     if (summary_) return summary(c, std::move(unit), options);
@@ -168,11 +170,7 @@ class Show : public Verb {
         return usage_error("the dump is of the stage optimized, which does not lead back to graph",
                            "--stage optimized shows it");
       } else if (!functions_.empty()) {
-        for (const std::string& f : functions_) TENON_TRY(function_of(module, f));
-        std::erase_if(module.functions, [&](const ir::Function& f) {
-          return std::find(functions_.begin(), functions_.end(), f.name) == functions_.end();
-        });
-        module.derives.clear();
+        TENON_ASSIGN(module, only_functions(module, functions_, options));
       }
       if (dot_) {
         TENON_TRY(c.emit(output_, Dot().draw(module)));

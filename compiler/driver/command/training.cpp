@@ -23,25 +23,22 @@ Result<runtime::TrainTest> DataOptions::load() const {
   TENON_ASSIGN(runtime::TrainTest data, runtime::load_data(spec));
   if (label_offset == 0) return data;
   auto shifted = [&](const runtime::DataSet& from) -> Result<runtime::DataSet> {
-    runtime::DataSet out;
+    runtime::DataSet out = from;
     for (const runtime::Column& column : from.columns()) {
-      runtime::Column made = column;
       const Array& a = *column.array;
       const bool target = column.name == "y" || column.name == "label";
-      if (target && dtype_computes(a.dtype()) && !is_bool(a.dtype()) && a.count() == from.rows()) {
-        // Signed and wide: what is out of range must not wrap into it.
-        const DType dtype = is_float(a.dtype()) ? a.dtype() : DType::i64;
-        auto moved = std::make_shared<Array>(dtype, a.shape());
-        with_dtype(a.dtype(), [&]<class From>() {
-          with_dtype(dtype, [&]<class To>() {
-            for (int64_t i = 0; i < a.count(); ++i)
-              moved->template as<To>()[static_cast<size_t>(i)] = static_cast<To>(
-                  static_cast<To>(a.as<From>()[static_cast<size_t>(i)]) + static_cast<To>(label_offset));
-          });
+      if (!target || !dtype_computes(a.dtype()) || is_bool(a.dtype()) || a.count() != from.rows()) continue;
+      // Signed and wide: what is out of range must not wrap into it.
+      const DType dtype = is_float(a.dtype()) ? a.dtype() : DType::i64;
+      Array moved(dtype, a.shape());
+      with_dtype(a.dtype(), [&]<class From>() {
+        with_dtype(dtype, [&]<class To>() {
+          for (int64_t i = 0; i < a.count(); ++i)
+            moved.as<To>()[static_cast<size_t>(i)] = static_cast<To>(
+                static_cast<To>(a.as<From>()[static_cast<size_t>(i)]) + static_cast<To>(label_offset));
         });
-        made.array = std::move(moved);
-      }
-      TENON_TRY(out.add(std::move(made)));
+      });
+      TENON_TRY(out.replace(column.name, std::move(moved)));
     }
     return out;
   };

@@ -1,6 +1,7 @@
 // fit and evaluate.
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "conformance/models.h"
 #include "driver/trainer.h"
@@ -104,6 +105,34 @@ TEST_CASE("one call or many, alone or with threads: the same bits") {
   CHECK(hashes[3] == hashes[0]);
 }
 
+TEST_CASE("a fit holds its state between epochs; what it calls back may use it") {
+  const runtime::DataSet data = classes(100, 3), held = classes(50, 4);
+  driver::Session session(mlp(), value(mlp()->init(7))), other(mlp(), session.state());
+  driver::FitOptions options;
+  options.batch = 32;
+  options.epochs = 3;
+  options.validate = &held;
+  int refused = 0, evaluated = 0, written = 0;
+  options.on_epoch = [&](const runtime::EpochRecord&) {
+    std::thread([&] {
+      driver::FitOptions one;
+      one.batch = 32;
+      const Result<driver::FitResult> out = driver::fit(other, data, one);
+      refused += !out && out.errors().code() == Code::busy;
+      const Status set = session.state()->set("fc1.b", *session.state()->get("fc1.b"));
+      refused += !set && set.errors().code() == Code::busy;
+    }).join();
+    evaluated += static_cast<bool>(driver::evaluate(session, held));
+    written += static_cast<bool>(session.state()->set("fc1.b", value(session.state()->get("fc1.b"))));
+    return true;
+  };
+  CHECK(value(driver::fit(session, data, options)).steps == 12);
+  CHECK(refused == 6);
+  CHECK(evaluated == 3);
+  CHECK(written == 3);
+  CHECK(driver::fit(other, data, options));  // free again
+}
+
 TEST_CASE("training stops where a metric is reached; history and validation are recorded") {
   const runtime::DataSet all = classes(400, 3);
   const auto parts = value(all.split(0.8, 1));
@@ -166,6 +195,43 @@ TEST_CASE("rows in order, and by a seed of one's own") {
   CHECK(hashes[1] != hashes[3]);
 }
 
+TEST_CASE("a program for one batch size trains on it, with a shorter last batch where the loop has one") {
+  driver::CompileOptions bound;
+  bound.bind["batch"] = 32;
+  const auto program = value(driver::Program::compile(value(driver::read_unit(mlp_text, "mlp")), bound));
+  const runtime::DataSet data = classes(100, 3), whole = value(data.slice(0, 96));
+  driver::FitOptions options;
+  options.epochs = 2;
+  std::vector<uint64_t> hashes;
+  for (const auto& p : {program, mlp()}) {
+    driver::Session session(p, value(p->init(7)));
+    CHECK(value(driver::fit(session, data, options)).steps == 8);
+    hashes.push_back(session.state()->hash());
+  }
+  CHECK(hashes[0] == hashes[1]);
+  driver::Session session(program, value(program->init(7)));
+  options.in_order = true;  // step by step
+  CHECK(value(driver::fit(session, whole, options)).steps == 6);
+  const Errors left = driver::fit(session, data, options).take_errors();
+  CHECK(left.code() == Code::bad_option);
+  CHECK(left.list[0].message == "train takes 32 rows a call, and 100 rows leave a last batch of 4");
+  CHECK(left.list[0].help.find("first 96 rows") != std::string::npos);
+  CHECK(driver::evaluate(session, whole));
+  CHECK(driver::evaluate(session, data).errors().code() == Code::bad_option);
+  options.batch = 16;
+  const Errors other = driver::fit(session, whole, options).take_errors();
+  CHECK(other.list[0].message == "train takes 32 rows a call, the batch is 16");
+  // A label out of range is found here as well.
+  Array labels(DType::i64, {32});
+  labels.as<int64_t>()[9] = 12;
+  runtime::DataSet bad;
+  REQUIRE(bad.add(whole.columns()[0].name, Array(DType::f32, {32, 20})));
+  REQUIRE(bad.add("label", labels));
+  options.batch = 32;
+  CHECK(driver::fit(session, bad, options).take_errors().list[0].message ==
+        "label 12 at row 9 of y: the model has classes 0..9");
+}
+
 TEST_CASE("data that does not fit is refused by name, and a bad label by its row") {
   driver::Session session(mlp(), value(mlp()->init(7)));
   runtime::DataSet data;
@@ -183,7 +249,9 @@ TEST_CASE("data that does not fit is refused by name, and a bad label by its row
   options.batch = 10;
   const Errors errors = driver::fit(session, good, options).take_errors();
   CHECK(errors.code() == Code::label_range);
-  CHECK(errors.list[0].message.find("label 10 at row 6") != std::string::npos);
+  CHECK(errors.list[0].message == "label 10 at row 6 of y: the model has classes 0..9");
+  CHECK(errors.list[0].within == "column \"label\"");
+  CHECK(errors.list[0].notes.back() == "column \"label\" holds 0..10");
   CHECK(session.state()->hash() == before);
   options.batch = 301;
   CHECK(driver::fit(session, good, options).errors().code() == Code::size_range);

@@ -1,0 +1,23 @@
+// What fit, evaluate and the explanation of their failures share.
+#pragma once
+
+#include "driver/trainer.h"
+
+namespace tenon::driver {
+
+// An element as a number.
+double element(const Array& a, int64_t i);
+bool is_step(const EntryInfo& e);
+// How the rows of a call are counted: by a dimension, or there are `fixed` of them (0: neither).
+struct RowCount {
+  std::string dim;
+  int64_t fixed = 0;
+};
+RowCount row_count(const EntryInfo& e);
+// T610 where an entry that takes a fixed number of rows cannot run over the data in whole batches.
+Status check_whole_batches(const EntryInfo& e, int64_t rows);
+// Names the row that makes a step, or its loss, fail: rows are tried through the loss one by one. Only after
+// a failure.
+Errors explain_failure(Session& session, const EntryInfo& step, const runtime::DataSet& data, Errors errors);
+
+}  // namespace tenon::driver

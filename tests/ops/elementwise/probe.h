@@ -160,6 +160,17 @@ double ulps(T got, long double want) {
   return static_cast<double>(std::fabs(value - std::clamp(want, -above, above)) / unit);
 }
 
+// The same for f32 where all is ordinary, without the C library: what every f32 argument can be put through.
+inline double ulps_f32(float got, double want) {
+  const double size = std::fabs(want);
+  constexpr double top = std::numeric_limits<float>::max();
+  if (!(size >= std::numeric_limits<float>::min() && size <= top && std::fabs(got) <= top))
+    return ulps<float>(got, want);
+  // want = 1.m 2^e: the unit is 2^(e - 23), and e stands biased by 1023 in the upper bits.
+  const uint64_t exponent = std::bit_cast<uint64_t>(size) >> 52;
+  return std::fabs(got - want) * std::bit_cast<double>((2 * 1023 + 23 - exponent) << 52);
+}
+
 // Operand types of an elementwise operation of element type `dtype`; empty where it does not take it.
 inline std::vector<DType> operand_types(const ir::OpDef& op, DType dtype) {
   if (op.elementwise->types[static_cast<size_t>(dtype)].exact == nullptr) return {};

@@ -83,6 +83,30 @@ TEST_CASE("one-argument functions stay within their bounds on samples") {
   }
 }
 
+TEST_CASE("the fast error of f32 is the error") {
+  probe::Draw draw(7);
+  const float top = std::numeric_limits<float>::max(), low = std::numeric_limits<float>::min();
+  std::vector<float> values = {0.0f,
+                               -0.0f,
+                               1.0f,
+                               std::nextafterf(1.0f, 0.0f),
+                               2.0f,
+                               top,
+                               low,
+                               std::nextafterf(low, 0.0f),
+                               std::numeric_limits<float>::infinity(),
+                               std::numeric_limits<float>::quiet_NaN()};
+  for (int i = 0; i < 10000; ++i) values.push_back(draw.value<float>());
+  for (const float got : values)
+    for (const double factor : {1.0, -1.0, 1 + 0x1p-26, 1 - 0x1p-26, 1 + 0x1p-22, 1 - 0x1p-23, 2.0, 0.3})
+      for (const double offset : {0.0, 0x1p-149, -0x1.8p-149}) {
+        const double want = got * factor + offset;
+        const double slow = probe::ulps<float>(got, want), fast = probe::ulps_f32(got, want);
+        INFO(got << " for " << want << ": " << fast << ", not " << slow);
+        REQUIRE(fast == slow);
+      }
+}
+
 TEST_CASE("pow stays within its bound on samples") {
   probe::Draw draw(5);
   constexpr int n = 400000;
@@ -127,7 +151,7 @@ TEST_CASE("one-argument functions stay within their bounds over every f32", "[lo
       for (uint32_t chunk; (chunk = next++) < 4096;) {
         for (uint32_t i = 0; i < n; ++i) x[i] = std::bit_cast<float>(chunk << 20 | i);
         run<float>(f.name, {x.data()}, fx.data(), n);
-        for (uint32_t i = 0; i < n; ++i) mine.see(probe::ulps<float>(fx[i], f.wide32(x[i])), x[i]);
+        for (uint32_t i = 0; i < n; ++i) mine.see(probe::ulps_f32(fx[i], f.wide32(x[i])), x[i]);
       }
       const std::lock_guard lock(mutex);
       worst.see(mine.error, mine.at);

@@ -1,6 +1,5 @@
 #include "runtime/csv.h"
 
-#include <clocale>
 #include <cmath>
 #include <cstdlib>
 
@@ -206,19 +205,6 @@ TEST_CASE("a table cut anywhere gives rows or an error, never a crash") {
     auto r = parse(noise);
     if (r) REQUIRE(r->rows() > 0);
   }
-}
-
-TEST_CASE("a locale with decimal commas changes nothing") {
-  const std::string before = std::setlocale(LC_ALL, nullptr);
-  const char* found = nullptr;
-  for (const char* name : {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8"})
-    if (found == nullptr) found = std::setlocale(LC_ALL, name);
-  if (found == nullptr) WARN("skipped in part: no locale with decimal commas is installed");
-  auto d = parse("a,b\n1.5,2.25\n");
-  std::setlocale(LC_ALL, before.c_str());
-  REQUIRE(d);
-  CHECK(floats(*d, "x") == F{1.5f});
-  CHECK(floats(*d, "y") == F{2.25f});
 }
 
 TEST_CASE("csv files, plain and gzipped") {

@@ -37,6 +37,30 @@ void refuse_overlaps(CFunction& f, ModuleEmitter& m, const CEntry& e, llvm::Valu
   }
 }
 
+// Enough for either order.
+llvm::Value* arena_of(CFunction& f, const CEntry& e, const std::vector<llvm::Value*>& dims) {
+  llvm::Value* bytes = f.call_arena(*e.entry, dims);
+  if (e.given == nullptr) return bytes;
+  return f.b().CreateBinaryIntrinsic(llvm::Intrinsic::smax, bytes, f.call_arena(*e.given, dims));
+}
+
+// The call record of an entry, of which each parameter is a field by its role and name.
+void fill_slots(CFunction& f, const CEntry& e, const kernel::Entry& entry, llvm::Value* state,
+                llvm::Value* arena, const std::vector<llvm::Value*>& values, llvm::Value* slots) {
+  llvm::IRBuilder<>& b = f.b();
+  uint64_t slot = 0;
+  for (const kernel::EntryParam& p : entry.params) {
+    if (p.role == ParamRole::constants) continue;
+    llvm::Value* v = p.role == ParamRole::state ? state : arena;
+    for (size_t i = 0; i < values.size(); ++i)
+      if (e.fields[i].param->role == p.role && e.fields[i].param->name == p.name) v = values[i];
+    if (v->getType()->isFloatTy()) v = b.CreateBitCast(v, b.getInt32Ty());
+    if (v->getType()->isIntegerTy() && v->getType()->getIntegerBitWidth() < 64)
+      v = b.CreateZExt(v, b.getInt64Ty());
+    f.store(v, slots, 8 * slot++);
+  }
+}
+
 }  // namespace
 
 void emit_entry_function(ModuleEmitter& m, const CEntry& e) {
@@ -61,10 +85,8 @@ void emit_entry_function(ModuleEmitter& m, const CEntry& e) {
   for (unsigned i = 0; i < e.fields.size(); ++i)
     values.push_back(e.entry->loops ? f.load(c_type(m, *e.fields[i].param), f.arg(1), e.fields[i].offset)
                                     : f.arg(i + 1));
-  // What a loop returns, one row a step, need not be wanted.
-  auto optional = [&](size_t i) { return e.entry->loops && e.fields[i].param->role == ParamRole::output; };
   for (size_t i = 0; i < values.size(); ++i)
-    if (values[i]->getType()->isPointerTy() && !optional(i)) f.not_null(values[i]);
+    if (values[i]->getType()->isPointerTy() && !e.fields[i].optional) f.not_null(values[i]);
   f.aligned(state, runtime::block_alignment);
   for (size_t i = 0; i < values.size(); ++i)
     if (values[i]->getType()->isPointerTy()) f.aligned(values[i], dtype_bytes(e.fields[i].param->dtype));
@@ -81,10 +103,10 @@ void emit_entry_function(ModuleEmitter& m, const CEntry& e) {
     sizes[field.param->name] = wide;
   }
   const std::vector<llvm::Value*> given = values;
-  llvm::Value* needed = f.call_arena(*e.entry, dims);
+  llvm::Value* needed = arena_of(f, e, dims);
   // What is not wanted goes to the arena, behind what is needed there.
   for (size_t i = 0; i < values.size(); ++i) {
-    if (!optional(i)) continue;
+    if (!e.fields[i].optional || e.fields[i].param->role != ParamRole::output) continue;
     llvm::Value* missing = b.CreateIsNull(values[i]);
     llvm::Value* place = round_up(b, needed);
     values[i] = b.CreateSelect(missing, b.CreateGEP(b.getInt8Ty(), arena, place), values[i]);
@@ -98,26 +120,41 @@ void emit_entry_function(ModuleEmitter& m, const CEntry& e) {
   f.refuse_if(b.CreateICmpULT(bytes, needed), CStatus::space);
   f.own_state(state);
   refuse_overlaps(f, m, e, state, given, sizes);
-  uint32_t slots_count = 0;
-  for (const kernel::EntryParam& p : e.entry->params) slots_count += p.role != ParamRole::constants;
-  llvm::Value* slots = b.CreateAlloca(b.getInt64Ty(), b.getInt64(std::max(slots_count, 1u)));
-  uint32_t slot = 0;
-  for (const kernel::EntryParam& p : e.entry->params) {
-    if (p.role == ParamRole::state) f.store(state, slots, 8 * slot);
-    if (p.role == ParamRole::arena) f.store(arena, slots, 8 * slot);
-    slot += p.role != ParamRole::constants;
-  }
-  size_t dim = 0;
-  for (size_t i = 0; i < values.size(); ++i) {
-    llvm::Value* v = values[i];
-    if (e.fields[i].param->role == ParamRole::dim) v = dims[dim++];
-    if (v->getType()->isFloatTy()) v = b.CreateBitCast(v, b.getInt32Ty());
-    if (v->getType()->isIntegerTy() && v->getType()->getIntegerBitWidth() < 64)
-      v = b.CreateZExt(v, b.getInt64Ty());
-    f.store(v, slots, 8 * e.fields[i].slot);
-  }
+  for (size_t i = 0, dim = 0; i < values.size(); ++i)
+    if (e.fields[i].param->role == ParamRole::dim) values[i] = dims[dim++];
+  const size_t most = std::max(e.entry->params.size(), e.given == nullptr ? 0 : e.given->params.size());
+  llvm::Value* slots = b.CreateAlloca(b.getInt64Ty(), b.getInt64(most + 1));
   llvm::Value* status = b.CreateAlloca(b.getInt64Ty(), b.getInt64(3));
-  llvm::Value* code = f.call_entry(*e.entry, slots, parallel, status);
+  auto call = [&](const kernel::Entry& entry) {
+    fill_slots(f, e, entry, state, arena, values, slots);
+    return f.call_entry(entry, slots, parallel, status);
+  };
+  llvm::Value* code = nullptr;
+  if (e.given == nullptr) {
+    code = call(*e.entry);
+  } else {
+    llvm::Function* fn = b.GetInsertBlock()->getParent();
+    auto* own = llvm::BasicBlock::Create(m.context, "own_order", fn);
+    auto* as_given = llvm::BasicBlock::Create(m.context, "given_order", fn);
+    auto* done = llvm::BasicBlock::Create(m.context, "done", fn);
+    size_t order = 0;
+    while (e.fields[order].param->role != ParamRole::input || e.fields[order].param->name != given_order)
+      ++order;
+    b.CreateCondBr(b.CreateIsNull(values[order]), own, as_given);
+    b.SetInsertPoint(own);
+    llvm::Value* first = call(*e.entry);
+    own = b.GetInsertBlock();
+    b.CreateBr(done);
+    b.SetInsertPoint(as_given);
+    llvm::Value* second = call(*e.given);
+    as_given = b.GetInsertBlock();
+    b.CreateBr(done);
+    b.SetInsertPoint(done);
+    llvm::PHINode* either = b.CreatePHI(b.getInt32Ty(), 2);
+    either->addIncoming(first, own);
+    either->addIncoming(second, as_given);
+    code = either;
+  }
   if (e.entry->loops) f.store(f.load(b.getInt64Ty(), status, 16), f.arg(1), e.done);
   f.return_status(code);
 
@@ -136,7 +173,7 @@ void emit_entry_function(ModuleEmitter& m, const CEntry& e) {
         g.b().CreateAnd(inside, g.b().CreateICmpSLE(v, g.b().getInt64(static_cast<uint64_t>(field.high))));
     wide.push_back(v);
   }
-  llvm::Value* exact = g.call_arena(*e.entry, wide);
+  llvm::Value* exact = arena_of(g, e, wide);
   g.b().CreateRet(g.b().CreateSelect(inside, exact, g.b().getInt64(0)));
 }
 

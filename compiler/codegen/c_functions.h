@@ -17,21 +17,26 @@ using namespace support;
 enum class CStatus : uint8_t { ok, null, range, space, align, state, label, nonfinite, cpu, overlap };
 CStatus c_status(uint16_t code);
 
-// One parameter of an entry as C sees it; `slot` is its place in the entry's call record.
+// One parameter of an entry as C sees it.
 struct CField {
   const kernel::EntryParam* param = nullptr;
   std::string name;
-  uint32_t slot = 0;
+  bool optional = false;      // a pointer that may be null
   uint64_t offset = 0;        // in the args struct, of an entry that loops
   int64_t low = 0, high = 0;  // dims
 };
+
+// A loop whose name is another's with this behind it, and that takes the input of this name beside what the
+// other takes, is the other one in an order of the caller's: both are one C function.
+inline constexpr std::string_view given_order = "order", given_order_suffix = ".order";
 
 // An entry's C function. What a loop returns may be null: it then goes to the arena, behind what is needed
 // there. Fields stand in the order inputs, dims, hyper-parameters, outputs. An entry that
 // loops takes them in a struct, with the number of committed steps at `done`.
 struct CEntry {
   const kernel::Entry* entry = nullptr;
-  std::string name;  // after the prefix
+  const kernel::Entry* given = nullptr;  // the same loop in a given order, where there is one
+  std::string name;                      // after the prefix
   std::vector<CField> fields;
   uint64_t done = 0;       // offset in the args struct
   bool parallel = false;   // takes const <prefix>_parallel *

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "codegen/c_functions.h"
@@ -43,6 +44,33 @@ const std::set<std::string> reserved{
 size_t c_bytes(const EntryParam& p) {
   if (p.role == ParamRole::dim) return 4;
   return p.role == ParamRole::hyper ? dtype_bytes(p.dtype) : 8;
+}
+
+const EntryParam* find_param(const Entry& entry, ParamRole role, std::string_view name) {
+  for (const EntryParam& p : entry.params)
+    if (p.role == role && p.name == name) return &p;
+  return nullptr;
+}
+
+// Whether `other` is `entry` in an order that it takes.
+bool takes_order(const Entry& entry, const Entry& other) {
+  if (!entry.loops || !other.loops || other.name != entry.name + std::string(given_order_suffix))
+    return false;
+  const EntryParam* order = find_param(other, ParamRole::input, given_order);
+  if (order == nullptr || order->dtype != DType::u32) return false;
+  auto within = [](const Entry& a, const Entry& b, const EntryParam* but) {
+    return std::all_of(a.params.begin(), a.params.end(), [&](const EntryParam& p) {
+      if (&p == but || p.role == ParamRole::constants) return true;
+      const EntryParam* same = find_param(b, p.role, p.name);
+      return same != nullptr && same->dtype == p.dtype && same->shape == p.shape;
+    });
+  };
+  // The dims are passed to both in one order.
+  return within(entry, other, nullptr) && within(other, entry, order) &&
+         std::equal(entry.dims.begin(), entry.dims.end(), other.dims.begin(), other.dims.end(),
+                    [](const kernel::DimSlot& a, const kernel::DimSlot& b) {
+                      return a.name == b.name && a.low == b.low && a.high == b.high;
+                    });
 }
 
 }  // namespace
@@ -90,7 +118,16 @@ Result<int64_t> arena_bytes(const kernel::Module& module, const Entry& entry,
 Result<CInterface> c_interface(const kernel::Module& module) {
   CInterface c;
   std::set<std::string> functions{"init", "check", "tensors"};
+  std::map<const Entry*, const Entry*> given;  // loop -> the same in a given order
+  std::set<const Entry*> merged;
+  for (const Entry& entry : module.entries)
+    for (const Entry& other : module.entries)
+      if (takes_order(entry, other)) {
+        given[&entry] = &other;
+        merged.insert(&other);
+      }
   for (const Entry& entry : module.entries) {
+    if (merged.count(&entry) != 0) continue;
     const Function* f = module.find(entry.function);
     if (f == nullptr)
       return error(Code::backend, "entry " + entry.name + " has no function " + entry.function);
@@ -114,7 +151,6 @@ Result<CInterface> c_interface(const kernel::Module& module) {
     // A step takes threads whether or not it uses them now: its signature does not follow from its sizes.
     e.parallel = entry.writes_state || has_parallel(f->body);
     std::set<std::string> names = reserved;
-    uint32_t slot = 0;
     size_t dim = 0;
     std::vector<CField> all;
     std::vector<int64_t> high;
@@ -122,7 +158,7 @@ Result<CInterface> c_interface(const kernel::Module& module) {
       if (p.role == ParamRole::constants) continue;
       CField field;
       field.param = &p;
-      field.slot = slot++;
+      field.optional = entry.loops && p.role == ParamRole::output;
       if (p.role == ParamRole::dim) {
         if (dim >= entry.dims.size())
           return error(Code::backend, "entry " + entry.name + " has more dims than ranges");
@@ -133,6 +169,14 @@ Result<CInterface> c_interface(const kernel::Module& module) {
       }
       if (p.role != ParamRole::state && p.role != ParamRole::arena) field.name = identifier(p.name, names);
       all.push_back(std::move(field));
+    }
+    if (const auto found = given.find(&entry); found != given.end()) {
+      e.given = found->second;
+      CField order;
+      order.param = find_param(*e.given, ParamRole::input, given_order);
+      order.name = identifier(given_order, names);
+      order.optional = true;
+      all.push_back(std::move(order));
     }
     uint64_t offset = 0;
     for (ParamRole role : {ParamRole::input, ParamRole::dim, ParamRole::hyper, ParamRole::output})
@@ -146,6 +190,10 @@ Result<CInterface> c_interface(const kernel::Module& module) {
       }
     e.done = (offset + 7) / 8 * 8;
     TENON_ASSIGN(e.arena_high, arena_bytes(module, entry, high));
+    if (e.given != nullptr) {
+      TENON_ASSIGN(const int64_t other, arena_bytes(module, *e.given, high));
+      e.arena_high = std::max(e.arena_high, other);
+    }
     c.entries.push_back(std::move(e));
   }
   return c;

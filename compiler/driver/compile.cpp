@@ -4,6 +4,7 @@
 #include <chrono>
 #include <set>
 
+#include "codegen/c_functions.h"
 #include "driver/pipeline.h"
 #include "ir/builder.h"
 #include "ir/op_def.h"
@@ -30,7 +31,10 @@ class Clock {
 bool wanted(const CompileOptions& options, std::string_view name) {
   return options.functions.empty() ||
          std::any_of(options.functions.begin(), options.functions.end(), [&](const std::string& f) {
-           return f == name || (options.step_loops && epochs_name(f) == name);
+           if (f == name) return true;
+           const std::string loop = epochs_name(f);
+           return options.step_loops &&
+                  (name == loop || name == loop + std::string(codegen::given_order_suffix));
          });
 }
 
@@ -48,10 +52,11 @@ bool has_batch(const ir::Module& module, const ir::Function& f) {
   return false;
 }
 
-// Appends `derive X.epochs = epochs X` for every step X that has none.
+// Appends `derive X.epochs = epochs X` for every step X that has none, and with `step_loops` the same in a
+// given order, which the C function of the loop takes as well.
 void derive_epochs(ir::Module& module, const CompileOptions& options) {
-  auto add = [&](const std::string& step, ir::Location location) {
-    const std::string name = epochs_name(step);
+  auto add_loop = [&](const std::string& step, ir::Location location, bool given) {
+    const std::string name = epochs_name(step) + (given ? std::string(codegen::given_order_suffix) : "");
     if (!wanted(options, name) || module.find_function(name) != nullptr) return;
     for (const ir::Derive& d : module.derives)
       if (d.name == name) return;
@@ -60,7 +65,17 @@ void derive_epochs(ir::Module& module, const CompileOptions& options) {
     d.kind = "epochs";
     d.source = step;
     d.location = location;
+    if (given) {
+      ir::Option order;
+      order.name = codegen::given_order;
+      order.word = "given";
+      d.options.push_back(std::move(order));
+    }
     module.derives.push_back(std::move(d));
+  };
+  auto add = [&](const std::string& step, ir::Location location) {
+    add_loop(step, location, false);
+    if (options.step_loops) add_loop(step, location, true);
   };
   for (const ir::Function& f : module.functions) {
     if (f.mode == ir::Mode::training && !f.writes.empty() && !f.origin.starts_with("epochs") &&

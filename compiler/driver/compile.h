@@ -38,7 +38,9 @@ struct CompileOptions {
   std::string cpu = "native";          // a name of target/
   std::vector<std::string> functions;  // entries; empty: all functions, and init
   bool epochs = true;  // derive the native training loop `<step>.epochs` of every step (where it is wanted)
-  bool step_loops = false;         // a step among `functions` brings its native loop along
+  // For C: a step among `functions` brings its native loop along, and `<step>.epochs.order`, the same loop in
+  // an order of the caller's.
+  bool step_loops = false;
   ir::DimBindings bind;            // dimensions specialized to constants
   std::vector<std::string> baked;  // patterns of parameters that become constants; needs `state` values
   const std::map<std::string, Array>* values = nullptr;  // of baked parameters

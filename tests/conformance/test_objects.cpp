@@ -298,8 +298,9 @@ int main(void) {
 
 TEST_CASE("a loop in an order of the caller's is the step, row by row as told") {
   const Folder folder;
-  folder.write("mlp.tenon", sized_mlp("300") + "derive ordered = epochs train {order = given}\n");
-  make_object(folder, "--fn train,ordered");
+  folder.write("mlp.tenon", sized_mlp("300"));
+  make_object(folder, "--fn train");
+  CHECK(folder.read("mlp.h").find("mlp_train_epochs_order") == std::string::npos);
   link(folder, R"(
 int main(void) {
   static float x[20 * 20], moved[20 * 20], loss[3], each;
@@ -308,7 +309,7 @@ int main(void) {
   char *arena = guarded(MLP_TRAIN_ARENA_BYTES), *state = guarded(MLP_STATE_BYTES);
   char *other = guarded(MLP_STATE_BYTES), *loop_arena;
   size_t bytes;
-  mlp_ordered_args a;
+  mlp_train_epochs_args a;
   uint32_t i, k;
   for (i = 0; i < 400; ++i) x[i] = (float)(i % 17) / 8.0f - 1.0f;
   for (i = 0; i < 20; ++i) y[i] = (int32_t)(i % 10), order[i] = i * 7 % 20;
@@ -319,9 +320,9 @@ int main(void) {
   memset(&a, 0, sizeof a);
   a.x = x, a.y = y, a.order = order, a.batch = 8, a.rows = 20, a.epochs = 1, a.lr = 1e-3f, a.loss = loss;
   if (mlp_init(state, MLP_STATE_BYTES, 5) != MLP_OK || mlp_init(other, MLP_STATE_BYTES, 5) != MLP_OK) return 2;
-  bytes = mlp_ordered_arena_bytes(8, 20, 1, 1);
+  bytes = mlp_train_epochs_arena_bytes(8, 20, 1, 1);
   loop_arena = guarded(bytes);
-  if (mlp_ordered(state, &a, loop_arena, bytes, NULL) != MLP_OK || a.done != 3) return 3;
+  if (mlp_train_epochs(state, &a, loop_arena, bytes, NULL) != MLP_OK || a.done != 3) return 3;
   for (i = 0; i < 20; i += 8) {
     const uint32_t n = i == 16 ? 4 : 8;
     if (mlp_train(other, moved + i * 20, moved_y + i, n, 1e-3f, &each, arena, MLP_TRAIN_ARENA_BYTES, NULL) != MLP_OK)
@@ -330,7 +331,7 @@ int main(void) {
   }
   if (memcmp(state, other, MLP_STATE_BYTES) != 0) return 6;
   order[9] = 20; /* no such row: the second step fails, the first stands */
-  return mlp_ordered(state, &a, loop_arena, bytes, NULL) == MLP_E_RANGE && a.done == 1 ? 0 : 7;
+  return mlp_train_epochs(state, &a, loop_arena, bytes, NULL) == MLP_E_RANGE && a.done == 1 ? 0 : 7;
 }
 )");
   const Ran ran = folder.shell("./mlp_main");

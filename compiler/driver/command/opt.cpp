@@ -64,6 +64,7 @@ class Opt : public Verb {
     TENON_ASSIGN(driver::Unit unit, model_.read());
     TENON_ASSIGN(ir::Module module, graph_of(std::move(unit), "opt"));
     options.functions = functions_;
+    options.step_loops = true;
     options.passes = passes_;
     options.disabled = disabled_;
     options.stop_after = stop_after_;

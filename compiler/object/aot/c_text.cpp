@@ -94,13 +94,14 @@ std::string declaration(const CField& f) {
       return "uint32_t " + f.name;
   }
 }
-std::string remark(const CField& f, bool optional) {
+std::string remark(const CField& f) {
   switch (f.param->role) {
     case ParamRole::input:
+      if (f.optional) return shape_text(f) + " row numbers, or NULL: shuffled by the state's random counter";
       return shape_text(f) + (is_bool(f.param->dtype) ? ", 0 or 1" : "");
     case ParamRole::output:
       return "out: " + shape_text(f) + (is_bool(f.param->dtype) ? ", 0 or 1" : "") +
-             (optional ? "; or NULL: then the arena has room for it as well, behind a multiple of 64" : "");
+             (f.optional ? "; or NULL: then the arena has room for it as well, behind a multiple of 64" : "");
     case ParamRole::hyper:
       return "hyper-parameter, " + value_text(*f.param) + " in the model";
     default:
@@ -127,7 +128,7 @@ std::string init_signature(const CInterface& c, const std::string& prefix) {
 }
 
 void fields_comment(const CEntry& e, std::string& out) {
-  for (const CField& f : e.fields) out += "     " + f.name + ": " + in_comment(remark(f, false)) + "\n";
+  for (const CField& f : e.fields) out += "     " + f.name + ": " + in_comment(remark(f)) + "\n";
 }
 
 }  // namespace
@@ -210,8 +211,7 @@ std::string c_header(const kernel::Module& module, const CInterface& c, const st
     h += "\n";
     if (e.entry->loops) {
       h += "typedef struct {\n";
-      for (const CField& f : e.fields)
-        h += "  " + declaration(f) + "; /* " + in_comment(remark(f, true)) + " */\n";
+      for (const CField& f : e.fields) h += "  " + declaration(f) + "; /* " + in_comment(remark(f)) + " */\n";
       h += "  uint64_t done; /* out: steps committed */\n} " + prefix + "_" + e.name + "_args;\n";
     }
     h +=
@@ -296,6 +296,7 @@ std::string c_example(const CInterface& c, const std::string& prefix) {
           return f.param->dtype == DType::f32 ? v + "f" : v;
         }
         case ParamRole::input:
+          if (f.optional) return "NULL";
           return "(const " + c_type(f.param->dtype) + " *)block(" + bytes(f) + ")";
         default:
           return f.name;

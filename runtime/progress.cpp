@@ -109,12 +109,23 @@ void Progress::begin(uint64_t epochs, uint64_t steps_per_epoch) {
   ever_drawn_ = false;
 }
 
-void Progress::step(uint64_t epoch, uint64_t done, double loss, const Metrics& metrics) {
-  if (mode_ != ProgressMode::bar) return;
+bool Progress::due() {
+  if (mode_ != ProgressMode::bar) return false;
   const double now = options_.now();
-  if (ever_drawn_ && now - drawn_ < redraw_seconds) return;
+  if (ever_drawn_ && now - drawn_ < redraw_seconds) return false;
   drawn_ = now;
   ever_drawn_ = true;
+  return true;
+}
+
+void Progress::step(uint64_t epoch, uint64_t done) {
+  if (due()) draw_bar(epoch, done, "");
+}
+void Progress::step(uint64_t epoch, uint64_t done, double loss, const Metrics& metrics) {
+  if (due()) draw_bar(epoch, done, values(loss, metrics));
+}
+
+void Progress::draw_bar(uint64_t epoch, uint64_t done, const std::string& values) {
   const uint64_t shown = std::min(done, steps_);
   const size_t filled =
       steps_ == 0 ? 0
@@ -123,11 +134,11 @@ void Progress::step(uint64_t epoch, uint64_t done, double loss, const Metrics& m
   if (filled < bar_width) bar += '>';
   bar.resize(bar_width, ' ');
   std::string text = "epoch " + std::to_string(epoch) + "/" + std::to_string(epochs_) + " [" + bar + "]  " +
-                     std::to_string(done) + "/" + std::to_string(steps_) + values(loss, metrics);
+                     std::to_string(done) + "/" + std::to_string(steps_) + values;
   const double before =
       static_cast<double>(epoch - 1) * static_cast<double>(steps_) + static_cast<double>(shown);
   const double total = static_cast<double>(epochs_) * static_cast<double>(steps_);
-  if (before > 0) text += "  eta " + short_time((now - started_) / before * std::max(0.0, total - before));
+  if (before > 0) text += "  eta " + short_time((drawn_ - started_) / before * std::max(0.0, total - before));
   // One column stays free: some terminals wrap at the last one.
   shorten(&text, columns(options_) - 1);
   put("\r" + text + "\x1b[K");

@@ -35,7 +35,8 @@ class Progress {
 
   ProgressMode mode() const { return mode_; }
   void begin(uint64_t epochs, uint64_t steps_per_epoch);
-  // Steps done within the epoch (from 1), `loss` so far.
+  // Steps done within the epoch (from 1); `loss` so far, where it is known.
+  void step(uint64_t epoch, uint64_t done);
   void step(uint64_t epoch, uint64_t done, double loss, const Metrics& metrics = {});
   void epoch_done(const EpochRecord& record);
   // A line of its own between the others.
@@ -44,6 +45,8 @@ class Progress {
  private:
   void put(const std::string& text);
   void clear_bar();
+  bool due();  // whether the bar may be drawn again
+  void draw_bar(uint64_t epoch, uint64_t done, const std::string& values);
 
   ProgressOptions options_;
   ProgressMode mode_;

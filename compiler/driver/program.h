@@ -162,7 +162,8 @@ class Session {
   // Applies to Bounds that stand already as well, but for those that override it.
   Status set_hyper(std::string_view name, double value);
   Result<double> hyper(std::string_view name) const;
-  int64_t last_progress() const { return status_.progress; }
+  // Steps committed by the last call, or, seen from another thread, by the one that runs.
+  int64_t last_progress() const { return __atomic_load_n(&status_.progress, __ATOMIC_RELAXED); }
   const std::shared_ptr<State>& state() const { return state_; }
   const std::shared_ptr<const Program>& program() const { return program_; }
 

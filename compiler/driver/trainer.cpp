@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "driver/trainer_parts.h"
+#include "driver/watch.h"
 #include "support/text.h"
 
 namespace tenon::driver {
@@ -109,7 +110,11 @@ class Fit {
     std::vector<const Array*> inputs;
     for (const Column& c : rows_.columns()) inputs.push_back(c.array.get());
     const double start = seconds_now();
-    Result<std::vector<Array>> out = session_.run(native.interface->name, inputs, given);
+    Result<std::vector<Array>> out = [&] {
+      std::optional<Watch> watch;
+      if (progress_->mode() == runtime::ProgressMode::bar) watch.emplace([&] { show_bar(first); });
+      return session_.run(native.interface->name, inputs, given);
+    }();
     if (!out) {
       result_.steps += static_cast<uint64_t>(session_.last_progress());
       return explain_failure(session_, step_, data_, out.take_errors());
@@ -129,6 +134,14 @@ class Fit {
       TENON_TRY(epoch_done(first + e, record_of(step_, outputs_, means), seconds));
     }
     return Ok{};
+  }
+
+  // Runs beside the native loop of one epoch, whose losses are there when it has ended.
+  void show_bar(int64_t epoch) {
+    const int64_t done = session_.last_progress();
+    // The whole epoch: it ends just now, or this is the count of the one before.
+    if (done > 0 && done < steps_per_epoch_)
+      progress_->step(static_cast<uint64_t>(epoch + 1), static_cast<uint64_t>(done));
   }
 
   int64_t rows_of(int64_t step) const {

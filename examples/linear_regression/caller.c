@@ -45,7 +45,7 @@ int main(void) {
     return fputs("the arena is too small\n", stderr), 1;
   status = linear_train_epochs(state, &a, arena, bytes, NULL);
   if (status != LINEAR_OK) return fprintf(stderr, "train: status %d\n", (int)status), 1;
-  printf("%lu steps, loss %.6f -> %.6f\n", (unsigned long)a.done, (double)loss[0],
+  printf("from C, y = 2 x + 1: %lu steps, loss %.6f -> %.6f\n", (unsigned long)a.done, (double)loss[0],
          (double)loss[EPOCHS * (ROWS / BATCH) - 1]);
 
   status = linear_predict(state, ask, 2, p, arena, bytes);

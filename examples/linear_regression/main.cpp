@@ -59,8 +59,8 @@ void run(const std::string& source, const std::string& object) {
   const tn::Program program = tn::compile(model);
   const tn::State state = program.init(7);
   tn::Session session(program, state);
-  std::printf("%lld rows, %lld features\n", static_cast<long long>(data.rows()),
-              static_cast<long long>(features));
+  std::printf("%lld rows, %lld feature%s\n", static_cast<long long>(data.rows()),
+              static_cast<long long>(features), features == 1 ? "" : "s");
   std::printf("loss before %.5f\n", session.evaluate(data).loss);
   session.fit(data, {.batch = 32, .epochs = source.empty() ? 1000u : 100u});
   std::printf("loss after  %.5f\n", session.evaluate(data).loss);

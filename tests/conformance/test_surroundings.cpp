@@ -1,5 +1,5 @@
-// Unfriendly surroundings change nothing: no HOME, no terminal, a locale with decimal commas (of the command
-// and of a host of the library), a root that a user without rights cannot write to.
+// Surroundings. Unfriendly ones change nothing: no HOME, no terminal, a locale with decimal commas (of the
+// command and of a host of the library), a root that a user without rights cannot write to.
 #include <unistd.h>
 
 #include <clocale>
@@ -107,6 +107,29 @@ TEST_CASE("no HOME, no PATH and no terminal change nothing") {
   expect(homeless, 0);
   CHECK(homeless.out == plain.out);
   CHECK(folder.read("y.npy") == bytes);
+}
+
+TEST_CASE("on a terminal training shows its bar, elsewhere only lines") {
+  const Folder folder;
+  expect(folder.tenon("new mlp -o m.tenon"), 0);
+  const std::string train =
+      "train m.tenon --data digits:rows=20000,seed=1 --epochs 4 --batch 64 -o w.safetensors";
+  const Ran lines = folder.tenon(train);
+  expect(lines, 0);
+  CHECK(lines.err.find("epoch 4/4  313 steps  loss") != std::string::npos);
+  CHECK(lines.err.find('\x1b') == std::string::npos);
+  const std::string weights = folder.read("w.safetensors");
+  if (folder.shell("command -v script").status != 0) {
+    WARN("skipped: training on a terminal (script is missing)");
+    return;
+  }
+  const Ran bar = folder.shell("TERM=xterm script -qec '" TENON_BIN_DIR "/tenon " + train + "' /dev/null");
+  expect(bar, 0);
+  CHECK(bar.out.find("/4 [") != std::string::npos);
+  CHECK(bar.out.find("/313  eta ") != std::string::npos);
+  CHECK(bar.out.find("\r\x1b[Kepoch ") != std::string::npos);
+  CHECK(bar.out.find("epoch 4/4  313 steps  loss") != std::string::npos);
+  CHECK(folder.read("w.safetensors") == weights);
 }
 
 TEST_CASE("a locale with decimal commas changes nothing") {

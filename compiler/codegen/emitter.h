@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <tuple>
+#include <utility>
 
 #include "codegen/analysis.h"
 #include "codegen/codegen.h"
@@ -117,7 +118,10 @@ class FunctionEmitter {
     if (target >= depth()) return f();
     llvm::IRBuilderBase::InsertPointGuard guard(builder_);
     builder_.SetInsertPoint(scopes_[target + 1].fork);
-    return f();
+    const bool outer = std::exchange(elsewhere_, true);
+    auto result = f();
+    elsewhere_ = outer;
+    return result;
   }
   struct Join {  // values of assigned variables on the edges into one block
     std::vector<uint32_t> variables;
@@ -167,6 +171,7 @@ class FunctionEmitter {
   void declare(const kernel::Stmt& s);
   void assign(const kernel::Stmt& s);
   void emit_for(const kernel::Stmt& s);
+  void own_pointers(const std::vector<kernel::Stmt>& body);
   void emit_unroll(const kernel::Stmt& s);
   void emit_specialize(const kernel::Stmt& s);
   void emit_if(const kernel::Stmt& s);
@@ -210,6 +215,8 @@ class FunctionEmitter {
   std::map<std::tuple<llvm::Value*, int64_t, int, int>, Value>
       splats_;  // scalar, stride, part, lanes of a part
   std::optional<Lanes> lanes_;
+  bool elsewhere_ = false;                               // the insertion point is in an outer scope
+  std::map<kernel::VarId, llvm::Value*> loop_pointers_;  // see own_pointers
   // By index vector: the block in which its lanes stand as scalars, and they.
   std::map<llvm::Value*, std::pair<llvm::BasicBlock*, std::vector<llvm::Value*>>> lane_scalars_;
   Loop* loop_ = nullptr;                            // innermost

@@ -10,6 +10,7 @@ using kernel::Stmt;
 
 llvm::Value* FunctionEmitter::pointer(kernel::VarId buffer) {
   const Variable& v = variables_[buffer.index];
+  if (auto it = loop_pointers_.find(buffer); it != loop_pointers_.end() && !elsewhere_) return it->second;
   TENON_CHECK(v.bound, "buffer " + f_.var(buffer).name + " of " + f_.name + " is not bound");
   return v.elements[0].scalar();
 }

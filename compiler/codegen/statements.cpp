@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include <llvm/IR/InlineAsm.h>
+
 #include "codegen/emitter.h"
 
 namespace tenon::codegen {
@@ -251,6 +253,8 @@ void FunctionEmitter::emit_for(const Stmt& s) {
     (void)h->getValue().sadd_ov(st->getValue(), overflows);
     no_wrap = !overflows;
   }
+  const auto outer_pointers = loop_pointers_;
+  if (!lanes_) own_pointers(s.body);
   Loop* const outer = loop_;
   Loop loop;
   loop.predicates = lanes_ ? lanes_->predicates : 0;
@@ -263,6 +267,27 @@ void FunctionEmitter::emit_for(const Stmt& s) {
       },
       &loop);
   loop_ = outer;
+  loop_pointers_ = outer_pointers;
+}
+
+// In functions of many buffers most pointers live on the stack, and the register allocator reads them there
+// again in the tightest of loops. In loops of scalars that hold no other loop, the pointers used are values
+// of their own: moved before the loop by an instruction of its own, and short-lived enough for registers.
+void FunctionEmitter::own_pointers(const std::vector<Stmt>& body) {
+  constexpr size_t many_parameters = 10, most_pointers = 4;
+  if (f_.params.size() < many_parameters) return;
+  std::vector<kernel::VarId> buffers;
+  for (const Stmt& s : body) {
+    if (!s.body.empty() || !s.other.empty()) return;
+    if (s.kind == StmtKind::store) buffers.push_back(s.var);
+  }
+  for (size_t i = 0; i < buffers.size() && loop_pointers_.size() < most_pointers; ++i) {
+    llvm::Value* pointer = variables_[buffers[i].index].elements[0].scalar();
+    if (loop_pointers_.count(buffers[i]) != 0) continue;
+    auto* type = llvm::FunctionType::get(pointer->getType(), {pointer->getType()}, false);
+    loop_pointers_[buffers[i]] =
+        builder_.CreateCall(type, llvm::InlineAsm::get(type, "movq $1, $0", "=r,r", false), {pointer});
+  }
 }
 
 void FunctionEmitter::plain_loop(llvm::Value* n, const std::function<void(llvm::Value*)>& body) {

@@ -71,8 +71,7 @@ Result<Array> exact_generate(const NodeContext& c, const Operands& in) {
     case ir::Generator::permutation: {
       // Draws first, in the place of the result, then the exchanges in order.
       const std::span<uint32_t> r = out.as<uint32_t>();
-      draw<uint32_t>(c, in, &out,
-                     [](const auto& s, const auto& at) { return ops::random_words<1>(s, at).w[0]; });
+      draw<uint32_t>(c, in, &out, [](const auto& s, const auto& at) { return ops::permutation_word(s, at); });
       for (size_t i = 0; i < r.size(); ++i) {
         const uint64_t j = (static_cast<uint64_t>(r[i]) * (i + 1)) >> 32;
         r[i] = r[j];

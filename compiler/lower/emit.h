@@ -84,9 +84,9 @@ ExprId apply_scalar(kernel::Builder& b, const ir::ElementwiseForm& form, DType f
 
 // One random value of a random_* node (ops/random.h).
 ExprId random_element(kernel::Builder& b, const Node& node, ExprId position, const std::vector<ExprId>& args);
-// The four one-word draws of positions first, first + 16, + 32, + 48, where bits 4 and 5 of `first` are 0.
-std::array<ExprId, 4> random_call(kernel::Builder& b, const Node& node, ExprId first,
-                                  const std::vector<ExprId>& args);
+// The four words of call number `call` of a permutation (positions below 2^32).
+std::array<ExprId, 4> permutation_call(kernel::Builder& b, const Node& node, ExprId call,
+                                       const std::vector<ExprId>& args);
 
 struct Combine {
   std::string_view op;  // elementwise operation of the table

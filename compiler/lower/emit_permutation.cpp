@@ -20,19 +20,19 @@ void emit_permutation(Frame& frame, const Scope& scope, int32_t number) {
     args.push_back(TermEmitter(frame, scope, terms).emit(term));
   }
   ExprId n = frame.dim(node.get<Dim>("n"));
-  // One call of the generator serves four groups of 16 neighbours (see ops/random.h).
-  ExprId calls = b.binary(kernel::Op::div, b.add(n, b.index(63)), b.index(64));
+  // One call of the generator serves four positions, 32 apart (see ops/random.h).
+  constexpr int64_t group = ops::permutation_group, words = 4;
+  ExprId calls = b.binary(kernel::Op::div, b.add(n, b.index(words * group - 1)), b.index(words * group));
   ExprId g = b.begin_for("g", b.index(0), calls, b.index(1));
-  ExprId l = b.begin_lanes("l", b.index(0), b.index(16), b.index(16));
-  ExprId base = b.let("base", b.add(b.mul(g, b.index(64)), l));
-  std::array<ExprId, 4> words = random_call(b, node, base, args);
-  for (int64_t w = 0; w < 4; ++w) {
-    ExprId i = b.let("i", b.add(base, b.index(16 * w)));
+  ExprId l = b.begin_lanes("l", b.index(0), b.index(group), b.index(group));
+  std::array<ExprId, 4> drawn = permutation_call(b, node, b.add(b.mul(g, b.index(group)), l), args);
+  ExprId base = b.let("base", b.add(b.mul(g, b.index(words * group)), l));
+  for (int64_t w = 0; w < words; ++w) {
+    ExprId i = b.let("i", b.add(base, b.index(group * w)));
     ExprId j =
-        b.binary(kernel::Op::lshr,
-                 b.mul(b.cast(words[static_cast<size_t>(w)], DType::i64), b.add(i, b.index(1))), b.index(32));
+        b.binary(kernel::Op::mulhi, drawn[static_cast<size_t>(w)], b.cast(b.add(i, b.index(1)), DType::u32));
     b.begin_if(b.binary(kernel::Op::lt, i, n));
-    frame.store(out, DType::u32, i, b.let("draw", b.cast(j, DType::u32)));
+    frame.store(out, DType::u32, i, b.let("draw", j));
     b.end();
   }
   b.end();

@@ -51,12 +51,10 @@ ExprId random_element(kernel::Builder& b, const Node& node, ExprId position,
                                                 : element<float>(node, d.stream, d.at);
 }
 
-std::array<ExprId, 4> random_call(kernel::Builder& b, const Node& node, ExprId first,
-                                  const std::vector<ExprId>& args) {
-  Draw d = draw_of(b, node, first, args);
-  // The call of a position whose bits 4 and 5 are 0, as random_words<1> numbers it.
-  auto call = bound(((d.at.lo >> uint32_t{6}) << uint32_t{4}) | (d.at.lo & uint32_t{15}));
-  auto words = ops::philox(call, d.at.hi, d.stream.c2, d.stream.c3, d.stream.k0, d.stream.k1);
+std::array<ExprId, 4> permutation_call(kernel::Builder& b, const Node& node, ExprId call,
+                                       const std::vector<ExprId>& args) {
+  Draw d = draw_of(b, node, call, args);
+  auto words = ops::permutation_words(d.stream, d.at.lo, d.at.lo.literal<uint32_t>(0));
   return {b.let("w", words.w[0].e), b.let("w", words.w[1].e), b.let("w", words.w[2].e),
           b.let("w", words.w[3].e)};
 }

@@ -183,6 +183,7 @@ ExprId EntryEmitter::address(const Place& place) {
     case RootBase::hyper:
       TENON_CHECK(false, "a hyper-parameter has no address");
   }
+  if (!(place.offset == Dim(0))) bytes = b_.add(bytes, dim(place.offset * Dim(size)));
   for (const Step& step : place.steps)
     bytes = b_.add(bytes, b_.mul(loops_.at(step.loop.index), dim(step.stride * Dim(size))));
   return b_.address(base, bytes, root.dtype);

@@ -84,16 +84,17 @@ std::pair<VarId, ExprId> Frame::resolve(const Place& place, DType dtype, ExprId 
   // Steps of loops run here are added to the element; those of loops outside are the caller's business.
   FrameArgument a{FrameArgument::Kind::place};
   a.place.root = place.root;
-  std::string key = std::to_string(place.root.index);
-  bool aligned = true;
+  a.place.offset = place.offset;
+  std::string key = std::to_string(place.root.index) + "+" + place.offset.text();
+  const auto size = static_cast<int64_t>(dtype_bytes(dtype));
+  bool aligned = place.offset.is_constant() && place.offset.constant() * size % 64 == 0;
   for (const Step& step : place.steps) {
     if (loops_.count(step.loop.index) != 0) {
       element = b.add(element, b.mul(loops_[step.loop.index], dim(step.stride)));
     } else {
       a.place.steps.push_back(step);
       key += "|" + std::to_string(step.loop.index) + ":" + step.stride.text();
-      aligned = aligned && step.stride.is_constant() &&
-                step.stride.constant() * static_cast<int64_t>(dtype_bytes(dtype)) % 64 == 0;
+      aligned = aligned && step.stride.is_constant() && step.stride.constant() * size % 64 == 0;
     }
   }
   auto it = buffers_.find(key);

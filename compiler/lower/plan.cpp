@@ -17,6 +17,7 @@ struct Destination {
 
 bool same_place(const Place& a, const Place& b) {
   if (!(a.root == b.root) || !(a.index == b.index) || a.steps.size() != b.steps.size()) return false;
+  if (!(a.offset == b.offset)) return false;
   for (size_t i = 0; i < a.steps.size(); ++i)
     if (!(a.steps[i].loop == b.steps[i].loop) || !(a.steps[i].stride == b.steps[i].stride)) return false;
   return true;
@@ -154,6 +155,7 @@ class Planner {
                                const std::vector<Destination>& results, bool commits);
   void order_groups(Scope* s, const std::vector<Destination>& results, std::vector<bool>* direct);
   void control(Scope* s, int32_t group);
+  bool lies_inside(Scope* s, const Group& group, const std::vector<bool>& returned);
   bool group_fails(const Scope& s, const Group& group) const;
   void place_arena();
 
@@ -364,14 +366,17 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
                     group.kind == GroupKind::contract;
     return computes && group.outputs.empty();
   });
-  for (Item& item : s->items) {
+  std::vector<bool> returned(graph.value_count(), false);
+  for (ValueId v : graph.results) returned[storage_of(graph, v).index] = true;
+  std::erase_if(s->items, [&](Item& item) {
     ++position_;
     if (item.group < 0) {
       touch(item.copy.from);
       touch(item.copy.to);
-      continue;
+      return false;
     }
     const Group& group = s->fusion.groups[static_cast<size_t>(item.group)];
+    if (lies_inside(s.get(), group, returned)) return true;
     const bool control_flow = group.kind == GroupKind::control;
     std::vector<Touch>& touches = s->touches[static_cast<size_t>(item.group)];
     for (const Read& r : reads(*s, group)) {
@@ -400,7 +405,8 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
         item.writes_old = true;
     }
     if (group.kind == GroupKind::control) control(s.get(), item.group);
-  }
+    return false;
+  });
   // Views have the place of what they show.
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const Node& node = graph.node(NodeId(i));
@@ -409,6 +415,32 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
   }
   (void)commits;
   return s;
+}
+
+// A contiguous slice of a value that stays as it is needs no copy: it gets its place inside that value.
+bool Planner::lies_inside(Scope* s, const Group& group, const std::vector<bool>& returned) {
+  const Graph& graph = *s->graph;
+  if (group.nodes.size() != 1 || group.outputs.size() != 1) return false;
+  const Node& node = graph.node(group.nodes[0]);
+  if (node.op->index_map == nullptr || node.operands.size() != 1) return false;
+  const ValueId result = node.results[0], whole = storage_of(graph, node.operands[0]);
+  if (returned[result.index] || returned[whole.index] || !graph.value(whole).node.valid()) return false;
+  const Place& place = s->places[whole.index];
+  if (!place.root.valid() || out_.roots[place.root.index].base != RootBase::arena) return false;
+  const std::vector<ir::IndexPiece> pieces =
+      node.op->index_map->pieces(node, {graph.type(node.operands[0])}, graph.type(result));
+  if (pieces.size() != 1 || !pieces[0].guards.empty()) return false;
+  Index at;
+  for (uint32_t d = 0; d < graph.type(result).rank(); ++d) at.push_back(affine_axis(d));
+  AffineIndex from = affine_linear(pieces[0].index, graph.type(node.operands[0]).shape);
+  const Dim offset = from.constant;
+  from.constant = Dim(0);
+  if (!affine_equal(from, affine_linear(at, graph.type(result).shape))) return false;
+  Place inside = place;
+  inside.offset = inside.offset + offset;
+  s->places[result.index] = std::move(inside);
+  touch(s->places[result.index]);
+  return true;
 }
 
 void Planner::control(Scope* s, int32_t group_number) {

@@ -37,6 +37,7 @@ struct Step {
 };
 struct Place {
   RootId root;
+  Dim offset = {};  // elements before it: a contiguous slice lies in what it is a slice of
   std::vector<Step> steps;
   LoopId index;  // the value is this loop's iteration number; no memory
 

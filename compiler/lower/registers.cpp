@@ -25,7 +25,7 @@ void note(Uses* uses, const Place& place, bool fixed, bool written) {
   if (!place.root.valid()) return;
   Use& u = (*uses)[place.root.index];
   ++u.count;
-  u.fixed = u.fixed && fixed && place.steps.empty();
+  u.fixed = u.fixed && fixed && place.steps.empty() && place.offset == Dim(0);
   u.written = u.written || written;
 }
 

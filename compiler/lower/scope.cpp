@@ -30,6 +30,7 @@ namespace {
 
 bool same(const Place& a, const Place& b) {
   if (!(a.root == b.root) || !(a.index == b.index) || a.steps.size() != b.steps.size()) return false;
+  if (!(a.offset == b.offset)) return false;
   for (size_t i = 0; i < a.steps.size(); ++i)
     if (!(a.steps[i].loop == b.steps[i].loop)) return false;
   return true;

@@ -20,8 +20,8 @@ Status infer(InferContext& c) {
   }
   const Dim& n = c.get<Dim>("n");
   if (!provably_at_least(c, n, 0)) return c.fail(Code::dim_range, "n = " + n.text() + " may be negative");
-  if (c.module != nullptr && n.range(c.module->dims).high > int64_t{1} << 32) {
-    return c.fail(Code::dim_range, "n = " + n.text() + " may pass 2^32");
+  if (c.module != nullptr && n.range(c.module->dims).high >= int64_t{1} << 32) {
+    return c.fail(Code::dim_range, "n = " + n.text() + " may reach 2^32");
   }
   c.results = {{DType::u32, {n}}};
   return Ok{};
@@ -37,7 +37,7 @@ constexpr ir::GenerateForm form{ir::Generator::permutation};
 constexpr OperandDef operands[] = {
     {.name = "seed", .doc = "i64[]: the same seed gives the same order", .dtypes = DTypes::ints},
     {.name = "counters", .doc = "i64[] each: step number, epoch", .dtypes = DTypes::ints, .variadic = true}};
-constexpr AttrDef attrs[] = {{.name = "n", .kind = AttrKind::dim, .doc = "how many numbers; at most 2^32"},
+constexpr AttrDef attrs[] = {{.name = "n", .kind = AttrKind::dim, .doc = "how many numbers; below 2^32"},
                              {.name = "stream",
                               .kind = AttrKind::integer,
                               .doc = "tells operations of one seed apart, such as a hash of a scoped name",
@@ -45,7 +45,7 @@ constexpr AttrDef attrs[] = {{.name = "n", .kind = AttrKind::dim, .doc = "how ma
 
 constexpr OpDef defs[] = {
     {.name = "permutation",
-     .doc = "The numbers 0..n-1 in random order (shuffle of Fisher and Yates on Philox4x32-10), u32[n].",
+     .doc = "The numbers 0..n-1 in random order (shuffle of Fisher and Yates on Philox4x32-7), u32[n].",
      .operands = operands,
      .attrs = attrs,
      .generate = &form,

@@ -16,6 +16,10 @@
 //   So 16 neighbours read one output word of 16 calls, the next 16 the next word of the same calls: a loop
 //   over groups of 16 * 4/w elements can use whole calls, and one that does not still computes the same bits.
 //
+//   permutation: w = 1 with groups of 32 in place of 16 (lo >> 7, lo & 31, (lo >> 5) & 3), and 7 rounds, the
+//   least with which the generator passes every test of BigCrush (section 5.3 there): orders of rows are
+//   drawn again and again, and small training loops wait for them.
+//
 //   f32 in [0,1): (word >> 8) * 2^-24                       w = 1
 //   f64 in [0,1): ((a >> 5) * 2^26 + (b >> 6)) * 2^-53      w = 2, words a, b
 //   uniform   fma(u, high - low, low), u as above; the difference is rounded to the type once
@@ -41,10 +45,10 @@ struct Words {
   U w[4];
 };
 
-template <class U>
+template <int rounds = 10, class U>
 Words<U> philox(U c0, U c1, U c2, U c3, U k0, U k1) {
   const U m0 = c0.template literal<uint32_t>(0xD2511F53u), m1 = c0.template literal<uint32_t>(0xCD9E8D57u);
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     if (round > 0) {
       k0 = k0 + 0x9E3779B9u;
       k1 = k1 + 0xBB67AE85u;
@@ -109,6 +113,20 @@ Words<U> random_words(const Stream<U>& s, const Position<U>& at) {
       return {{w, w, w, w}};
     }
   }
+}
+
+// The call that serves a position of a permutation, and its words; word `w` is that of positions at 32 w.
+inline constexpr uint32_t permutation_group = 32;
+template <class U>
+Words<U> permutation_words(const Stream<U>& s, U call, U hi) {
+  return philox<7>(call, hi, s.c2, s.c3, s.k0, s.k1);
+}
+template <class U>
+U permutation_word(const Stream<U>& s, const Position<U>& at) {
+  const U call = ((at.lo >> uint32_t{7}) << uint32_t{5}) | (at.lo & uint32_t{31});
+  const Words<U> all = permutation_words(s, call, at.hi);
+  const auto odd = (at.lo & uint32_t{32}) != uint32_t{0}, upper = (at.lo & uint32_t{64}) != uint32_t{0};
+  return select(upper, select(odd, all.w[3], all.w[2]), select(odd, all.w[1], all.w[0]));
 }
 
 // A fraction in [0,1) of T's precision from words a (and, for f64, b), as a count of units: 24 or 53 bits.

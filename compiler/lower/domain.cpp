@@ -80,8 +80,16 @@ int64_t chain_length(const Graph& graph, const Node& node) {
   return products <= node.get<int64_t>("block") ? products : 0;
 }
 
+bool right_is_even(const Graph& graph, const Node& node) {
+  const Shape& shape = graph.type(node.operands[1]).shape;
+  const auto& contract = node.get<std::vector<int64_t>>("rhs_contract");
+  int64_t last = static_cast<int64_t>(shape.size()) - 1;
+  while (last > 0 && is_one(shape[static_cast<size_t>(last)])) --last;
+  return std::find(contract.begin(), contract.end(), last) == contract.end();
+}
+
 bool packs_right(const Graph& graph, const Node& node) {
-  constexpr int64_t least_elements = 128 << 10, least_row = 512, least_rows = 192;
+  constexpr int64_t least_elements = 128 << 10, least_row = 512, least_rows = 192, page = 4096;
   if (node.op->contract == nullptr || node.get<std::string>("order") == "lanes") return false;
   using Axes = std::vector<int64_t>;
   if (!node.get<Axes>("lhs_batch").empty()) return false;
@@ -101,7 +109,9 @@ bool packs_right(const Graph& graph, const Node& node) {
       ++column_axes;
     }
   }
-  return column_axes == 1 && rows >= least_rows && columns >= least_row && inner * columns >= least_elements;
+  const auto bytes = static_cast<int64_t>(dtype_bytes(graph.type(node.operands[1]).dtype));
+  return column_axes == 1 && rows >= least_rows && columns >= least_row &&
+         inner * columns >= least_elements && (!right_is_even(graph, node) || columns * bytes % page == 0);
 }
 
 NodeDomain node_domain(const Graph& graph, const Node& node) {

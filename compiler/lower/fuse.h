@@ -58,9 +58,11 @@ Fusion fuse(const Graph& graph, const FuseOptions& options, const IndexRanges& r
 bool group_may_fail(const Graph& graph, const IndexRanges& ranges, const Group& group);
 // A reduction of everything whose outputs all come at the end: it tests for failures before it writes.
 bool writes_after_checks(const Graph& graph, const Group& group);
-// Whether a contraction copies its right factor into panels before it multiplies: factors past L2 with many
-// rows to multiply, whose rows lie so far apart that reading them in place would thrash caches and address
-// tables.
+// Whether neighbours along the last dimension of a contraction's right factor are neighbours in memory.
+bool right_is_even(const Graph& graph, const Node& node);
+// Whether a contraction copies its right factor into panels before it multiplies: large factors with many
+// rows to multiply, whose columns are the rows of memory, or whose rows lie a multiple of the page apart,
+// where they would share few sets of the caches.
 bool packs_right(const Graph& graph, const Node& node);
 // Products of a contraction that is evaluated as arithmetic, one chain of fused multiply-adds an element: few
 // products, and fewer columns than a register tile wants. 0: it is none.

@@ -151,6 +151,28 @@ class Planner {
     return out;
   }
 
+  // An output of a contraction with the elements of its sums, in memory that the group does not read and that
+  // holds no old value.
+  int32_t sums_output(const Scope& s, const Group& group) {
+    if (group.kind != GroupKind::contract) return -1;
+    const Graph& g = *s.graph;
+    const ir::Type* type = nullptr;
+    for (NodeId id : group.nodes)
+      if (g.node(id).op->contract != nullptr) type = &g.type(g.node(id).results[0]);
+    const std::vector<Read> all = reads(s, group);
+    for (size_t i = 0; i < group.outputs.size(); ++i) {
+      const ir::Type& t = g.type(group.outputs[i]);
+      const Place& p = s.places[group.outputs[i].index];
+      if (type == nullptr || t.dtype != type->dtype || !(t.shape == type->shape) || !p.root.valid()) continue;
+      const RootBase base = out_.roots[p.root.index].base;
+      if (base != RootBase::arena && base != RootBase::output) continue;
+      const bool read = std::any_of(all.begin(), all.end(),
+                                    [&](const Read& r) { return s.places[r.value.index].root == p.root; });
+      if (!read) return static_cast<int32_t>(i);
+    }
+    return -1;
+  }
+
   std::unique_ptr<Scope> scope(const Graph& graph, const std::vector<Place>& args,
                                const std::vector<Destination>& results, bool commits);
   void order_groups(Scope* s, const std::vector<Destination>& results, std::vector<bool>* direct);
@@ -293,6 +315,7 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
   s->regions.resize(s->fusion.groups.size());
   s->scratch.resize(s->fusion.groups.size());
   s->touches.resize(s->fusion.groups.size());
+  s->sums.assign(s->fusion.groups.size(), -1);
   s->may_fail = out_.ranges->may_fail(graph);
   for (size_t i = 0; i < graph.args.size(); ++i) s->places[graph.args[i].index] = args[i];
   // Stored constants live in the constants block, not in the arena.
@@ -390,7 +413,9 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
       touch(p);
       if (!control_flow) touches.push_back({p, graph.type(v).count(), true, false, false});
     }
-    for (auto& [dtype, count] : group_scratch(graph, s->fusion, group)) {
+    int32_t& sums = s->sums[static_cast<size_t>(item.group)];
+    sums = sums_output(*s, group);
+    for (auto& [dtype, count] : group_scratch(graph, group, sums)) {
       Root root{RootBase::arena, dtype, count, "scratch"};
       RootId id = add(std::move(root));
       s->scratch[static_cast<size_t>(item.group)].push_back(id);

@@ -83,6 +83,7 @@ struct Scope {
   Place go_on;                                      // of a loop with a predicate: where the body puts it
   std::vector<std::vector<RootId>> scratch;         // per group
   std::vector<std::vector<Touch>> touches;          // per group; control flow: none of its own
+  std::vector<int32_t> sums;  // per group: the output where a contraction may keep partial sums; -1: none
   bool may_fail = false;
 };
 
@@ -119,8 +120,8 @@ Plan plan(const ir::Module& module, const ir::Function& function, Layout* layout
 // Every dimension at a usual size within its range.
 ir::DimRanges nominal_ranges(const ir::DimRanges& dims);
 
-// Scratch a group needs beside its outputs (packed operands, partial sums): element counts.
-std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Fusion& fusion,
-                                                 const Group& group);
+// Scratch a group needs beside its outputs (packed operands, partial sums): element counts. `sums_output`: as
+// Scope::sums.
+std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group& group, int32_t sums_output);
 
 }  // namespace tenon::lower

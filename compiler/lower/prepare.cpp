@@ -16,12 +16,8 @@ bool wants_copy(const ir::Graph& graph, const ir::Node& node, const ir::Module& 
   if (chain_length(graph, node) != 0) return false;
   if (packs_right(graph, node)) return false;  // packing reads it in any order
   const Shape& shape = graph.type(node.operands[1]).shape;
-  const Axes& contract = node.get<Axes>("rhs_contract");
   if (shape.empty()) return false;
-  // The last dimension other than 1 must be a free one.
-  int64_t last = static_cast<int64_t>(shape.size()) - 1;
-  while (last > 0 && is_one(shape[static_cast<size_t>(last)])) --last;
-  if (std::find(contract.begin(), contract.end(), last) == contract.end()) return false;
+  if (right_is_even(graph, node)) return false;
   Dim rows(1);
   const Shape& lhs = graph.type(node.operands[0]).shape;
   const Axes &batch = node.get<Axes>("lhs_batch"), &inner = node.get<Axes>("lhs_contract");

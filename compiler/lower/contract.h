@@ -1,0 +1,130 @@
+// The register-tile micro-kernel of contractions in block order; see emit_contract.cpp.
+#pragma once
+
+#include "lower/emit.h"
+
+namespace tenon::lower {
+
+constexpr int64_t row_block = 128;  // rows of A kept in L2 beside a panel of B
+
+class ContractEmitter {
+ public:
+  ContractEmitter(Frame& frame, const Scope& scope, int32_t number)
+      : frame_(frame),
+        b_(frame.b),
+        scope_(scope),
+        number_(number),
+        group_(scope.fusion.groups[static_cast<size_t>(number)]),
+        terms_(*scope.graph, scope.fusion, number),
+        emitter_(frame, scope, terms_) {
+    compose();
+  }
+
+  // What chunks cut: an outer axis where there is one, else rows, else columns.
+  enum class Cut : uint8_t { outer, rows, columns };
+  Cut cut() const {
+    if (!outer_.empty()) return Cut::outer;
+    return frame_.high(m_extent()) >= 2 * tile_rows() || !n_axis_ ? Cut::rows : Cut::columns;
+  }
+  Dim m_extent() const { return m_axis_ ? extents_[*m_axis_] : Dim(1); }
+  Dim n_extent() const { return n_axis_ ? extents_[*n_axis_] : Dim(1); }
+  Dim k_extent() const {
+    Dim k(1);
+    for (uint32_t a : k_axes_) k = k * extents_[a];
+    return k;
+  }
+  Dim outer_extent() const { return extents_[outer_[0]]; }
+  const Shape& extents() const { return extents_; }
+  DType dtype() const { return dtype_; }
+
+  int64_t lanes() const { return frame_.target().lanes(4); }
+  int64_t vectors() const {
+    int64_t n = frame_.high(n_extent());
+    // Accumulators, a vector of B each, and a broadcast of A fit the registers: mr * nv + nv + 1.
+    int64_t most = std::clamp<int64_t>((frame_.target().registers - 2) / (tile_rows() + 1), 1, 8);
+    if (interleaved()) most = std::max<int64_t>(1, most / blocks());
+    return std::max<int64_t>(1, std::min(most, (n + lanes() - 1) / lanes()));
+  }
+  // A single row has too few independent chains: its blocks of K run side by side.
+  bool interleaved() const {
+    Dim k = k_extent();
+    return inner_blocks_ && tile_rows() == 1 && k.is_constant() && k.constant() % block_ == 0 &&
+           blocks() <= 8;
+  }
+  int64_t blocks() const { return k_extent().constant() / block_; }
+  int64_t tile_rows() const {
+    return std::min<int64_t>(frame_.target().tile_rows, std::max<int64_t>(1, frame_.high(m_extent())));
+  }
+
+  void emit(ExprId begin, ExprId end);
+  // Copies rows begin..end of the right factor into panels: element (k, j) of the panel from j0 stands at
+  // j0 * K + k * width + j - j0.
+  void emit_pack(ExprId begin, ExprId end);
+
+ private:
+  using PanelBody = std::function<void(ExprId j0, ExprId j1, ExprId width)>;
+  void panels(ExprId lo, ExprId hi, const PanelBody& each);
+  // Where blocks of K leave their sums: in an output that holds nothing else meanwhile, or in scratch.
+  Place sums() const {
+    const auto n = static_cast<size_t>(number_);
+    if (const int32_t output = scope_.sums[n]; output >= 0 && !heavy_)
+      return scope_.places[group_.outputs[static_cast<size_t>(output)].index];
+    Place p;
+    p.root = scope_.scratch[n][0];
+    return p;
+  }
+  Place pack_place() const {
+    Place p;
+    p.root = scope_.scratch[static_cast<size_t>(number_)][1];
+    return p;
+  }
+  ExprId pack_address(ExprId k, ExprId j) {
+    ExprId start = b_.mul(panel_lo_, frame_.dim(k_extent()));
+    return b_.add(b_.add(start, b_.mul(k, panel_width_)), b_.sub(j, panel_lo_));
+  }
+  void compose();
+  void tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, ExprId cols_hi);
+  void row_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool may_have_rest);
+  void tile(ExprId i0, ExprId rows, ExprId j0, ExprId j1, ExprId width);
+  void choose_prefetches();
+  void prefetch(ExprId i0, ExprId k);
+  void prefetch_result(ExprId i0, ExprId t);
+  void prefetch_panel(ExprId i0, ExprId t);
+  // Rows of a whole block, and products of a whole block of K.
+  int64_t block_rows() const;
+  int64_t block_products() const;
+  void multiply(VarId acc, ExprId rows, ExprId i0, ExprId k_lo, ExprId k_hi);
+  void finish(ExprId i0, ExprId rows, const std::function<ExprId(ExprId)>& sum);
+  void panel_epilogue(ExprId j0, ExprId j1, ExprId i_lo, ExprId i_hi);
+  void panel(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool rest);
+  void store_outputs();
+  ExprId sum_address(ExprId row);
+  void set_k(ExprId k);
+
+  Frame& frame_;
+  kernel::Builder& b_;
+  const Scope& scope_;
+  int32_t number_;
+  const Group& group_;
+  TermGraph terms_;
+  TermEmitter emitter_;
+  const Node* dot_ = nullptr;
+  DType dtype_ = DType::f32;
+  TermId a_, bt_;
+  AffineIndex result_address_;
+  std::vector<TermId> outputs_;
+  std::vector<AffineIndex> addresses_;
+  Shape extents_;
+  std::vector<int> classes_;
+  std::vector<uint32_t> outer_, k_axes_;
+  std::optional<uint32_t> m_axis_, n_axis_;
+  int64_t block_ = 512;
+  bool outer_blocks_ = false, inner_blocks_ = false;
+  bool packed_ = false;
+  bool prefetch_result_ = false, prefetch_panel_ = false;
+  ExprId panel_lo_, panel_width_;
+  bool heavy_ = false;  // the epilogue runs over the stored panel, not on the accumulators
+  ExprId mr_, rows_lo_, k_lo_, k_hi_, first_, last_;
+};
+
+}  // namespace tenon::lower

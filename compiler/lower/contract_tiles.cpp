@@ -1,0 +1,229 @@
+// Tiles of a contraction: blocks, panels, rows, and the multiply-adds of one tile.
+#include "lower/contract.h"
+#include "lower/hoist.h"
+
+namespace tenon::lower {
+
+// Panels of nearly equal width: some of NV vectors, the others of one less, so that none runs thin.
+void ContractEmitter::panels(ExprId lo, ExprId hi, const PanelBody& each) {
+  Dim n = n_extent();
+  const int64_t all = n.is_constant() ? (n.constant() + lanes() - 1) / lanes() : 0;
+  const int64_t count = (all + vectors() - 1) / vectors();
+  const bool even = cut() != Cut::columns && count > 1;
+  const int64_t narrow = even ? all / count : vectors(), wider = even ? all % count : 0;
+  auto run = [&](ExprId from, ExprId to, int64_t nv) {
+    ExprId nr = b_.mul(b_.use(b_.fixed("NV", nv)), b_.index(lanes()));
+    ExprId j0 = b_.begin_for("j0", from, to, nr);
+    each(j0, b_.binary(kernel::Op::min, b_.add(j0, nr), to), nr);
+    b_.end();
+  };
+  ExprId middle = wider == 0 ? lo : b_.index(wider * (narrow + 1) * lanes());
+  if (wider != 0) run(lo, middle, narrow + 1);
+  run(middle, hi, narrow);
+}
+
+void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, ExprId cols_hi) {
+  ExprId k = frame_.dim(k_extent());
+  size_t nest = 0;
+  auto open = [&](const char* name, ExprId lo, ExprId hi, ExprId step) {
+    ++nest;
+    return b_.begin_for(name, lo, hi, step);
+  };
+  k_lo_ = b_.index(0);
+  k_hi_ = k;
+  if (outer_blocks_) {
+    // An empty contraction still runs once and stores zeros.
+    ExprId stop = b_.binary(kernel::Op::max, k, b_.index(1));
+    ExprId kc = b_.use(b_.fixed("KC", block_));
+    k_lo_ = open("k0", b_.index(0), stop, kc);
+    k_hi_ = b_.let("k1", b_.binary(kernel::Op::min, b_.add(k_lo_, kc), k));
+    first_ = b_.let("first", b_.binary(kernel::Op::eq, k_lo_, b_.index(0)));
+    last_ = b_.let("last", b_.binary(kernel::Op::le, k, b_.add(k_lo_, kc)));
+  }
+  if (frame_.may_pass(m_extent(), row_block)) {
+    ExprId mc = b_.use(b_.fixed("MC", row_block / tile_rows() * tile_rows()));
+    ExprId lo = open("ic", rows_lo, rows_hi, mc);
+    rows_hi = b_.let("ic1", b_.binary(kernel::Op::min, b_.add(lo, mc), rows_hi));
+    rows_lo = lo;
+  }
+  rows_lo_ = rows_lo;
+  const Dim m = m_extent();
+  bool rest = !(m.is_constant() && m.constant() % tile_rows() == 0);
+  if (!n_axis_) {
+    panel(b_.index(0), b_.index(1), b_.index(std::min<int64_t>(4, lanes())), rows_lo, rows_hi, rest);
+  } else {
+    panels(cols_lo, cols_hi,
+           [&](ExprId j0, ExprId j1, ExprId width) { panel(j0, j1, width, rows_lo, rows_hi, rest); });
+  }
+  for (size_t i = 0; i < nest; ++i) b_.end();
+}
+
+void ContractEmitter::panel(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool rest) {
+  j1 = b_.let("j1", j1);
+  panel_lo_ = j0;
+  panel_width_ = width;
+  row_tiles(j0, j1, width, i_lo, i_hi, rest);
+  if (!heavy_) return;
+  if (outer_blocks_) b_.begin_if(last_);
+  panel_epilogue(j0, j1, i_lo, i_hi);
+  if (outer_blocks_) b_.end();
+}
+
+// The epilogue of a panel whose sums stand in the scratch block: one copy of its code, close to the cache.
+void ContractEmitter::panel_epilogue(ExprId j0, ExprId j1, ExprId i_lo, ExprId i_hi) {
+  emitter_.release(dot_->results[0]);
+  auto memo = emitter_.save();
+  ExprId j = b_.begin_lanes("j", j0, j1, b_.index(n_axis_ ? lanes() : 4));
+  if (n_axis_) emitter_.axes[*n_axis_] = j;
+  hoist(emitter_, terms_, outputs_, [&](uint32_t axis) { return !m_axis_ || axis != *m_axis_; });
+  ExprId i = b_.begin_for("i", i_lo, i_hi, b_.index(1));
+  emitter_.hold(dot_->results[0], b_.let("sum", frame_.load(sums(), dtype_, sum_address(i))));
+  store_outputs();
+  b_.end();
+  b_.end();
+  emitter_.restore(std::move(memo));
+}
+
+ExprId ContractEmitter::sum_address(ExprId row) {
+  if (m_axis_) emitter_.axes[*m_axis_] = row;
+  return affine_value(frame_, result_address_, emitter_.axes);
+}
+
+void ContractEmitter::store_outputs() {
+  std::vector<ExprId> values;
+  for (TermId t : outputs_) values.push_back(emitter_.emit(t));
+  for (size_t i = 0; i < values.size(); ++i) {
+    ValueId v = group_.outputs[i];
+    frame_.store(scope_.places[v.index], scope_.graph->type(v).dtype,
+                 affine_value(frame_, addresses_[i], emitter_.axes), values[i]);
+  }
+}
+
+void ContractEmitter::row_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool rest) {
+  int64_t mr = tile_rows();
+  if (mr == 1) {
+    ExprId i0 = b_.begin_for("i0", i_lo, i_hi, mr_);
+    tile(i0, mr_, j0, j1, width);
+    b_.end();
+    return;
+  }
+  // Whole tiles, then the rest of the rows with a tile of just their number.
+  ExprId full = b_.mul(b_.binary(kernel::Op::div, b_.sub(i_hi, i_lo), mr_), mr_);
+  ExprId whole = b_.let("whole", b_.add(i_lo, full));
+  ExprId i0 = b_.begin_for("i0", i_lo, whole, mr_);
+  tile(i0, mr_, j0, j1, width);
+  b_.end();
+  if (!rest) {
+    // None is left as the schedule stands; one row at a time keeps an edited tile right.
+    ExprId one = b_.begin_for("i0", whole, i_hi, b_.index(1));
+    tile(one, b_.index(1), j0, j1, width);
+    b_.end();
+    return;
+  }
+  ExprId rows = b_.begin_specialize("rows", b_.index(1), b_.sub(mr_, b_.index(1)), b_.sub(i_hi, whole));
+  tile(whole, rows, j0, j1, width);
+  b_.end();
+}
+
+// acc[r] += A[i0 + r, k] * B[k, j] for k in k_lo .. k_hi.
+void ContractEmitter::multiply(VarId acc, ExprId rows, ExprId i0, ExprId k_lo, ExprId k_hi) {
+  auto memo = emitter_.save();
+  ExprId k = b_.begin_for("k", k_lo, k_hi, b_.index(1));
+  prefetch(i0, k);
+  set_k(k);
+  ExprId y = packed_ ? frame_.load(pack_place(), dtype_, pack_address(k, emitter_.axes[*n_axis_]))
+                     : emitter_.emit(bt_);
+  y = b_.let("b", y);
+  ExprId r = b_.begin_unroll("r", b_.index(0), rows);
+  if (m_axis_) emitter_.axes[*m_axis_] = b_.add(i0, r);
+  ExprId x = emitter_.emit(a_);
+  ExprId old = b_.use(acc, {r});
+  b_.assign(acc, is_float(dtype_) ? b_.fma(x, y, old) : b_.add(old, b_.mul(x, y)), {r});
+  b_.end();
+  b_.end();
+  emitter_.restore(std::move(memo));
+}
+
+void ContractEmitter::tile(ExprId i0, ExprId rows, ExprId j0, ExprId j1, ExprId width) {
+  ExprId j = b_.begin_lanes("j", j0, j1, width);
+  if (n_axis_) emitter_.axes[*n_axis_] = j;
+  auto memo = emitter_.save();
+  ExprId zero = b_.constant(dtype_, 0);
+  if (interleaved()) {
+    VarId acc = b_.declare("acc", dtype_, zero, {b_.index(blocks())});
+    if (m_axis_) emitter_.axes[*m_axis_] = i0;
+    ExprId k = b_.begin_for("k", b_.index(0), b_.index(block_), b_.index(1));
+    ExprId c = b_.begin_unroll("c", b_.index(0), b_.index(blocks()));
+    auto outside = emitter_.save();
+    set_k(b_.add(b_.mul(c, b_.index(block_)), k));
+    ExprId y = emitter_.emit(bt_), x = emitter_.emit(a_), old = b_.use(acc, {c});
+    b_.assign(acc, is_float(dtype_) ? b_.fma(x, y, old) : b_.add(old, b_.mul(x, y)), {c});
+    emitter_.restore(std::move(outside));
+    b_.end();
+    b_.end();
+    ExprId sum = b_.let("sum", b_.use(acc, {b_.index(0)}));
+    for (int64_t i = 1; i < blocks(); ++i) sum = b_.let("sum", b_.add(sum, b_.use(acc, {b_.index(i)})));
+    finish(i0, rows, [&](ExprId) { return sum; });
+  } else if (inner_blocks_) {
+    VarId total = b_.declare("total", dtype_, zero, {rows});
+    ExprId k0 = b_.begin_for("k0", b_.index(0), k_hi_, b_.index(block_));
+    ExprId k1 = b_.let("k1", b_.binary(kernel::Op::min, b_.add(k0, b_.index(block_)), k_hi_));
+    VarId acc = b_.declare("acc", dtype_, zero, {rows});
+    multiply(acc, rows, i0, k0, k1);
+    ExprId first = b_.let("first", b_.binary(kernel::Op::eq, k0, b_.index(0)));
+    ExprId r = b_.begin_unroll("r", b_.index(0), rows);
+    b_.assign(total, b_.select(first, b_.use(acc, {r}), b_.add(b_.use(total, {r}), b_.use(acc, {r}))), {r});
+    b_.end();
+    b_.end();
+    finish(i0, rows, [&](ExprId row) { return b_.use(total, {row}); });
+  } else {
+    VarId acc = b_.declare("acc", dtype_, zero, {rows});
+    multiply(acc, rows, i0, k_lo_, k_hi_);
+    if (outer_blocks_) {
+      auto address = [&](ExprId r) { return sum_address(b_.add(i0, r)); };
+      b_.begin_if(b_.unary(kernel::Op::bnot, first_));
+      ExprId r = b_.begin_unroll("r", b_.index(0), rows);
+      b_.assign(acc, b_.add(frame_.load(sums(), dtype_, address(r)), b_.use(acc, {r})), {r});
+      b_.end();
+      b_.end();
+      auto totals = [&](ExprId row) { return b_.use(acc, {row}); };
+      if (heavy_) {
+        finish(i0, rows, totals);
+      } else {
+        b_.begin_if(last_);
+        finish(i0, rows, totals);
+        b_.begin_else();
+        r = b_.begin_unroll("r", b_.index(0), rows);
+        frame_.store(sums(), dtype_, address(r), b_.use(acc, {r}));
+        b_.end();
+        b_.end();
+      }
+    } else {
+      finish(i0, rows, [&](ExprId row) { return b_.use(acc, {row}); });
+    }
+  }
+  emitter_.restore(std::move(memo));
+  b_.end();
+}
+
+// Epilogue and stores of one tile.
+void ContractEmitter::finish(ExprId i0, ExprId rows, const std::function<ExprId(ExprId)>& sum) {
+  if (heavy_) {
+    ExprId r = b_.begin_unroll("r", b_.index(0), rows);
+    frame_.store(sums(), dtype_, sum_address(b_.add(i0, r)), sum(r));
+    b_.end();
+    return;
+  }
+  auto memo = emitter_.save();
+  // What does not depend on the row (a bias) is read once a tile.
+  emitter_.release(dot_->results[0]);
+  hoist(emitter_, terms_, outputs_, [&](uint32_t axis) { return !m_axis_ || axis != *m_axis_; });
+  ExprId r = b_.begin_unroll("r", b_.index(0), rows);
+  if (m_axis_) emitter_.axes[*m_axis_] = b_.add(i0, r);
+  emitter_.hold(dot_->results[0], b_.let("sum", sum(r)));
+  store_outputs();
+  b_.end();
+  emitter_.restore(std::move(memo));
+}
+
+}  // namespace tenon::lower

@@ -77,6 +77,9 @@ class Variance {
         case StmtKind::assign:
           if (predicated || varies(s.value)) mark(s.var);
           break;
+        case StmtKind::exchange:
+          mark(s.var);
+          break;
         case StmtKind::if_: {
           const bool inner = predicated || varies(s.value);
           visit(s.body, inner);
@@ -102,7 +105,7 @@ void collect_assigned(const std::vector<Stmt>& body, std::vector<uint32_t>& assi
                       std::vector<uint32_t>& declared) {
   for (const Stmt& s : body) {
     if (declares(s.kind)) declared.push_back(s.var.index);
-    if (s.kind == StmtKind::assign) assigned.push_back(s.var.index);
+    if (s.kind == StmtKind::assign || s.kind == StmtKind::exchange) assigned.push_back(s.var.index);
     for (const kernel::Fold& fold : s.folds) assigned.push_back(fold.target.index);
     collect_assigned(s.body, assigned, declared);
     collect_assigned(s.other, assigned, declared);

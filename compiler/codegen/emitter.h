@@ -197,6 +197,7 @@ class FunctionEmitter {
   void emit_lanes(const kernel::Stmt& s);
   void lanes_block(const kernel::Stmt& s, llvm::Value* base, int width, llvm::Value* count);
   void lanes_tail_one_by_one(const kernel::Stmt& s, llvm::Value* base, llvm::Value* count, int width);
+  void emit_exchange(const kernel::Stmt& s);
   llvm::Value* fold_tree(kernel::FoldOp op, DType dtype, std::vector<llvm::Value*> parts);
   llvm::Constant* fold_identity(kernel::FoldOp op, DType dtype);
 

@@ -65,6 +65,8 @@ void FunctionEmitter::statement(const Stmt& s) {
       return store(s);
     case StmtKind::fail:
       return emit_fail(s);
+    case StmtKind::exchange:
+      return emit_exchange(s);
     case StmtKind::call:
       return emit_call(s);
     case StmtKind::progress:

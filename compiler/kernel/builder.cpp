@@ -303,6 +303,7 @@ void Builder::prefetch(VarId buffer, ExprId index, bool write) {
   s.index = index;
   s.write = write;
 }
+void Builder::exchange(VarId array) { append(StmtKind::exchange).var = array; }
 void Builder::call(std::string callee, std::vector<ExprId> args) {
   Stmt& s = append(StmtKind::call);
   s.callee = std::move(callee);

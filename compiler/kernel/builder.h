@@ -58,6 +58,7 @@ class Builder {
   void store(VarId buffer, ExprId index, ExprId value);
   void fail(uint16_t code, ExprId condition, ExprId detail);
   void prefetch(VarId buffer, ExprId index, bool write);
+  void exchange(VarId array);
   void call(std::string callee, std::vector<ExprId> args);
   void stop_on_failure();
   void exit_if(ExprId condition);

@@ -219,6 +219,8 @@ class Frame {
         return record(s);
       case StmtKind::prefetch:
         return true;
+      case StmtKind::exchange:
+        return exchange(s);
       case StmtKind::call:
         return call(s);
       case StmtKind::parallel:
@@ -284,6 +286,17 @@ class Frame {
     }
     for (size_t l = 0; l < r.lanes; ++l)
       if (mask_[l]) to[l] = v.data[l * v.stride];
+    return true;
+  }
+
+  bool exchange(const Stmt& s) {
+    Register& r = registers_[s.var.index];
+    const size_t n = lanes_;
+    if (r.lanes != n || r.values.size() != n * n)
+      return fail(Code::graph_invalid, f_.var(s.var).name + " has not as many registers as there are lanes");
+    const std::vector<uint64_t> old = r.values;
+    for (size_t i = 0; i < n; ++i)
+      for (size_t l = 0; l < n; ++l) r.values[i * n + l] = mask_[i] ? old[l * n + i] : 0;
     return true;
   }
 

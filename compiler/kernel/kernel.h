@@ -24,6 +24,8 @@
 //    a power of two. It stands only at the end of a lanes body. op(a, b) of float min is NaN where a or b is,
 //    else as IEEE 754-2019 minimum and maximum (of two zeros, +0 is the larger). Identities: add of floats
 //    -0.0, min and max of floats +inf and -inf.
+//  - exchange v: in lanes of width W, an array of W registers is transposed: element r of lane l becomes what
+//    element l of lane r was. Elements of lanes that are off count as zero. W is a power of two.
 //  - for loops run their iterations in order; bounds and steps are evaluated once; step > 0.
 //  - unroll loops have static bounds and expand; their variable is static in the body.
 //  - specialize r in a..b = e: runs the body with the static r equal to the run-time value of e; values
@@ -144,6 +146,7 @@ enum class StmtKind : uint8_t {
   stop_on_failure,  // leaves the function where a failure is recorded; not inside lanes or parallel
   progress,         // value (i64) is added to the number of committed steps; not inside lanes or parallel
   exit_if,          // leaves the innermost `for` where value (uniform bool) holds; not inside lanes between
+  exchange,         // var: an array of as many registers as the lanes around are wide, declared in them
 };
 
 enum class FoldOp : uint8_t { add, mul, min, max, band, bor };  // min, max: NaN-propagating

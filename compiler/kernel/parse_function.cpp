@@ -268,6 +268,12 @@ bool FunctionParser::statement(Stmt& s, const Token& at) {
     s.index = index();
     return c_.expect("]", "prefetch");
   }
+  if (at.is("exchange")) {
+    c_.take();
+    s.kind = StmtKind::exchange;
+    s.var = lookup(c_.take());
+    return s.var.valid();
+  }
   if (at.is("call")) {
     c_.take();
     call(s);

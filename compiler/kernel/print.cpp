@@ -138,6 +138,9 @@ class Printer {
         index(s.index);
         out_ += "]";
         break;
+      case StmtKind::exchange:
+        out_ += "exchange " + name(s.var);
+        break;
       case StmtKind::call:
         out_ += "call " + word_or_quoted(s.callee) + "(";
         for (size_t i = 0; i < s.args.size(); ++i) {

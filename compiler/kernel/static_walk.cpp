@@ -72,6 +72,9 @@ class StaticWalk {
       case StmtKind::lanes:
         width(s);
         break;
+      case StmtKind::exchange:
+        exchange(s);
+        return;
       case StmtKind::for_:
         break;
       case StmtKind::unroll: {
@@ -110,6 +113,7 @@ class StaticWalk {
 
   void width(const Stmt& s) {
     const int64_t w = value(s, s.step);
+    width_ = w;
     if (stop_) return;
     const bool power = w > 0 && (w & (w - 1)) == 0;
     if (w > limits_.lane_width) {
@@ -122,6 +126,16 @@ class StaticWalk {
       fail(Code::graph_invalid,
            "lanes are " + std::to_string(w) + " wide, expected a power of two: their body folds", s);
     }
+  }
+
+  void exchange(const Stmt& s) {
+    const std::vector<int64_t>& extents = extents_[s.var.index];
+    const int64_t registers = extents.empty() ? 0 : extents[0];
+    if (registers == width_ && (width_ & (width_ - 1)) == 0) return count(s, width_);
+    fail(Code::graph_invalid,
+         f_.var(s.var).name + " has " + std::to_string(registers) + " registers and the lanes are " +
+             std::to_string(width_) + " wide, expected one power of two",
+         s);
   }
 
   void declare(const Stmt& s) {
@@ -184,7 +198,7 @@ class StaticWalk {
   std::vector<uint32_t> seen_;
   std::vector<ExprId> stack_;
   uint32_t epoch_ = 0;
-  int64_t total_ = 0;
+  int64_t total_ = 0, width_ = 0;
   bool stop_ = false;
 };
 

@@ -32,14 +32,15 @@ constexpr OpWord op_words[] = {
 };
 constexpr std::string_view fold_words[] = {"add", "mul", "min", "max", "and", "or"};
 constexpr std::string_view stmt_words[] = {
-    "var", "let",  "assignment", "store", "for",      "lanes",           "unroll",   "specialize",
-    "if",  "fail", "prefetch",   "call",  "parallel", "stop_on_failure", "progress", "exit_if"};
+    "var",        "let",     "assignment", "store",    "for",  "lanes",    "unroll",
+    "specialize", "if",      "fail",       "prefetch", "call", "parallel", "stop_on_failure",
+    "progress",   "exit_if", "exchange"};
 constexpr std::string_view role_words[] = {"state", "arena", "constants", "input", "output", "hyper", "dim"};
 constexpr std::string_view keywords[] = {
     "exit_if", "kernel",   "entry",           "module",     "var",  "let",    "for",  "in",       "step",
     "lanes",   "width",    "unroll",          "specialize", "if",   "else",   "fail", "prefetch", "write",
     "call",    "parallel", "stop_on_failure", "progress",   "fold", "define", "true", "false",    "inf",
-    "nan",     "as"};
+    "nan",     "as",       "exchange"};
 
 const OpWord& word(Op op) { return op_words[static_cast<size_t>(op)]; }
 

@@ -126,6 +126,7 @@ class Verifier {
         case StmtKind::assign:
         case StmtKind::store:
         case StmtKind::prefetch:
+        case StmtKind::exchange:
           if (s.var.index >= f_.vars.size()) invalid(std::string(stmt_name(s.kind)) + ": no such variable");
           continue;
         case StmtKind::if_:
@@ -346,12 +347,7 @@ class Verifier {
         inner(s, Scope::uniform);
         break;
       case StmtKind::if_:
-        // Lanes do not leave a loop one by one.
-        exits_.push_back(!use(s, s.value, "the condition", &bool_).varying && !exits_.empty() &&
-                         exits_.back());
-        block(s.body);
-        block(s.other);
-        exits_.pop_back();
+        branch(s);
         break;
       case StmtKind::exit_if:
         if (use(s, s.value, "the condition", &bool_).varying)
@@ -369,6 +365,9 @@ class Verifier {
         if (f_.var(s.var).kind != VarKind::buffer) invalid(f_.var(s.var).name + " is no buffer", &s);
         index(s, s.index, "the index");
         break;
+      case StmtKind::exchange:
+        exchange(s);
+        break;
       case StmtKind::call:
         call(s);
         break;
@@ -383,6 +382,31 @@ class Verifier {
       case StmtKind::progress:
         index(s, s.value, "the number of steps");
         break;
+    }
+  }
+
+  void branch(const Stmt& s) {
+    const bool varying = use(s, s.value, "the condition", &bool_).varying;
+    // Lanes do not leave a loop one by one.
+    exits_.push_back(!varying && !exits_.empty() && exits_.back());
+    varying_ifs_ += varying ? 1 : 0;
+    block(s.body);
+    block(s.other);
+    varying_ifs_ -= varying ? 1 : 0;
+    exits_.pop_back();
+  }
+
+  void exchange(const Stmt& s) {
+    const Var& v = f_.var(s.var);
+    if (v.kind != VarKind::local || v.extents.size() != 1) {
+      invalid(v.name + " is no array of registers with one extent: it is not exchanged", &s);
+    } else if (scope_[s.var.index] == Scope::closed) {
+      fail(Code::undefined_name, v.name + " is exchanged outside the block that declares it", &s);
+    } else if (!in_lanes_ ||
+               std::find(lane_locals_.begin(), lane_locals_.end(), s.var) == lane_locals_.end()) {
+      invalid(v.name + " is not declared in the lanes that exchange it", &s);
+    } else if (varying_ifs_ > 0) {
+      invalid("lanes exchange together: not under a condition that differs between them", &s);
     }
   }
 
@@ -489,6 +513,7 @@ class Verifier {
   std::vector<uint32_t> seen_;
   uint32_t epoch_ = 0;
   std::vector<bool> exits_;  // of the blocks around: an exit_if may stand here
+  int varying_ifs_ = 0;
   bool in_lanes_ = false, in_parallel_ = false;
 };
 

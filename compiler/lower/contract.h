@@ -57,8 +57,7 @@ class ContractEmitter {
   }
 
   void emit(ExprId begin, ExprId end);
-  // Copies rows begin..end of the right factor into panels: element (k, j) of the panel from j0 stands at
-  // j0 * K + k * width + j - j0.
+  // Copies rows begin..end of the right factor into panels.
   void emit_pack(ExprId begin, ExprId end);
 
  private:
@@ -78,10 +77,10 @@ class ContractEmitter {
     p.root = scope_.scratch[static_cast<size_t>(number_)][1];
     return p;
   }
-  ExprId pack_address(ExprId k, ExprId j) {
-    ExprId start = b_.mul(panel_lo_, frame_.dim(k_extent()));
-    return b_.add(b_.add(start, b_.mul(k, panel_width_)), b_.sub(j, panel_lo_));
-  }
+  ExprId pack_address(ExprId k, ExprId j);
+  ExprId right_element(ExprId k, ExprId j);
+  void pack_row(ExprId k, ExprId lo, ExprId hi, ExprId width);
+  void pack_transposed(ExprId begin, ExprId end, ExprId whole, ExprId j1);
   void compose();
   void tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, ExprId cols_hi);
   void row_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool may_have_rest);

@@ -89,29 +89,33 @@ bool right_is_even(const Graph& graph, const Node& node) {
 }
 
 bool packs_right(const Graph& graph, const Node& node) {
-  constexpr int64_t least_elements = 128 << 10, least_row = 512, least_rows = 192, page = 4096;
   if (node.op->contract == nullptr || node.get<std::string>("order") == "lanes") return false;
   using Axes = std::vector<int64_t>;
   if (!node.get<Axes>("lhs_batch").empty()) return false;
   NodeDomain d = contraction_domain(graph, node);
-  int64_t rows = 1, columns = 1, inner = 1, column_axes = 0;
+  int64_t columns = 1, inner = 1, column_axes = 0;
+  Dim rows(1);
   for (uint32_t a = 0; a < d.domain.size(); ++a) {
-    if (!d.domain[a].is_constant()) return false;
-    const int64_t extent = d.domain[a].constant();
     const bool left = std::any_of(d.operands[0].begin(), d.operands[0].end(),
                                   [&](const AffineIndex& i) { return affine_is_axis(i, a); });
-    if (d.reduced[a]) {
-      inner *= extent;
-    } else if (left) {
-      rows *= extent;
-    } else {
-      columns *= extent;
-      ++column_axes;
+    if (left && !d.reduced[a]) {
+      rows = rows * d.domain[a];
+      continue;
     }
+    if (!d.domain[a].is_constant()) return false;
+    (d.reduced[a] ? inner : columns) *= d.domain[a].constant();
+    column_axes += d.reduced[a] ? 0 : 1;
   }
+  if (column_axes != 1) return false;
+  auto reaches = [&](int64_t least) { return rows.is_constant() && rows.constant() >= least; };
+  if (!right_is_even(graph, node)) {
+    constexpr int64_t least_rows = 8, least_side = 16;
+    return (reaches(least_rows) || !rows.is_constant()) && columns >= least_side && inner >= least_side;
+  }
+  constexpr int64_t least_elements = 128 << 10, least_row = 512, least_rows = 192, page = 4096;
   const auto bytes = static_cast<int64_t>(dtype_bytes(graph.type(node.operands[1]).dtype));
-  return column_axes == 1 && rows >= least_rows && columns >= least_row &&
-         inner * columns >= least_elements && (!right_is_even(graph, node) || columns * bytes % page == 0);
+  return reaches(least_rows) && columns >= least_row && inner * columns >= least_elements &&
+         columns * bytes % page == 0;
 }
 
 NodeDomain node_domain(const Graph& graph, const Node& node) {

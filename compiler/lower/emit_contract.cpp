@@ -119,34 +119,6 @@ void ContractEmitter::emit(ExprId begin, ExprId end) {
   for (size_t i = 0; i < outer_.size(); ++i) b_.end();
 }
 
-void ContractEmitter::emit_pack(ExprId begin, ExprId end) {
-  emitter_.axes.assign(extents_.size(), b_.index(0));
-  auto row = [&](ExprId j0, ExprId j1, ExprId width, ExprId k) {
-    ExprId stop = b_.let("j1", j1);
-    ExprId j = b_.begin_lanes("j", j0, stop, width);
-    panel_lo_ = j0;
-    panel_width_ = width;
-    emitter_.axes[*n_axis_] = j;
-    set_k(k);
-    emitter_.forget();
-    frame_.store(pack_place(), dtype_, pack_address(k, j), emitter_.emit(bt_));
-    b_.end();
-  };
-  ExprId n = frame_.dim(n_extent());
-  if (right_is_even(*scope_.graph, *dot_)) {
-    // Rows are read from end to end: the panels are many streams, each written in order.
-    ExprId k = b_.begin_for("k", begin, end, b_.index(1));
-    panels(b_.index(0), n, [&](ExprId j0, ExprId j1, ExprId width) { row(j0, j1, width, k); });
-    b_.end();
-    return;
-  }
-  panels(b_.index(0), n, [&](ExprId j0, ExprId j1, ExprId width) {
-    ExprId k = b_.begin_for("k", begin, end, b_.index(1));
-    row(j0, j1, width, k);
-    b_.end();
-  });
-}
-
 void emit_contract(Frame& frame, const Scope& scope, int32_t number, ExprId begin, ExprId end) {
   ContractEmitter(frame, scope, number).emit(begin, end);
 }

@@ -47,7 +47,7 @@ inline const char* reduce = R"(kernel reduce(X: f32* read, S: f32* write, n: i64
 )";
 
 inline const char* everything =
-    R"(kernel everything(A: f32* read, B: f64*, I: i32* read, L: i64* write, U: u32* read align 4, Y: u8* untouched, F: bool* write, n: i64, lr: f32, on: bool) {T = -3} {
+    R"(kernel everything(A: f32*, B: f64*, I: i32* read, L: i64* write, U: u32* read align 4, Y: u8* untouched, F: bool* write, n: i64, lr: f32, on: bool) {T = -3} {
   let zero = f32(0.0)
   let payload = f32(0x7fc00001)
   let minus = -lr
@@ -77,6 +77,9 @@ inline const char* everything =
     F[i] = t != 1
     prefetch A[i + 64]
     prefetch write B[i]
+    var square: f32[8] = A[i]
+    exchange square
+    A[i] = square[1]
   }
   for k in 0 .. n step 4 {
     B[k] = 0.0

@@ -86,6 +86,32 @@ TEST_CASE("kernel evaluate: folds combine lanes by halving, block after block") 
   CHECK(s[1] == -std::numeric_limits<float>::infinity());
 }
 
+TEST_CASE("kernel evaluate: an exchange transposes; lanes that are off count as zero") {
+  const char* text = R"(kernel turn(X: f32* read, Y: f32* write, n: i64) {
+  lanes i in 0 .. n width 4 {
+    var v: f32[4] = 0.0
+    unroll r in 0 .. 4 {
+      v[r] = X[r*4 + i]
+    }
+    exchange v
+    unroll r_2 in 0 .. 4 {
+      Y[r_2*4 + i] = v[r_2]
+    }
+  }
+}
+)";
+  for (int64_t n : {4, 3, 1}) {
+    std::vector<float> x(16), y(16, -1);
+    for (size_t i = 0; i < 16; ++i) x[i] = static_cast<float>(i + 1);
+    (void)run(text, {buffer(x), buffer(y), size(n)});
+    for (size_t r = 0; r < 4; ++r)
+      for (size_t l = 0; l < 4; ++l) {
+        const auto on = static_cast<size_t>(n);
+        CHECK(y[r * 4 + l] == (l >= on ? -1 : r >= on ? 0 : x[l * 4 + r]));
+      }
+  }
+}
+
 TEST_CASE("kernel evaluate: lanes that are off touch nothing") {
   // B has only the elements that the condition lets through.
   const char* text = R"(kernel k(A: i32* read, B: i32* read, C: i32*, n: i64) {

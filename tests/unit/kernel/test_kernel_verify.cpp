@@ -64,6 +64,23 @@ TEST_CASE("kernel verify: lanes") {
   passes(of_body("lanes i in 0 .. n width 8 {\n let k = n + 1\n for j in 0 .. k {\n A[i] = A[j]\n}\n}"));
 }
 
+TEST_CASE("kernel verify: exchanges") {
+  auto lanes = [](const std::string& body, const std::string& width = "T") {
+    return "lanes i in 0 .. n width " + width + " {\n" + body + "\n}";
+  };
+  passes(of_body(lanes("var v: f32[T] = R[i]\nif n < 3 {\n exchange v\n}")));
+  refused(of_body(lanes("var v: f32[8] = 0.0\nexchange v")), Code::graph_invalid, "8 registers");
+  refused(of_body(lanes("var v: f32[12] = 0.0\nexchange v", "12")), Code::graph_invalid, "power of two");
+  refused(of_body(lanes("var v: f32 = 0.0\nexchange v")), Code::graph_invalid, "one extent");
+  refused(of_body(lanes("var v: f32[T, T] = 0.0\nexchange v")), Code::graph_invalid, "one extent");
+  refused(of_body(lanes("exchange A")), Code::graph_invalid, "no array of registers");
+  refused(of_body("var v: f32[T] = 0.0\n" + lanes("exchange v")), Code::graph_invalid,
+          "not declared in the lanes");
+  refused(of_body("var v: f32[T] = 0.0\nexchange v"), Code::graph_invalid, "not declared in the lanes");
+  refused(of_body(lanes("var v: f32[T] = 0.0\nif R[i] < x {\n exchange v\n}")), Code::graph_invalid,
+          "exchange together");
+}
+
 TEST_CASE("kernel verify: static integers") {
   passes(of_body("var a: f32[T, 2] = 0.0\nunroll r in 0 .. T {\n a[r, 1] = x\n}"));
   refused(of_body("var a: f32[n] = 0.0"), Code::graph_invalid, "an extent is not static");

@@ -311,6 +311,33 @@ TEST_CASE("Register tiles with specialize, unroll and tails") {
     }
 }
 
+TEST_CASE("Exchanges transpose registers and lanes, with every tail") {
+  auto with = [&]<class T>(T, int width) {
+    const auto w = static_cast<size_t>(width);
+    Function f;
+    f.name = "k_turn";
+    Builder b(f);
+    const VarId x = b.buffer("x", dtype_of<T>::value), y = b.buffer("y", dtype_of<T>::value);
+    const ExprId n = b.use(b.scalar("n")), side = b.use(b.fixed("W", width));
+    const ExprId i = b.begin_lanes("i", b.index(0), n, side);
+    const VarId v = b.declare("v", dtype_of<T>::value, b.load(x, i), {side});
+    ExprId r = b.begin_unroll("r", b.index(1), side);
+    b.assign(v, b.load(x, b.add(b.mul(r, b.index(3 * width)), i)), {r});
+    b.end();
+    b.exchange(v);
+    r = b.begin_unroll("r", b.index(0), side);
+    b.store(y, b.add(b.mul(r, b.index(3 * width)), i), b.use(v, {r}));
+    b.end();
+    b.end();
+    for (size_t count : {w, 2 * w, w + 1, w - 1, size_t{1}, size_t{0}})
+      check_kernel(f, {buffer_of(special<T>(3 * w * w, 1)), buffer_of(std::vector<T>(3 * w * w)),
+                       scalar_of(static_cast<int64_t>(count))});
+  };
+  for (int width : {1, 2, 8, 16, 32}) with(float{}, width);
+  for (int width : {4, 8}) with(double{}, width);
+  with(int64_t{}, 16);
+}
+
 TEST_CASE("Predicated ifs touch no memory in lanes that are off") {
   // Lanes beyond `limit` would read outside y; the loop over them is guarded by the condition alone.
   for (int64_t n : {5, 16, 40, 67}) {

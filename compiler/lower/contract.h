@@ -5,6 +5,9 @@
 
 namespace tenon::lower {
 
+// What an axis of a contraction belongs to: both operands, one of them, or their product's sum.
+enum : int { batch_class, m_class, n_class, k_class };
+
 constexpr int64_t row_block = 128;  // rows of A kept in L2 beside a panel of B
 
 class ContractEmitter {
@@ -59,10 +62,14 @@ class ContractEmitter {
   void emit(ExprId begin, ExprId end);
   // Copies rows begin..end of the right factor into panels.
   void emit_pack(ExprId begin, ExprId end);
+  // The right factor `array` in panels; null where it is read as it lies.
+  std::shared_ptr<const Array> lay_out(const Array& array);
 
  private:
   using PanelBody = std::function<void(ExprId j0, ExprId j1, ExprId width)>;
   void panels(ExprId lo, ExprId hi, const PanelBody& each);
+  // Vectors of each panel, and how many panels from the first are one vector wider.
+  std::pair<int64_t, int64_t> split() const;
   // Where blocks of K leave their sums: in an output that holds nothing else meanwhile, or in scratch.
   Place sums() const {
     const auto n = static_cast<size_t>(number_);
@@ -72,11 +79,18 @@ class ContractEmitter {
     p.root = scope_.scratch[n][0];
     return p;
   }
+  RootId constant_root() const {
+    const auto n = static_cast<size_t>(number_);
+    return n < scope_.panels.size() ? scope_.panels[n] : RootId();
+  }
   Place pack_place() const {
     Place p;
-    p.root = scope_.scratch[static_cast<size_t>(number_)][1];
+    p.root = constant_root();
+    if (!p.root.valid()) p.root = scope_.scratch[static_cast<size_t>(number_)][1];
     return p;
   }
+  // Element (k, j) of the right factor, read where it lies or from its panel; j is the lane.
+  ExprId right(ExprId k);
   ExprId pack_address(ExprId k, ExprId j);
   ExprId right_element(ExprId k, ExprId j);
   void pack_row(ExprId k, ExprId lo, ExprId hi, ExprId width);

@@ -1,5 +1,7 @@
-// Panels of a right factor, copied before the product: element (k, j) of the panel from j0 stands at
-// j0 * K + k * width + j - j0.
+// Panels of a right factor, copied before the product, or made once where it is a constant: element (k, j) of
+// the panel from j0 stands at j0 * K + k * width + j - j0.
+#include <cstring>
+
 #include "lower/contract.h"
 
 namespace tenon::lower {
@@ -14,6 +16,11 @@ ExprId ContractEmitter::right_element(ExprId k, ExprId j) {
   set_k(k);
   emitter_.forget();
   return emitter_.emit(bt_);
+}
+
+ExprId ContractEmitter::right(ExprId k) {
+  if (!packed_) return emitter_.emit(bt_);
+  return frame_.load(pack_place(), dtype_, pack_address(k, emitter_.axes[*n_axis_]));
 }
 
 void ContractEmitter::pack_row(ExprId k, ExprId lo, ExprId hi, ExprId width) {
@@ -79,6 +86,62 @@ void ContractEmitter::emit_pack(ExprId begin, ExprId end) {
     pack_row(k, j0, stop, width);
     b_.end();
   });
+}
+
+std::shared_ptr<const Array> ContractEmitter::lay_out(const Array& array) {
+  const Term& term = terms_.term(bt_);
+  const Dim n = n_extent(), k = k_extent();
+  if (term.kind != TermKind::load || term.dynamic.valid() || !term.offsets.empty() || !n_axis_)
+    return nullptr;
+  if (!n.is_constant() || !k.is_constant() || n.constant() == 0 || k.constant() == 0) return nullptr;
+  // Strides by axis; an axis of a batch or a second one of columns has no panel.
+  std::vector<int64_t> stride(extents_.size(), 0);
+  for (const AffineIndex::Part& p : term.address.parts) {
+    const bool inner = p.axis == *n_axis_ || classes_[p.axis] == k_class;
+    if (!inner || !p.coefficient.is_constant()) return nullptr;
+    stride[p.axis] = p.coefficient.constant();
+  }
+  const auto [narrow, wider] = split();
+  // One panel of whole rows lies in order already.
+  if (stride[*n_axis_] == 1 && n.constant() <= narrow * lanes()) return nullptr;
+  auto width_at = [&](int64_t j0) {
+    return (j0 < wider * (narrow + 1) * lanes() ? narrow + 1 : narrow) * lanes();
+  };
+  int64_t columns = 0;
+  while (columns < n.constant()) columns += width_at(columns);
+  auto out = std::make_shared<Array>(array.dtype(), std::vector<int64_t>{columns * k.constant()});
+  const size_t bytes = dtype_bytes(array.dtype());
+  for (int64_t row = 0; row < k.constant(); ++row) {
+    int64_t from = term.address.constant.constant(), rest = row;
+    for (size_t i = k_axes_.size(); i-- > 0;) {
+      const int64_t extent = extents_[k_axes_[i]].constant();
+      from += rest % extent * stride[k_axes_[i]];
+      rest /= extent;
+    }
+    for (int64_t j0 = 0; j0 < n.constant(); j0 += width_at(j0)) {
+      const int64_t width = width_at(j0), stop = std::min(j0 + width, n.constant());
+      std::byte* to = out->data() + static_cast<size_t>(j0 * k.constant() + row * width) * bytes;
+      for (int64_t j = j0; j < stop; ++j, to += bytes)
+        std::memcpy(to, array.data() + static_cast<size_t>(from + j * stride[*n_axis_]) * bytes, bytes);
+    }
+  }
+  return out;
+}
+
+std::shared_ptr<const Array> constant_panels(const ir::Module& module, const Plan& plan, const Scope& scope,
+                                             int32_t group, const target::Target& target) {
+  const Graph& graph = *scope.graph;
+  for (NodeId id : scope.fusion.groups[static_cast<size_t>(group)].nodes) {
+    if (graph.node(id).op->contract == nullptr) continue;
+    const NodeId producer = graph.value(graph.node(id).operands[1]).node;
+    if (!producer.valid() || scope.fusion.group_of[producer.index] < 0) return nullptr;
+    const Node& node = graph.node(producer);
+    if (node.op->generate == nullptr || node.op->generate->what != ir::Generator::constant) return nullptr;
+    kernel::Function scratch;
+    Frame frame(scratch, module, plan, target);
+    return ContractEmitter(frame, scope, group).lay_out(*node.get<std::shared_ptr<const Array>>("value"));
+  }
+  return nullptr;
 }
 
 }  // namespace tenon::lower

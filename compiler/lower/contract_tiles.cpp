@@ -4,13 +4,17 @@
 
 namespace tenon::lower {
 
-// Panels of nearly equal width: some of NV vectors, the others of one less, so that none runs thin.
-void ContractEmitter::panels(ExprId lo, ExprId hi, const PanelBody& each) {
-  Dim n = n_extent();
+std::pair<int64_t, int64_t> ContractEmitter::split() const {
+  const Dim n = n_extent();
   const int64_t all = n.is_constant() ? (n.constant() + lanes() - 1) / lanes() : 0;
   const int64_t count = (all + vectors() - 1) / vectors();
-  const bool even = cut() != Cut::columns && count > 1;
-  const int64_t narrow = even ? all / count : vectors(), wider = even ? all % count : 0;
+  if (cut() == Cut::columns || count <= 1) return {vectors(), 0};
+  return {all / count, all % count};
+}
+
+// Panels of nearly equal width: some of NV vectors, the others of one less, so that none runs thin.
+void ContractEmitter::panels(ExprId lo, ExprId hi, const PanelBody& each) {
+  const auto [narrow, wider] = split();
   auto run = [&](ExprId from, ExprId to, int64_t nv) {
     ExprId nr = b_.mul(b_.use(b_.fixed("NV", nv)), b_.index(lanes()));
     ExprId j0 = b_.begin_for("j0", from, to, nr);
@@ -131,8 +135,7 @@ void ContractEmitter::multiply(VarId acc, ExprId rows, ExprId i0, ExprId k_lo, E
   ExprId k = b_.begin_for("k", k_lo, k_hi, b_.index(1));
   prefetch(i0, k);
   set_k(k);
-  ExprId y = packed_ ? frame_.load(pack_place(), dtype_, pack_address(k, emitter_.axes[*n_axis_]))
-                     : emitter_.emit(bt_);
+  ExprId y = right(k);
   y = b_.let("b", y);
   ExprId r = b_.begin_unroll("r", b_.index(0), rows);
   if (m_axis_) emitter_.axes[*m_axis_] = b_.add(i0, r);
@@ -155,8 +158,9 @@ void ContractEmitter::tile(ExprId i0, ExprId rows, ExprId j0, ExprId j1, ExprId 
     ExprId k = b_.begin_for("k", b_.index(0), b_.index(block_), b_.index(1));
     ExprId c = b_.begin_unroll("c", b_.index(0), b_.index(blocks()));
     auto outside = emitter_.save();
-    set_k(b_.add(b_.mul(c, b_.index(block_)), k));
-    ExprId y = emitter_.emit(bt_), x = emitter_.emit(a_), old = b_.use(acc, {c});
+    ExprId at = b_.add(b_.mul(c, b_.index(block_)), k);
+    set_k(at);
+    ExprId y = right(at), x = emitter_.emit(a_), old = b_.use(acc, {c});
     b_.assign(acc, is_float(dtype_) ? b_.fma(x, y, old) : b_.add(old, b_.mul(x, y)), {c});
     emitter_.restore(std::move(outside));
     b_.end();

@@ -17,7 +17,6 @@ namespace {
 
 // Contraction blocks at least this long are looped over outside the tiles.
 constexpr int64_t outer_block = 256;
-enum : int { batch_class, m_class, n_class, k_class };
 
 // Long epilogues (polynomials, random numbers, optimizer updates) on every accumulator would multiply the
 // code and spill the tile.
@@ -87,7 +86,7 @@ void ContractEmitter::compose() {
   bool several = frame_.may_pass(k_extent(), block_);
   outer_blocks_ = several && block_ >= outer_block;
   inner_blocks_ = several && !outer_blocks_;
-  packed_ = packs_right(*scope_.graph, *dot_);
+  packed_ = constant_root().valid() || packs_right(*scope_.graph, *dot_);
   heavy_ = heavy_epilogue(*scope_.graph, group_);
   choose_prefetches();
 }
@@ -129,6 +128,7 @@ void emit_pack(Frame& frame, const Scope& scope, int32_t number, ExprId begin, E
 
 std::optional<Work> pack_work(const Frame& frame, const Scope& scope, int32_t number) {
   const Group& group = scope.fusion.groups[static_cast<size_t>(number)];
+  if (scope.panels[static_cast<size_t>(number)].valid()) return std::nullopt;
   bool packs = false;
   for (NodeId id : group.nodes) packs = packs || packs_right(*scope.graph, scope.graph->node(id));
   if (!packs) return std::nullopt;
@@ -174,8 +174,8 @@ Work contract_work(const Frame& frame, const Scope& scope, int32_t number) {
   return work;
 }
 
-std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group& group,
-                                                 int32_t sums_output) {
+std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group& group, int32_t sums_output,
+                                                 bool constant_panels) {
   if (group.kind != GroupKind::contract) return {};
   for (NodeId id : group.nodes) {
     const Node& node = graph.node(id);
@@ -190,7 +190,7 @@ std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group
     const bool several = block >= outer_block && !(k.is_constant() && k.constant() <= block);
     if (heavy_epilogue(graph, group) || (several && sums_output < 0))
       out.push_back({type.dtype, type.count()});
-    if (packs_right(graph, node)) {
+    if (!constant_panels && packs_right(graph, node)) {
       if (out.empty()) out.push_back({type.dtype, Dim(0)});
       constexpr int64_t widest = 16;  // lanes of any target
       const int64_t columns = squeeze(type.shape).back().constant();

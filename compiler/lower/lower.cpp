@@ -40,7 +40,9 @@ Result<kernel::Module> lower(const ir::Module& module, const Options& options,
     prepared.result_names = f.result_names;
     prepared.writes = f.writes;
     prepared.mode = f.mode;
-    Plan p = plan(module, prepared, &layout, options.plan);
+    PlanOptions plan_options = options.plan;
+    plan_options.target = options.target;
+    Plan p = plan(module, prepared, &layout, plan_options);
     if (explanations != nullptr) explain(f.name, *p.scope, explanations);
     EntryEmitter(module, prepared, prepared.graph, p, layout, options, &out).run();
   }

@@ -151,6 +151,36 @@ class Planner {
     return out;
   }
 
+  RootId constant_root(const std::shared_ptr<const Array>& array) {
+    Root root{RootBase::constants, array->dtype(), Dim(array->count())};
+    root.offset = layout_->constant_offset(array);
+    return add(std::move(root));
+  }
+  // Lays out the constant right factors of contractions. Returns, for each value that nothing reads in its
+  // own order any more, the panels that stand in its place.
+  std::vector<RootId> panel_constants(Scope* s) {
+    const Graph& g = *s->graph;
+    std::vector<size_t> uses(g.value_count(), 0);
+    for (ValueId v : g.results) ++uses[v.index];
+    for (size_t i = 0; i < g.node_count(); ++i)
+      for (ValueId v : g.node(NodeId(i)).operands) ++uses[v.index];
+    std::vector<RootId> out(g.value_count());
+    s->panels.resize(s->fusion.groups.size());
+    for (size_t n = 0; n < s->fusion.groups.size(); ++n) {
+      const Group& group = s->fusion.groups[n];
+      if (group.kind != GroupKind::contract || options_.target == nullptr) continue;
+      const auto array = constant_panels(module_, out_, *s, static_cast<int32_t>(n), *options_.target);
+      if (array == nullptr) continue;
+      s->panels[n] = constant_root(array);
+      for (NodeId id : group.nodes)
+        if (g.node(id).op->contract != nullptr) {
+          const ValueId v = g.node(id).operands[1];
+          if (--uses[v.index] == 0) out[v.index] = s->panels[n];
+        }
+    }
+    return out;
+  }
+
   // An output of a contraction with the elements of its sums, in memory that the group does not read and that
   // holds no old value.
   int32_t sums_output(const Scope& s, const Group& group) {
@@ -318,6 +348,7 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
   s->sums.assign(s->fusion.groups.size(), -1);
   s->may_fail = out_.ranges->may_fail(graph);
   for (size_t i = 0; i < graph.args.size(); ++i) s->places[graph.args[i].index] = args[i];
+  const std::vector<RootId> panelled = panel_constants(s.get());
   // Stored constants live in the constants block, not in the arena.
   std::vector<bool> is_constant(graph.value_count(), false);
   for (size_t i = 0; i < graph.node_count(); ++i) {
@@ -326,9 +357,8 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
         node.op->generate->what != ir::Generator::constant)
       continue;
     const auto& array = node.get<std::shared_ptr<const Array>>("value");
-    Root root{RootBase::constants, array->dtype(), Dim(array->count())};
-    root.offset = layout_->constant_offset(array);
-    s->places[node.results[0].index].root = add(std::move(root));
+    const RootId panels = panelled[node.results[0].index];
+    s->places[node.results[0].index].root = panels.valid() ? panels : constant_root(array);
     is_constant[node.results[0].index] = true;
     // Nothing computes it.
     Group& group = s->fusion.groups[static_cast<size_t>(s->fusion.group_of[i])];
@@ -415,7 +445,8 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
     }
     int32_t& sums = s->sums[static_cast<size_t>(item.group)];
     sums = sums_output(*s, group);
-    for (auto& [dtype, count] : group_scratch(graph, group, sums)) {
+    for (auto& [dtype, count] :
+         group_scratch(graph, group, sums, s->panels[static_cast<size_t>(item.group)].valid())) {
       Root root{RootBase::arena, dtype, count, "scratch"};
       RootId id = add(std::move(root));
       s->scratch[static_cast<size_t>(item.group)].push_back(id);

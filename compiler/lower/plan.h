@@ -13,6 +13,7 @@
 
 #include "kernel/kernel.h"
 #include "lower/fuse.h"
+#include "target/target.h"
 
 namespace tenon::lower {
 
@@ -83,7 +84,8 @@ struct Scope {
   Place go_on;                                      // of a loop with a predicate: where the body puts it
   std::vector<std::vector<RootId>> scratch;         // per group
   std::vector<std::vector<Touch>> touches;          // per group; control flow: none of its own
-  std::vector<int32_t> sums;  // per group: the output where a contraction may keep partial sums; -1: none
+  std::vector<RootId> panels;  // per group: a contraction's constant right factor, laid out in panels
+  std::vector<int32_t> sums;   // per group: the output where a contraction may keep partial sums; -1: none
   bool may_fail = false;
 };
 
@@ -113,6 +115,7 @@ Layout layout_state(const ir::Module& module);
 
 struct PlanOptions {
   FuseOptions fuse;
+  const target::Target* target = nullptr;  // the one that is lowered for
   bool in_place = true;
 };
 Plan plan(const ir::Module& module, const ir::Function& function, Layout* layout, const PlanOptions& options);
@@ -122,6 +125,11 @@ ir::DimRanges nominal_ranges(const ir::DimRanges& dims);
 
 // Scratch a group needs beside its outputs (packed operands, partial sums): element counts. `sums_output`: as
 // Scope::sums.
-std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group& group, int32_t sums_output);
+std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group& group, int32_t sums_output,
+                                                 bool constant_panels);
+// A contraction's right factor in the order in which its tiles read it, where it is a constant; null where it
+// is none, or is read as it lies.
+std::shared_ptr<const Array> constant_panels(const ir::Module& module, const Plan& plan, const Scope& scope,
+                                             int32_t group, const target::Target& target);
 
 }  // namespace tenon::lower

@@ -2,9 +2,10 @@
 //
 // A machine's speed flips while a benchmark runs: a neighbour on the core's other thread halves it. So each
 // sample stands between two runs of a probe, a loop of independent multiply-adds in registers, and counts
-// only where both reach 0.95 of the best the probe ever did. Contenders take turns, sample by sample; time is
-// the thread's processor time; a figure is the median of at least nine samples that count. Where too few do,
-// the table says so: such a figure carries a `?`.
+// only where both reach 0.95 of the probe's peak: what one in ten of all its runs reaches. (The best of all
+// would not do: a clock that once ticked oddly would shut out every sample.) Contenders take turns, sample by
+// sample; time is the thread's processor time; a figure is the median of at least nine samples that count.
+// Where too few do, the table says so: such a figure carries a `?`.
 #pragma once
 
 #include <immintrin.h>
@@ -77,10 +78,19 @@ inline double median(std::vector<double> v) {
   return n % 2 == 1 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
-/// The best the probe ever did in this process.
-inline double& peak() {
-  static double best = 0;
-  return best;
+/// All runs of the probe in this process, in order of size.
+inline std::vector<double>& probes() {
+  static std::vector<double> all;
+  return all;
+}
+inline double peak() {
+  const std::vector<double>& all = probes();
+  return all.empty() ? 0 : all[(all.size() - 1) * 9 / 10];
+}
+inline double noted(double rate) {
+  std::vector<double>& all = probes();
+  all.insert(std::upper_bound(all.begin(), all.end(), rate), rate);
+  return rate;
 }
 
 struct Settings {
@@ -109,18 +119,17 @@ inline std::vector<Figure> measure(const std::vector<Contender>& contenders, con
     }
     repeats[i] = std::max(1, static_cast<int>(s.sample / std::max(least, 1e-9)));
   }
-  for (int t = 0; t < 10; ++t) peak() = std::max(peak(), probe());
+  for (int t = 0; t < 20; ++t) noted(probe());
   const double begin = wall_seconds();
   for (int round = 0;; ++round) {
     bool done = true;
     for (size_t i = 0; i < n; ++i) {
-      const double before = probe();
+      const double before = noted(probe());
       contenders[i].run();  // caches and predictors belong to it again
       const double start = now();
       for (int r = 0; r < repeats[i]; ++r) contenders[i].run();
       const double seconds = (now() - start) / repeats[i];
-      const double after = probe();
-      peak() = std::max({peak(), before, after});
+      const double after = noted(probe());
       samples[i].push_back({seconds, std::min(before, after)});
       const auto kept = std::count_if(samples[i].begin(), samples[i].end(),
                                       [](const Sample& p) { return p.probe >= 0.95 * peak(); });

@@ -42,11 +42,18 @@ class ContractEmitter {
 
   int64_t lanes() const { return frame_.target().lanes(4); }
   int64_t vectors() const {
-    int64_t n = frame_.high(n_extent());
+    int64_t n = frame_.high(n_extent()) - edge();
     // Accumulators, a vector of B each, and a broadcast of A fit the registers: mr * nv + nv + 1.
     int64_t most = std::clamp<int64_t>((frame_.target().registers - 2) / (tile_rows() + 1), 1, 8);
     if (interleaved()) most = std::max<int64_t>(1, most / blocks());
     return std::max<int64_t>(1, std::min(most, (n + lanes() - 1) / lanes()));
+  }
+  // The last columns, where they would leave most of a vector idle: half a vector, or four lanes, take them.
+  int64_t edge() const {
+    const Dim n = n_extent();
+    if (packed_ || !n.is_constant() || n.constant() < lanes() || cut() == Cut::columns) return 0;
+    const int64_t rest = n.constant() % lanes();
+    return rest <= lanes() / 2 ? rest : 0;
   }
   // A single row has too few independent chains: its blocks of K run side by side.
   bool interleaved() const {
@@ -62,6 +69,8 @@ class ContractEmitter {
   void emit(ExprId begin, ExprId end);
   // Copies rows begin..end of the right factor into panels.
   void emit_pack(ExprId begin, ExprId end);
+  // Columns of all panels, the unused ones of the last among them.
+  int64_t panel_columns() const;
   // The right factor `array` in panels; null where it is read as it lies.
   std::shared_ptr<const Array> lay_out(const Array& array);
 
@@ -70,6 +79,7 @@ class ContractEmitter {
   void panels(ExprId lo, ExprId hi, const PanelBody& each);
   // Vectors of each panel, and how many panels from the first are one vector wider.
   std::pair<int64_t, int64_t> split() const;
+  int64_t panel_width(int64_t j0) const;
   // Where blocks of K leave their sums: in an output that holds nothing else meanwhile, or in scratch.
   Place sums() const {
     const auto n = static_cast<size_t>(number_);

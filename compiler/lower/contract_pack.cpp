@@ -88,12 +88,24 @@ void ContractEmitter::emit_pack(ExprId begin, ExprId end) {
   });
 }
 
+int64_t ContractEmitter::panel_width(int64_t j0) const {
+  const auto [narrow, wider] = split();
+  return (j0 < wider * (narrow + 1) * lanes() ? narrow + 1 : narrow) * lanes();
+}
+
+int64_t ContractEmitter::panel_columns() const {
+  int64_t columns = 0;
+  while (columns < n_extent().constant()) columns += panel_width(columns);
+  return columns;
+}
+
 std::shared_ptr<const Array> ContractEmitter::lay_out(const Array& array) {
   const Term& term = terms_.term(bt_);
   const Dim n = n_extent(), k = k_extent();
   if (term.kind != TermKind::load || term.dynamic.valid() || !term.offsets.empty() || !n_axis_)
     return nullptr;
   if (!n.is_constant() || !k.is_constant() || n.constant() == 0 || k.constant() == 0) return nullptr;
+  packed_ = true;  // the panels are those of a factor that is read from panels
   // Strides by axis; an axis of a batch or a second one of columns has no panel.
   std::vector<int64_t> stride(extents_.size(), 0);
   for (const AffineIndex::Part& p : term.address.parts) {
@@ -101,14 +113,9 @@ std::shared_ptr<const Array> ContractEmitter::lay_out(const Array& array) {
     if (!inner || !p.coefficient.is_constant()) return nullptr;
     stride[p.axis] = p.coefficient.constant();
   }
-  const auto [narrow, wider] = split();
   // One panel of whole rows lies in order already.
-  if (stride[*n_axis_] == 1 && n.constant() <= narrow * lanes()) return nullptr;
-  auto width_at = [&](int64_t j0) {
-    return (j0 < wider * (narrow + 1) * lanes() ? narrow + 1 : narrow) * lanes();
-  };
-  int64_t columns = 0;
-  while (columns < n.constant()) columns += width_at(columns);
+  if (stride[*n_axis_] == 1 && n.constant() <= panel_width(0)) return nullptr;
+  const int64_t columns = panel_columns();
   auto out = std::make_shared<Array>(array.dtype(), std::vector<int64_t>{columns * k.constant()});
   const size_t bytes = dtype_bytes(array.dtype());
   for (int64_t row = 0; row < k.constant(); ++row) {
@@ -118,14 +125,21 @@ std::shared_ptr<const Array> ContractEmitter::lay_out(const Array& array) {
       from += rest % extent * stride[k_axes_[i]];
       rest /= extent;
     }
-    for (int64_t j0 = 0; j0 < n.constant(); j0 += width_at(j0)) {
-      const int64_t width = width_at(j0), stop = std::min(j0 + width, n.constant());
+    for (int64_t j0 = 0; j0 < n.constant(); j0 += panel_width(j0)) {
+      const int64_t width = panel_width(j0), stop = std::min(j0 + width, n.constant());
       std::byte* to = out->data() + static_cast<size_t>(j0 * k.constant() + row * width) * bytes;
       for (int64_t j = j0; j < stop; ++j, to += bytes)
         std::memcpy(to, array.data() + static_cast<size_t>(from + j * stride[*n_axis_]) * bytes, bytes);
     }
   }
   return out;
+}
+
+int64_t packed_columns(const ir::Module& module, const Plan& plan, const Scope& scope, int32_t group,
+                       const target::Target& target) {
+  kernel::Function scratch;
+  Frame frame(scratch, module, plan, target);
+  return pack_work(frame, scope, group) ? ContractEmitter(frame, scope, group).panel_columns() : 0;
 }
 
 std::shared_ptr<const Array> constant_panels(const ir::Module& module, const Plan& plan, const Scope& scope,

@@ -6,7 +6,7 @@ namespace tenon::lower {
 
 std::pair<int64_t, int64_t> ContractEmitter::split() const {
   const Dim n = n_extent();
-  const int64_t all = n.is_constant() ? (n.constant() + lanes() - 1) / lanes() : 0;
+  const int64_t all = n.is_constant() ? (n.constant() - edge() + lanes() - 1) / lanes() : 0;
   const int64_t count = (all + vectors() - 1) / vectors();
   if (cut() == Cut::columns || count <= 1) return {vectors(), 0};
   return {all / count, all % count};
@@ -15,15 +15,17 @@ std::pair<int64_t, int64_t> ContractEmitter::split() const {
 // Panels of nearly equal width: some of NV vectors, the others of one less, so that none runs thin.
 void ContractEmitter::panels(ExprId lo, ExprId hi, const PanelBody& each) {
   const auto [narrow, wider] = split();
-  auto run = [&](ExprId from, ExprId to, int64_t nv) {
-    ExprId nr = b_.mul(b_.use(b_.fixed("NV", nv)), b_.index(lanes()));
+  auto run = [&](ExprId from, ExprId to, ExprId nr) {
     ExprId j0 = b_.begin_for("j0", from, to, nr);
     each(j0, b_.binary(kernel::Op::min, b_.add(j0, nr), to), nr);
     b_.end();
   };
+  auto vectors_wide = [&](int64_t nv) { return b_.mul(b_.use(b_.fixed("NV", nv)), b_.index(lanes())); };
   ExprId middle = wider == 0 ? lo : b_.index(wider * (narrow + 1) * lanes());
-  if (wider != 0) run(lo, middle, narrow + 1);
-  run(middle, hi, narrow);
+  ExprId whole = edge() == 0 ? hi : b_.index(n_extent().constant() - edge());
+  if (wider != 0) run(lo, middle, vectors_wide(narrow + 1));
+  run(middle, whole, vectors_wide(narrow));
+  if (edge() != 0) run(whole, hi, b_.index(edge() <= 4 ? 4 : 8));
 }
 
 void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, ExprId cols_hi) {

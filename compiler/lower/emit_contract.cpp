@@ -175,7 +175,7 @@ Work contract_work(const Frame& frame, const Scope& scope, int32_t number) {
 }
 
 std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group& group, int32_t sums_output,
-                                                 bool constant_panels) {
+                                                 int64_t panel_columns) {
   if (group.kind != GroupKind::contract) return {};
   for (NodeId id : group.nodes) {
     const Node& node = graph.node(id);
@@ -190,11 +190,9 @@ std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group
     const bool several = block >= outer_block && !(k.is_constant() && k.constant() <= block);
     if (heavy_epilogue(graph, group) || (several && sums_output < 0))
       out.push_back({type.dtype, type.count()});
-    if (!constant_panels && packs_right(graph, node)) {
+    if (panel_columns > 0) {
       if (out.empty()) out.push_back({type.dtype, Dim(0)});
-      constexpr int64_t widest = 16;  // lanes of any target
-      const int64_t columns = squeeze(type.shape).back().constant();
-      out.push_back({type.dtype, k * Dim((columns + widest - 1) / widest * widest)});
+      out.push_back({type.dtype, k * Dim(panel_columns)});
     }
     return out;
   }

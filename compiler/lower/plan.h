@@ -124,9 +124,11 @@ Plan plan(const ir::Module& module, const ir::Function& function, Layout* layout
 ir::DimRanges nominal_ranges(const ir::DimRanges& dims);
 
 // Scratch a group needs beside its outputs (packed operands, partial sums): element counts. `sums_output`: as
-// Scope::sums.
+// Scope::sums; `panel_columns`: those of the panels that a right factor is copied into, 0: none.
 std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group& group, int32_t sums_output,
-                                                 bool constant_panels);
+                                                 int64_t panel_columns);
+int64_t packed_columns(const ir::Module& module, const Plan& plan, const Scope& scope, int32_t group,
+                       const target::Target& target);
 // A contraction's right factor in the order in which its tiles read it, where it is a constant; null where it
 // is none, or is read as it lies.
 std::shared_ptr<const Array> constant_panels(const ir::Module& module, const Plan& plan, const Scope& scope,

@@ -462,7 +462,9 @@ void FunctionEmitter::emit_progress(const Stmt& s) {
   llvm::Value* steps = scalar(s.value);
   llvm::Value* address = builder_.CreateConstGEP1_64(builder_.getInt8Ty(), status, 16);
   llvm::Value* so_far = builder_.CreateAlignedLoad(builder_.getInt64Ty(), address, llvm::Align(8));
-  builder_.CreateAlignedStore(builder_.CreateAdd(so_far, steps), address, llvm::Align(8));
+  // Another thread may watch: the count is stored whole, and at every step.
+  builder_.CreateAlignedStore(builder_.CreateAdd(so_far, steps), address, llvm::Align(8))
+      ->setAtomic(llvm::AtomicOrdering::Monotonic);
 }
 
 }  // namespace tenon::codegen

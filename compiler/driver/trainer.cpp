@@ -121,15 +121,20 @@ class Fit {
     }
     const double seconds = (seconds_now() - start) / static_cast<double>(epochs);
     // Outputs of the loop are those of the step, stacked; the step's scalars come back by name.
+    std::vector<const Array*> stacked(outputs_.size(), nullptr);
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+      const std::string& name = step_.output_names[outputs_[i]];
+      const auto at = std::find(native.output_names.begin(), native.output_names.end(), name);
+      if (at != native.output_names.end())
+        stacked[i] = &(*out)[static_cast<size_t>(at - native.output_names.begin())];
+    }
+    result_.records.reserve(result_.records.size() + static_cast<size_t>(epochs));
     for (int64_t e = 0; e < epochs; ++e) {
       Means means;
       for (size_t i = 0; i < outputs_.size(); ++i) {
-        const std::string& name = step_.output_names[outputs_[i]];
-        const auto at = std::find(native.output_names.begin(), native.output_names.end(), name);
-        if (at == native.output_names.end()) continue;
-        const Array& stacked = (*out)[static_cast<size_t>(at - native.output_names.begin())];
+        if (stacked[i] == nullptr) continue;
         for (int64_t s = 0; s < steps_per_epoch_; ++s)
-          means.add(i, element(stacked, e * steps_per_epoch_ + s), static_cast<double>(rows_of(s)));
+          means.add(i, element(*stacked[i], e * steps_per_epoch_ + s), static_cast<double>(rows_of(s)));
       }
       TENON_TRY(epoch_done(first + e, record_of(step_, outputs_, means), seconds));
     }
@@ -224,8 +229,9 @@ class Fit {
           options_.until == "loss" ? value <= options_.until_value : value >= options_.until_value;
       stop_ = stop_ || result_.reached;
     }
-    progress_->epoch_done(record);
-    TENON_TRY(history_.add(record));
+    // A thousand epochs of a tiny model take a fraction of a millisecond: nothing is copied for nobody.
+    if (progress_->mode() != runtime::ProgressMode::off) progress_->epoch_done(record);
+    if (!options_.history.empty()) TENON_TRY(history_.add(record));
     if (options_.on_epoch && !options_.on_epoch(record)) stop_ = true;
     result_.records.push_back(std::move(record));
     return Ok{};

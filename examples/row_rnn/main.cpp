@@ -16,7 +16,7 @@ namespace tn = tenon;
 
 namespace {
 
-constexpr int64_t width = 28, hidden = 64;
+constexpr int64_t width = 28, hidden = 128;
 
 // The upper `rows` rows of each picture.
 tn::Data upper(const tn::Data& data, int64_t rows) {

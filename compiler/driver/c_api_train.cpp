@@ -79,6 +79,7 @@ tenon_status tenon_session_fit(tenon_session* session, const tenon_data* data,
     TENON_ASSIGN(FitResult result, fit(*session->session, data->data, o));
     if (history == nullptr) return Ok{};
     auto out = std::make_unique<tenon_history>();
+    out->rows.reserve(result.records.size());
     for (EpochRecord& record : result.records) out->rows.push_back(row_of(std::move(record)));
     fill_names(*out);
     *history = out.release();

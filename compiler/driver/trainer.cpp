@@ -31,6 +31,10 @@ class Means {
     sums_[which] += value * rows;
     weights_[which] += rows;
   }
+  void clear() {
+    std::fill(sums_.begin(), sums_.end(), 0.0);
+    std::fill(weights_.begin(), weights_.end(), 0.0);
+  }
   double mean(size_t which) const {
     return which < sums_.size() && weights_[which] > 0 ? sums_[which] / weights_[which] : 0;
   }
@@ -129,12 +133,16 @@ class Fit {
         stacked[i] = &(*out)[static_cast<size_t>(at - native.output_names.begin())];
     }
     result_.records.reserve(result_.records.size() + static_cast<size_t>(epochs));
+    Means means;
     for (int64_t e = 0; e < epochs; ++e) {
-      Means means;
+      means.clear();
       for (size_t i = 0; i < outputs_.size(); ++i) {
         if (stacked[i] == nullptr) continue;
-        for (int64_t s = 0; s < steps_per_epoch_; ++s)
-          means.add(i, element(*stacked[i], e * steps_per_epoch_ + s), static_cast<double>(rows_of(s)));
+        with_dtype(stacked[i]->dtype(), [&]<class T>() {
+          const T* values = stacked[i]->template as<T>().data() + e * steps_per_epoch_;
+          for (int64_t s = 0; s < steps_per_epoch_; ++s)
+            means.add(i, static_cast<double>(values[s]), static_cast<double>(rows_of(s)));
+        });
       }
       TENON_TRY(epoch_done(first + e, record_of(step_, outputs_, means), seconds));
     }

@@ -371,6 +371,7 @@ class Session {
 #endif
     TENON_PASS(done);
     History out;
+    out.reserve(tenon_history_count(history));
     for (uint32_t i = 0; i < tenon_history_count(history); ++i)
       out.emplace_back(tenon_history_at(history, i));
     return out;

@@ -34,8 +34,10 @@ void linear(const std::vector<bench::CPeer>& peers, int features, uint32_t batch
       ",1] = zeros\nparam fc.b : f32[1] = zeros\nfunc loss(x: f32[batch," + f +
       "], y: f32[batch,1]) -> loss: f32[] {\n  p = dense x, fc.w, fc.b\n  l = mse p, y\n  return l\n}\n" +
       "derive train = step loss {with = sgd {lr = lr}}\n");
+  tn::CompileOptions options;
+  options.bind["batch"] = batch;  // a constant, as in C
   const double start = bench::wall_seconds();
-  const tn::Program program = tn::compile(module);
+  const tn::Program program = tn::compile(module, options);
   const double compile_ms = 1e3 * (bench::wall_seconds() - start);
 
   std::vector<float> x(static_cast<size_t>(rows * features)), noise(rows), y(rows);

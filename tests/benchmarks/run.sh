@@ -146,8 +146,8 @@ if wanted 12; then
   peers numpy 2.4.6 jax 0.10.2 torch 2.15.0
   if "$python" -c 'import numpy' 2>/dev/null; then
     for threads in 1 2; do
-      if [ "$threads" -gt "$(nproc)" ]; then
-        skip "$threads threads: there are $(nproc) processors"
+      if [ "$threads" -gt "$(nproc --all)" ]; then
+        skip "$threads threads: there are $(nproc --all) processors"
         continue
       fi
       "$python" -W ignore $here/train.py --threads $threads --library "$library" --probe $bin/libprobe.so

@@ -41,7 +41,6 @@ class ReduceEmitter {
       : frame_(frame),
         b_(frame.b),
         scope_(scope),
-        number_(number),
         group_(scope.fusion.groups[static_cast<size_t>(number)]),
         terms_(*scope.graph, scope.fusion, number),
         emitter_(frame, scope, terms_) {
@@ -183,7 +182,6 @@ class ReduceEmitter {
   Frame& frame_;
   kernel::Builder& b_;
   const Scope& scope_;
-  int32_t number_;
   const Group& group_;
   TermGraph terms_;
   TermEmitter emitter_;

@@ -59,13 +59,11 @@ std::vector<ExprId> arena_layout(kernel::Builder& b, const Plan& plan,
 }
 
 EntryEmitter::EntryEmitter(const ir::Module& module, const ir::Function& function, const Graph& graph,
-                           const Plan& plan, const Layout& layout, const Options& options,
-                           kernel::Module* out)
+                           const Plan& plan, const Options& options, kernel::Module* out)
     : module_(module),
       function_(function),
       graph_(graph),
       plan_(plan),
-      layout_(layout),
       options_(options),
       out_(out),
       b_(entry_) {}

@@ -13,7 +13,7 @@ namespace tenon::lower {
 class EntryEmitter {
  public:
   EntryEmitter(const ir::Module& module, const ir::Function& function, const Graph& graph, const Plan& plan,
-               const Layout& layout, const Options& options, kernel::Module* out);
+               const Options& options, kernel::Module* out);
   // Appends leaf kernels, the arena function and the entry to the kernel module.
   void run();
 
@@ -35,7 +35,6 @@ class EntryEmitter {
   const ir::Function& function_;
   const Graph& graph_;
   const Plan& plan_;
-  const Layout& layout_;
   const Options& options_;
   kernel::Module* out_;
   kernel::Function entry_;

@@ -44,7 +44,7 @@ Result<kernel::Module> lower(const ir::Module& module, const Options& options,
     plan_options.target = options.target;
     Plan p = plan(module, prepared, &layout, plan_options);
     if (explanations != nullptr) explain(f.name, *p.scope, explanations);
-    EntryEmitter(module, prepared, prepared.graph, p, layout, options, &out).run();
+    EntryEmitter(module, prepared, prepared.graph, p, options, &out).run();
   }
   out.state = layout.state;
   out.state_bytes = layout.state_bytes;

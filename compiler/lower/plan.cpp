@@ -585,7 +585,8 @@ void Planner::place_arena() {
   for (uint32_t r = 0; r < out_.roots.size(); ++r)
     if (out_.roots[r].base == RootBase::arena && out_.roots[r].first != ~0u) order.push_back(r);
   auto high = [&](uint32_t r) { return out_.roots[r].count.range(nominal).high; };
-  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return high(a) > high(b); });
+  std::sort(order.begin(), order.end(),
+            [&](uint32_t a, uint32_t b) { return high(a) != high(b) ? high(a) > high(b) : a < b; });
   for (uint32_t r : order)
     out_.arena.push_back(
         {RootId(r), out_.roots[r].count * Dim(static_cast<int64_t>(dtype_bytes(out_.roots[r].dtype)))});

@@ -13,9 +13,10 @@ struct Pointwise {
   std::vector<TermId> values;
   std::vector<AffineIndex> addresses;
   Shape extents;
+  const Group& group;
 
-  Pointwise(const Scope& scope, int32_t number) : terms(*scope.graph, scope.fusion, number) {
-    const Group& group = scope.fusion.groups[static_cast<size_t>(number)];
+  Pointwise(const Scope& scope, int32_t number)
+      : terms(*scope.graph, scope.fusion, number), group(scope.fusion.groups[static_cast<size_t>(number)]) {
     for (ValueId v : group.outputs) {
       const Shape& shape = scope.graph->type(v).shape;
       Index at = identity_index(shape, group.all_axes());
@@ -28,13 +29,23 @@ struct Pointwise {
     for (AffineIndex& a : addresses) more.push_back(&a);
     collapse_axes(&terms, more, &extents, &classes);
   }
+
+  // All outputs at the element that the emitter's axes name: every value is made before the first store.
+  void store(Frame& frame, const Scope& scope, TermEmitter& emitter) const {
+    std::vector<ExprId> made;
+    for (TermId t : values) made.push_back(emitter.emit(t));
+    for (size_t i = 0; i < made.size(); ++i) {
+      ValueId v = group.outputs[i];
+      frame.store(scope.places[v.index], scope.graph->type(v).dtype,
+                  affine_value(frame, addresses[i], emitter.axes), made[i]);
+    }
+  }
 };
 
 }  // namespace
 
 void emit_pointwise(Frame& frame, const Scope& scope, int32_t number, ExprId begin, ExprId end) {
   kernel::Builder& b = frame.b;
-  const Group& group = scope.fusion.groups[static_cast<size_t>(number)];
   Pointwise p(scope, number);
   TermEmitter emitter(frame, scope, p.terms);
   size_t n = p.extents.size();
@@ -47,31 +58,18 @@ void emit_pointwise(Frame& frame, const Scope& scope, int32_t number, ExprId beg
     emitter.axes.push_back(last ? b.begin_lanes("i", lo, hi, b.index(lanes_width(frame, p.extents[a], most)))
                                 : b.begin_for("i", lo, hi, b.index(1)));
   }
-  std::vector<ExprId> values;
-  for (TermId t : p.values) values.push_back(emitter.emit(t));
-  for (size_t i = 0; i < values.size(); ++i) {
-    ValueId v = group.outputs[i];
-    frame.store(scope.places[v.index], scope.graph->type(v).dtype,
-                affine_value(frame, p.addresses[i], emitter.axes), values[i]);
-  }
+  p.store(frame, scope, emitter);
   for (size_t a = 0; a < n; ++a) b.end();
 }
 
 void emit_scalar_pointwise(Frame& frame, const Scope& scope, int32_t number) {
-  const Group& group = scope.fusion.groups[static_cast<size_t>(number)];
   Pointwise p(scope, number);
   TermEmitter emitter(frame, scope, p.terms);
   each_point(p.extents, [&](const std::vector<int64_t>& at) {
     emitter.forget();
     emitter.axes.clear();
     for (int64_t i : at) emitter.axes.push_back(frame.b.index(i));
-    std::vector<ExprId> values;
-    for (TermId t : p.values) values.push_back(emitter.emit(t));
-    for (size_t i = 0; i < values.size(); ++i) {
-      ValueId v = group.outputs[i];
-      frame.store(scope.places[v.index], scope.graph->type(v).dtype,
-                  affine_value(frame, p.addresses[i], emitter.axes), values[i]);
-    }
+    p.store(frame, scope, emitter);
   });
 }
 

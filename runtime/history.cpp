@@ -1,11 +1,12 @@
 #include "runtime/history.h"
 
+#include <cassert>
+
 #include "runtime/file.h"
 #include "runtime/json.h"
 
 namespace tenon::runtime {
 
-using support::Ok;
 using support::Result;
 using support::Status;
 
@@ -19,17 +20,36 @@ std::string json_line(const EpochRecord& r) {
   return out + "}";
 }
 
-Result<History> History::to_file(std::string path) {
-  TENON_TRY(append_file(path, "", Append::create));
-  History h;
-  h.path_ = std::move(path);
-  return h;
+History::History(uint64_t steps_per_epoch, std::vector<std::string> metric_names, uint64_t first_epoch)
+    : steps_(steps_per_epoch), first_epoch_(first_epoch), names_(std::move(metric_names)) {}
+
+EpochRecord History::operator[](size_t i) const {
+  EpochRecord out{epoch(i), steps_, loss(i), seconds(i), {}};
+  for (size_t m = 0; m < names_.size(); ++m) out.metrics.emplace_back(names_[m], metrics(i)[m]);
+  return out;
 }
 
-Status History::add(EpochRecord record) {
-  records_.push_back(std::move(record));
-  if (path_.empty()) return Ok{};
-  return append_file(path_, json_line(records_.back()) + "\n", Append::add);
+std::span<double> History::add(double seconds) {
+  table_.resize(table_.size() + width());
+  const std::span<double> added = std::span(table_).subspan(rows_++ * width(), width());
+  added[0] = seconds;
+  return added.subspan(1);
+}
+
+void History::add(const EpochRecord& record) {
+  assert(record.metrics.size() == names_.size());
+  const std::span<double> figures = add(record.seconds);
+  figures[0] = record.loss;
+  for (size_t m = 0; m < names_.size(); ++m) figures[1 + m] = record.metrics[m].second;
+}
+
+Result<HistoryFile> HistoryFile::create(std::string path) {
+  TENON_TRY(append_file(path, "", Append::create));
+  return HistoryFile(std::move(path));
+}
+
+Status HistoryFile::add(const EpochRecord& record) const {
+  return append_file(path_, json_line(record) + "\n", Append::add);
 }
 
 }  // namespace tenon::runtime

@@ -70,12 +70,8 @@ struct tenon_call {
 };
 
 struct tenon_history {
-  struct Row {
-    tenon::runtime::EpochRecord record;
-    std::vector<const char*> names;
-    std::vector<double> values;
-  };
-  std::vector<Row> rows;
+  tenon::runtime::History records;
+  std::vector<const char*> names;  // of their metrics
 };
 
 namespace tenon::driver::c_api {

@@ -8,32 +8,13 @@ using tenon::runtime::EpochRecord;
 
 namespace {
 
-tenon_history::Row row_of(EpochRecord record) {
-  tenon_history::Row row;
-  row.record = std::move(record);
-  return row;
-}
+using tenon::runtime::History;
 
-// Names are taken where the records lie for good.
-void fill_names(tenon_history& history) {
-  for (tenon_history::Row& row : history.rows)
-    for (const auto& [name, value] : row.record.metrics) {
-      row.names.push_back(name.c_str());
-      row.values.push_back(value);
-    }
-}
-
-tenon_report view_of(const EpochRecord& record, const std::vector<const char*>& names,
-                     const std::vector<double>& values) {
-  tenon_report out{};
-  out.epoch = record.epoch;
-  out.steps = record.steps;
-  out.loss = record.loss;
-  out.seconds = record.seconds;
-  out.metrics = static_cast<uint32_t>(names.size());
-  out.names = names.data();
-  out.values = values.data();
-  return out;
+tenon_history* give_history(History records) {
+  auto out = std::make_unique<tenon_history>();
+  out->records = std::move(records);
+  for (const std::string& name : out->records.metric_names()) out->names.push_back(name.c_str());
+  return out.release();
 }
 
 Result<FitOptions> fit_options(const tenon_fit_options* options) {
@@ -58,7 +39,9 @@ Result<FitOptions> fit_options(const tenon_fit_options* options) {
         names.push_back(name.c_str());
         values.push_back(value);
       }
-      const tenon_report report = view_of(record, names, values);
+      const auto metrics = static_cast<uint32_t>(names.size());
+      const tenon_report report{record.epoch, record.steps, record.loss,  record.seconds,
+                                metrics,      names.data(), values.data()};
       return call(context, &report) == 0;
     };
   }
@@ -77,12 +60,7 @@ tenon_status tenon_session_fit(tenon_session* session, const tenon_data* data,
     TENON_NEED(data);
     TENON_ASSIGN(const FitOptions o, fit_options(options));
     TENON_ASSIGN(FitResult result, fit(*session->session, data->data, o));
-    if (history == nullptr) return Ok{};
-    auto out = std::make_unique<tenon_history>();
-    out->rows.reserve(result.records.size());
-    for (EpochRecord& record : result.records) out->rows.push_back(row_of(std::move(record)));
-    fill_names(*out);
-    *history = out.release();
+    if (history != nullptr) *history = give_history(std::move(result.records));
     return Ok{};
   });
 }
@@ -97,25 +75,29 @@ tenon_status tenon_session_evaluate(tenon_session* session, const tenon_data* da
     if (step != nullptr) o.step = step;
     if (batch != 0) o.batch = batch;
     TENON_ASSIGN(Evaluation evaluation, evaluate(*session->session, data->data, o));
-    EpochRecord record;
-    record.loss = evaluation.loss;
-    record.metrics = std::move(evaluation.metrics);
-    auto out = std::make_unique<tenon_history>();
-    out->rows.push_back(row_of(std::move(record)));
-    fill_names(*out);
-    *result = out.release();
+    std::vector<std::string> names;
+    for (const auto& metric : evaluation.metrics) names.push_back(metric.first);
+    History records(0, std::move(names), 0);
+    records.add({0, 0, evaluation.loss, 0, std::move(evaluation.metrics)});
+    *result = give_history(std::move(records));
     return Ok{};
   });
 }
 
 void tenon_history_free(tenon_history* history) { delete history; }
 uint32_t tenon_history_count(const tenon_history* history) {
-  return history == nullptr ? 0 : static_cast<uint32_t>(history->rows.size());
+  return history == nullptr ? 0 : static_cast<uint32_t>(history->records.size());
 }
 tenon_report tenon_history_at(const tenon_history* history, uint32_t index) {
   if (index >= tenon_history_count(history)) return tenon_report{};
-  const tenon_history::Row& row = history->rows[index];
-  return view_of(row.record, row.names, row.values);
+  const History& h = history->records;
+  return tenon_report{h.epoch(index),
+                      h.steps_per_epoch(),
+                      h.loss(index),
+                      h.seconds(index),
+                      static_cast<uint32_t>(history->names.size()),
+                      history->names.data(),
+                      h.metrics(index).data()};
 }
 
 }  // extern "C"

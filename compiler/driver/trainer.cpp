@@ -77,7 +77,7 @@ class Fit {
 
   Result<FitResult> run() {
     if (!options_.history.empty()) {
-      TENON_ASSIGN(history_, runtime::History::to_file(options_.history));
+      TENON_ASSIGN(file_, runtime::HistoryFile::create(options_.history));
     }
     progress_->begin(static_cast<uint64_t>(options_.epochs), static_cast<uint64_t>(steps_per_epoch_));
     const EntryInfo* native = session_.program()->find(epochs_name(step_.interface->name));
@@ -85,12 +85,12 @@ class Fit {
         native != nullptr && !options_.in_order && !options_.shuffle && is_native(*native);
     // The native loop has a step for the rows that are left; called one by one, a bound step has none.
     if (!use_native) TENON_TRY(check_whole_batches(step_, rows_.rows()));
-    const bool between = options_.validate != nullptr || !options_.until.empty() || options_.on_epoch ||
-                         !options_.history.empty() || progress_->mode() != runtime::ProgressMode::off;
+    between_ = options_.validate != nullptr || !options_.until.empty() || options_.on_epoch || file_ ||
+               progress_->mode() != runtime::ProgressMode::off;
     int64_t done = 0;
     while (done < options_.epochs && !stop_) {
       if (use_native) {
-        const int64_t n = between ? 1 : options_.epochs;
+        const int64_t n = between_ ? 1 : options_.epochs;
         TENON_TRY(run_native(*native, done, n));
         done += n;
       } else {
@@ -132,21 +132,32 @@ class Fit {
       if (at != native.output_names.end())
         stacked[i] = &(*out)[static_cast<size_t>(at - native.output_names.begin())];
     }
-    result_.records.reserve(result_.records.size() + static_cast<size_t>(epochs));
-    Means means;
+    runtime::History seen(static_cast<uint64_t>(steps_per_epoch_), step_metrics());
+    seen.reserve(static_cast<size_t>(epochs));
     for (int64_t e = 0; e < epochs; ++e) {
-      means.clear();
-      for (size_t i = 0; i < outputs_.size(); ++i) {
-        if (stacked[i] == nullptr) continue;
-        with_dtype(stacked[i]->dtype(), [&]<class T>() {
-          const T* values = stacked[i]->template as<T>().data() + e * steps_per_epoch_;
-          for (int64_t s = 0; s < steps_per_epoch_; ++s)
-            means.add(i, static_cast<double>(values[s]), static_cast<double>(rows_of(s)));
-        });
-      }
-      TENON_TRY(epoch_done(first + e, record_of(step_, outputs_, means), seconds));
+      const std::span<double> figures = seen.add(seconds);
+      for (size_t i = 0; i < outputs_.size(); ++i)
+        figures[i] = stacked[i] == nullptr ? 0 : mean_of_steps(*stacked[i], e);
     }
+    if (!between_) {
+      result_.steps += static_cast<uint64_t>(epochs * steps_per_epoch_);
+      result_.records = std::move(seen);
+      return Ok{};
+    }
+    for (int64_t e = 0; e < epochs; ++e)
+      TENON_TRY(epoch_done(first + e, seen[static_cast<size_t>(e)], seconds));
     return Ok{};
+  }
+
+  // Of one result a step, over the rows of epoch `epoch` of a native loop.
+  double mean_of_steps(const Array& stacked, int64_t epoch) const {
+    double sum = 0;
+    with_dtype(stacked.dtype(), [&]<class T>() {
+      const T* values = stacked.as<T>().data() + epoch * steps_per_epoch_;
+      for (int64_t s = 0; s < steps_per_epoch_; ++s)
+        sum += static_cast<double>(values[s]) * static_cast<double>(rows_of(s));
+    });
+    return sum / static_cast<double>(rows_.rows());
   }
 
   // Runs beside the native loop of one epoch, whose losses are there when it has ended.
@@ -155,6 +166,12 @@ class Fit {
     // The whole epoch: it ends just now, or this is the count of the one before.
     if (done > 0 && done < steps_per_epoch_)
       progress_->step(static_cast<uint64_t>(epoch + 1), static_cast<uint64_t>(done));
+  }
+
+  std::vector<std::string> step_metrics() const {
+    std::vector<std::string> names;
+    for (size_t i = 1; i < outputs_.size(); ++i) names.push_back(step_.output_names[outputs_[i]]);
+    return names;
   }
 
   int64_t rows_of(int64_t step) const {
@@ -237,11 +254,15 @@ class Fit {
           options_.until == "loss" ? value <= options_.until_value : value >= options_.until_value;
       stop_ = stop_ || result_.reached;
     }
-    // A thousand epochs of a tiny model take a fraction of a millisecond: nothing is copied for nobody.
     if (progress_->mode() != runtime::ProgressMode::off) progress_->epoch_done(record);
-    if (!options_.history.empty()) TENON_TRY(history_.add(record));
+    if (file_) TENON_TRY(file_->add(record));
     if (options_.on_epoch && !options_.on_epoch(record)) stop_ = true;
-    result_.records.push_back(std::move(record));
+    if (result_.records.empty()) {
+      std::vector<std::string> names;
+      for (const auto& m : record.metrics) names.push_back(m.first);
+      result_.records = runtime::History(record.steps, std::move(names));
+    }
+    result_.records.add(record);
     return Ok{};
   }
 
@@ -253,8 +274,9 @@ class Fit {
   std::string dim_;
   int64_t steps_per_epoch_ = 0;
   std::optional<runtime::Progress> progress_;
-  runtime::History history_;
+  std::optional<runtime::HistoryFile> file_;
   FitResult result_;
+  bool between_ = false;  // whether anything is to happen between epochs
   bool stop_ = false;
 };
 

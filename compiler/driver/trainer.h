@@ -37,7 +37,7 @@ struct FitOptions {
   std::function<bool(const runtime::EpochRecord&)> on_epoch;  // false: ends training
 };
 struct FitResult {
-  std::vector<runtime::EpochRecord> records;
+  runtime::History records;
   uint64_t steps = 0;
   bool reached = false;  // `until`
 };

@@ -243,7 +243,52 @@ struct Report {
     return found == metrics.end() ? std::numeric_limits<double>::quiet_NaN() : found->second;
   }
 };
-using History = std::vector<Report>;
+
+/// What training reported, an epoch each. A report is made when it is asked for; copies share what they hold.
+class History {
+ public:
+  class Iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;  // a report is a value, not a place
+    using value_type = Report;
+    using difference_type = std::ptrdiff_t;
+    using pointer = void;
+    using reference = Report;
+    Iterator() = default;
+    Iterator(const History* history, size_t at) : history_(history), at_(at) {}
+    Report operator*() const { return (*history_)[at_]; }
+    Iterator& operator++() {
+      ++at_;
+      return *this;
+    }
+    Iterator operator++(int) {
+      Iterator was = *this;
+      ++at_;
+      return was;
+    }
+    friend bool operator==(const Iterator& a, const Iterator& b) { return a.at_ == b.at_; }
+
+   private:
+    const History* history_ = nullptr;
+    size_t at_ = 0;
+  };
+
+  History() = default;
+  explicit History(tenon_history* history) : history_(history, tenon_history_free) {}
+  size_t size() const { return tenon_history_count(history_.get()); }
+  bool empty() const { return size() == 0; }
+  /// Zeros past the end.
+  Report operator[](size_t i) const {
+    return Report(tenon_history_at(history_.get(), static_cast<uint32_t>(i)));
+  }
+  Report front() const { return (*this)[0]; }
+  Report back() const { return (*this)[size() - 1]; }
+  Iterator begin() const { return {this, 0}; }
+  Iterator end() const { return {this, size()}; }
+
+ private:
+  std::shared_ptr<tenon_history> history_;
+};
 
 /// Ends training when a metric reaches a value.
 struct Until {
@@ -365,15 +410,11 @@ class Session {
     tenon_history* history = nullptr;
     const Result<void> done = detail::checked(
         [&](tenon_error** e) { return tenon_session_fit(handle(), data.handle(), &o, &history, e); });
-    const std::unique_ptr<tenon_history, void (*)(tenon_history*)> owner(history, tenon_history_free);
+    History out(history);
 #if TENON_EXCEPTIONS
     if (watcher.thrown) std::rethrow_exception(watcher.thrown);
 #endif
     TENON_PASS(done);
-    History out;
-    out.reserve(tenon_history_count(history));
-    for (uint32_t i = 0; i < tenon_history_count(history); ++i)
-      out.emplace_back(tenon_history_at(history, i));
     return out;
   }
   /// Loss and metrics over all rows, weighted by rows, in inference mode.

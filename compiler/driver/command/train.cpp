@@ -87,7 +87,8 @@ class Train : public Verb {
     r["steps"] = result.steps;
     if (!until_.empty()) r["reached"] = result.reached;
     r["epochs"] = Json::array();
-    for (const runtime::EpochRecord& e : result.records) {
+    for (size_t i = 0; i < result.records.size(); ++i) {
+      const runtime::EpochRecord e = result.records[i];
       Json one{{"epoch", e.epoch}, {"steps", e.steps}, {"seconds", e.seconds}};
       one.update(metrics_json(e.loss, e.metrics));
       r["epochs"].push_back(std::move(one));

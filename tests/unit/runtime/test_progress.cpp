@@ -100,7 +100,7 @@ TEST_CASE("short times and numbers") {
 
 TEST_CASE("history lines are JSON that reads back") {
   Folder f;
-  auto h = History::to_file(f / "h.jsonl");
+  auto h = HistoryFile::create(f / "h.jsonl");
   REQUIRE(h);
   REQUIRE(h->add({1, 938, 0.1, 1.25, {{"accuracy", 0.9375}, {"loss", 3}, {"odd \"name\"\n", 1e300}}}));
   REQUIRE(h->add({2, 938, std::numeric_limits<double>::infinity(), 1, {}}));
@@ -114,8 +114,22 @@ TEST_CASE("history lines are JSON that reads back") {
   CHECK(first.at("odd \"name\"\n") == 1e300);
   const auto second = nlohmann::json::parse(text.substr(cut + 1));
   CHECK(second.at("loss").is_null());
-  CHECK(h->records().size() == 2);
-  CHECK(failure(History::to_file(f / "no/h.jsonl")) == 404);
+  CHECK(failure(HistoryFile::create(f / "no/h.jsonl")) == 404);
+}
+
+TEST_CASE("a history gives the records that it was given") {
+  History h(4, {"accuracy", "test loss"});
+  CHECK(h.empty());
+  h.add({1, 4, 0.5, 1.5, {{"accuracy", 0.25}, {"test loss", 3}}});
+  const std::span<double> figures = h.add(2.5);
+  REQUIRE(figures.size() == 3);
+  figures[0] = 0.125, figures[1] = 0.75, figures[2] = 2;
+  REQUIRE(h.size() == 2);
+  const EpochRecord first = h[0], last = h.back();
+  CHECK((first.epoch == 1 && first.steps == 4 && first.loss == 0.5 && first.seconds == 1.5));
+  CHECK(first.metrics == Metrics{{"accuracy", 0.25}, {"test loss", 3}});
+  CHECK((last.epoch == 2 && last.steps == 4 && last.loss == 0.125 && last.seconds == 2.5));
+  CHECK(last.metrics == Metrics{{"accuracy", 0.75}, {"test loss", 2}});
 }
 
 TEST_CASE("JSON text is valid whatever the bytes") {

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "lower/inside.h"
 #include "lower/registers.h"
 
 namespace tenon::lower {
@@ -21,6 +22,12 @@ bool same_place(const Place& a, const Place& b) {
   for (size_t i = 0; i < a.steps.size(); ++i)
     if (!(a.steps[i].loop == b.steps[i].loop) || !(a.steps[i].stride == b.steps[i].stride)) return false;
   return true;
+}
+
+size_t carry_count(const Graph& body) {
+  return static_cast<size_t>(std::count_if(body.args.begin(), body.args.end(), [&](ValueId v) {
+    return body.value(v).arg == ir::ArgKind::carry;
+  }));
 }
 
 class Planner {
@@ -208,6 +215,8 @@ class Planner {
   void order_groups(Scope* s, const std::vector<Destination>& results, std::vector<bool>* direct);
   void control(Scope* s, int32_t group);
   bool lies_inside(Scope* s, const Group& group, const std::vector<bool>& returned);
+  std::set<int32_t> place_parts(Scope* s, const std::vector<bool>& returned,
+                                const std::set<uint32_t>& overwritten);
   bool group_fails(const Scope& s, const Group& group) const;
   void place_arena();
 
@@ -421,6 +430,7 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
   });
   std::vector<bool> returned(graph.value_count(), false);
   for (ValueId v : graph.results) returned[storage_of(graph, v).index] = true;
+  const std::set<int32_t> nothing_to_do = place_parts(s.get(), returned, overwritten);
   std::erase_if(s->items, [&](Item& item) {
     ++position_;
     if (item.group < 0) {
@@ -430,6 +440,10 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
     }
     const Group& group = s->fusion.groups[static_cast<size_t>(item.group)];
     if (lies_inside(s.get(), group, returned)) return true;
+    if (nothing_to_do.count(item.group) != 0) {
+      touch(s->places[group.outputs[0].index]);
+      return true;
+    }
     const bool control_flow = group.kind == GroupKind::control;
     std::vector<Touch>& touches = s->touches[static_cast<size_t>(item.group)];
     for (const Read& r : reads(*s, group)) {
@@ -479,25 +493,65 @@ bool Planner::lies_inside(Scope* s, const Group& group, const std::vector<bool>&
   const Graph& graph = *s->graph;
   if (group.nodes.size() != 1 || group.outputs.size() != 1) return false;
   const Node& node = graph.node(group.nodes[0]);
-  if (node.op->index_map == nullptr || node.operands.size() != 1) return false;
+  const std::optional<Dim> offset = offset_in_operand(graph, node);
+  if (!offset) return false;
   const ValueId result = node.results[0], whole = storage_of(graph, node.operands[0]);
-  if (returned[result.index] || returned[whole.index] || !graph.value(whole).node.valid()) return false;
+  if (!s->places[result.index].none() || returned[result.index]) return false;
+  if (returned[whole.index] || !graph.value(whole).node.valid()) return false;
   const Place& place = s->places[whole.index];
   if (!place.root.valid() || out_.roots[place.root.index].base != RootBase::arena) return false;
-  const std::vector<ir::IndexPiece> pieces =
-      node.op->index_map->pieces(node, {graph.type(node.operands[0])}, graph.type(result));
-  if (pieces.size() != 1 || !pieces[0].guards.empty()) return false;
-  Index at;
-  for (uint32_t d = 0; d < graph.type(result).rank(); ++d) at.push_back(affine_axis(d));
-  AffineIndex from = affine_linear(pieces[0].index, graph.type(node.operands[0]).shape);
-  const Dim offset = from.constant;
-  from.constant = Dim(0);
-  if (!affine_equal(from, affine_linear(at, graph.type(result).shape))) return false;
   Place inside = place;
-  inside.offset = inside.offset + offset;
+  inside.offset = inside.offset + *offset;
   s->places[result.index] = std::move(inside);
   touch(s->places[result.index]);
   return true;
+}
+
+// Nor do concats of values that are made in this graph: they get their places inside the result.
+// `overwritten`: roots that hold old values, to be read before they are written.
+std::set<int32_t> Planner::place_parts(Scope* s, const std::vector<bool>& returned,
+                                       const std::set<uint32_t>& overwritten) {
+  const Graph& graph = *s->graph;
+  std::set<int32_t> done;
+  if (!options_.in_place) return done;
+  auto movable = [&](ValueId stored) {
+    const NodeId maker = graph.value(stored).node;
+    if (!maker.valid() || returned[stored.index] || !s->places[stored.index].none()) return false;
+    // Carries live where their loop is told to keep them, for as long as it runs.
+    const Node& node = graph.node(maker);
+    if (node.op->control != nullptr && node.op->control->what == ir::Control::loop &&
+        graph.value(stored).result < carry_count(*node.regions[0]))
+      return false;
+    const int32_t group = s->fusion.group_of[maker.index];
+    if (group < 0) return false;
+    const std::vector<ValueId>& outputs = s->fusion.groups[static_cast<size_t>(group)].outputs;
+    return std::find(outputs.begin(), outputs.end(), stored) != outputs.end();  // else it is read through
+  };
+  // Last first: the result may be part of another.
+  for (size_t g = s->fusion.groups.size(); g-- > 0;) {
+    const Group& group = s->fusion.groups[g];
+    if (group.nodes.size() != 1 || group.outputs.size() != 1) continue;
+    const ValueId result = group.outputs[0];
+    Place whole = s->places[result.index];
+    if (fits_registers(graph.type(result).count())) continue;
+    if (!whole.none() && (!whole.root.valid() || overwritten.count(whole.root.index) != 0)) continue;
+    const NodeId last = group.nodes.back();
+    const auto parts =
+        parts_of(graph, result, [&](NodeId n) { return n == last || s->fusion.group_of[n.index] < 0; });
+    std::set<uint32_t> distinct;
+    for (const Part& part : parts)
+      if (movable(part.value)) distinct.insert(part.value.index);
+    if (parts.empty() || distinct.size() != parts.size()) continue;
+    if (whole.none()) whole.root = arena_root(graph.type(result), graph.value(result).name);
+    s->places[result.index] = whole;
+    for (const Part& part : parts) {
+      Place inside = whole;
+      inside.offset = inside.offset + part.offset;
+      s->places[part.value.index] = std::move(inside);
+    }
+    done.insert(static_cast<int32_t>(g));
+  }
+  return done;
 }
 
 void Planner::control(Scope* s, int32_t group_number) {

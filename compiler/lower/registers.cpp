@@ -10,10 +10,6 @@ constexpr int64_t most_elements = 16;  // of one value
 constexpr int64_t most_registers = 64;
 constexpr int64_t most_operations = 256;  // of an unrolled group
 
-bool small(const Dim& count) {
-  return count.is_constant() && count.constant() >= 1 && count.constant() <= most_elements;
-}
-
 struct Use {
   uint32_t count = 0;
   bool fixed = true;  // always at indices that are known
@@ -44,7 +40,7 @@ void collect_group(const Scope& s, int32_t number, Uses* uses) {
 void collect(const Scope& s, Uses* uses) {
   for (const Item& item : s.items) {
     if (item.group < 0) {
-      const bool fixed = small(item.copy.type.count());
+      const bool fixed = fits_registers(item.copy.type.count());
       note(uses, item.copy.from, fixed, false);
       note(uses, item.copy.to, fixed, true);
       continue;
@@ -60,7 +56,7 @@ void collect(const Scope& s, Uses* uses) {
       note(uses, s.places[storage_of(*s.graph, node.operands[0]).index], true, false);
     for (const auto& region : s.regions[number]) {
       for (size_t c = 0; c < region->carries.size(); ++c) {
-        const bool fixed = small(s.graph->type(node.results[c]).count());
+        const bool fixed = fits_registers(s.graph->type(node.results[c]).count());
         note(uses, region->carries[c].first, fixed, false);
         note(uses, region->carries[c].second, fixed, true);
       }
@@ -72,6 +68,10 @@ void collect(const Scope& s, Uses* uses) {
 }
 
 }  // namespace
+
+bool fits_registers(const Dim& elements) {
+  return elements.is_constant() && elements.constant() >= 1 && elements.constant() <= most_elements;
+}
 
 void count_uses(const Scope& scope, std::vector<uint32_t>* uses) {
   Uses all;
@@ -113,7 +113,7 @@ std::vector<RegisterRoot> register_roots(const Frame& frame, const Scope& body) 
   int64_t registers = frame.kept();
   for (const auto& [index, use] : uses) {
     const Root& root = plan.roots[index];
-    if (!use.fixed || !use.written || !small(root.count) || frame.keeps(RootId(index))) continue;
+    if (!use.fixed || !use.written || !fits_registers(root.count) || frame.keeps(RootId(index))) continue;
     // A failure leaves the loop where it is, and must find state as the last committed step left it.
     const bool ours = root.base == RootBase::arena || root.base == RootBase::output ||
                       (root.base == RootBase::state && !body.may_fail);

@@ -25,6 +25,9 @@ struct RegisterRoot {
 // What the body of a loop can keep in registers.
 std::vector<RegisterRoot> register_roots(const Frame& frame, const Scope& body);
 
+// Whether a value of so many elements can be kept in registers at all.
+bool fits_registers(const Dim& elements);
+
 // How often each root is named: by groups, copies and loops of a scope and the scopes in it.
 void count_uses(const Scope& scope, std::vector<uint32_t>* uses);
 

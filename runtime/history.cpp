@@ -29,18 +29,17 @@ EpochRecord History::operator[](size_t i) const {
   return out;
 }
 
-std::span<double> History::add(double seconds) {
-  table_.resize(table_.size() + width());
-  const std::span<double> added = std::span(table_).subspan(rows_++ * width(), width());
-  added[0] = seconds;
-  return added.subspan(1);
+void History::add(size_t epochs, double seconds) {
+  table_.resize(table_.size() + epochs * width());
+  for (const size_t end = rows_ + epochs; rows_ < end; ++rows_) table_[rows_ * width()] = seconds;
 }
 
 void History::add(const EpochRecord& record) {
   assert(record.metrics.size() == names_.size());
-  const std::span<double> figures = add(record.seconds);
-  figures[0] = record.loss;
-  for (size_t m = 0; m < names_.size(); ++m) figures[1 + m] = record.metrics[m].second;
+  add(1, record.seconds);
+  const std::span<double> added = figures(rows_ - 1);
+  added[0] = record.loss;
+  for (size_t m = 0; m < names_.size(); ++m) added[1 + m] = record.metrics[m].second;
 }
 
 Result<HistoryFile> HistoryFile::create(std::string path) {

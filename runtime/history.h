@@ -48,9 +48,10 @@ class History {
 
   // The next epoch, with a metric for each name.
   void add(const EpochRecord& record);
-  // Room for epochs to come, whose figures are to be written: loss, then a metric for each name.
-  void reserve(size_t epochs) { table_.reserve(table_.size() + epochs * width()); }
-  std::span<double> add(double seconds);
+  // Epochs of so many seconds each, whose figures are to be written.
+  void add(size_t epochs, double seconds);
+  // Of one epoch: the loss, then a metric for each name.
+  std::span<double> figures(size_t i) { return std::span(table_).subspan(i * width() + 1, width() - 1); }
 
  private:
   size_t width() const { return 2 + names_.size(); }

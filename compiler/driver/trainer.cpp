@@ -133,12 +133,9 @@ class Fit {
         stacked[i] = &(*out)[static_cast<size_t>(at - native.output_names.begin())];
     }
     runtime::History seen(static_cast<uint64_t>(steps_per_epoch_), step_metrics());
-    seen.reserve(static_cast<size_t>(epochs));
-    for (int64_t e = 0; e < epochs; ++e) {
-      const std::span<double> figures = seen.add(seconds);
-      for (size_t i = 0; i < outputs_.size(); ++i)
-        figures[i] = stacked[i] == nullptr ? 0 : mean_of_steps(*stacked[i], e);
-    }
+    seen.add(static_cast<size_t>(epochs), seconds);
+    for (size_t i = 0; i < outputs_.size(); ++i)
+      if (stacked[i] != nullptr) add_means(*stacked[i], i, &seen);
     if (!between_) {
       result_.steps += static_cast<uint64_t>(epochs * steps_per_epoch_);
       result_.records = std::move(seen);
@@ -149,15 +146,19 @@ class Fit {
     return Ok{};
   }
 
-  // Of one result a step, over the rows of epoch `epoch` of a native loop.
-  double mean_of_steps(const Array& stacked, int64_t epoch) const {
-    double sum = 0;
+  // Of one result a step, over the rows of each epoch of a native loop.
+  void add_means(const Array& stacked, size_t figure, runtime::History* seen) const {
+    const double full = static_cast<double>(options_.batch);
+    const double last = static_cast<double>(rows_of(steps_per_epoch_ - 1));
     with_dtype(stacked.dtype(), [&]<class T>() {
-      const T* values = stacked.as<T>().data() + epoch * steps_per_epoch_;
-      for (int64_t s = 0; s < steps_per_epoch_; ++s)
-        sum += static_cast<double>(values[s]) * static_cast<double>(rows_of(s));
+      const T* values = stacked.as<T>().data();
+      for (size_t e = 0; e < seen->size(); ++e, values += steps_per_epoch_) {
+        double sum = 0;
+        for (int64_t s = 0; s + 1 < steps_per_epoch_; ++s) sum += static_cast<double>(values[s]) * full;
+        sum += static_cast<double>(values[steps_per_epoch_ - 1]) * last;
+        seen->figures(e)[figure] = sum / static_cast<double>(rows_.rows());
+      }
     });
-    return sum / static_cast<double>(rows_.rows());
   }
 
   // Runs beside the native loop of one epoch, whose losses are there when it has ended.

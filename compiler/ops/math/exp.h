@@ -4,6 +4,7 @@
 // first subtraction is exact). e^r = 1 + r + r^2 q(r), where q is the minimax polynomial of (e^r - 1 - r) /
 // r^2 for the relative error of e^r: Remez exchange in 50 digits, coefficients rounded one after another and
 // the rest fitted again. 2^n is applied as two factors, so that overflow and denormal results round once.
+// tanh in f32 has a q of its own, for the relative error of e^r - 1.
 #pragma once
 
 #include "ops/math/format.h"
@@ -16,7 +17,9 @@ template <>
 struct ExpTable<float> {
   static constexpr float log2e = 0x1.715476p+0f, ln2_hi = 0x1.62e43p-1f, ln2_lo = -0x1.05c61p-29f;
   static constexpr float q[] = {0x1.fffffcp-2f, 0x1.555488p-3f, 0x1.555842p-5f, 0x1.1240d8p-7f,
-                                0x1.6ae928p-10f};      // error 2^-28.177
+                                0x1.6ae928p-10f};  // error 2^-28.177
+  static constexpr float tanh_q[] = {0x1p-1f,        0x1.555554p-3f,  0x1.5554f8p-5f,
+                                     0x1.1112dep-7f, 0x1.6d3a24p-10f, 0x1.9e66b8p-13f};  // error 2^-31.104
   static constexpr float lowest = -104, highest = 89;  // beyond: 0 and infinity
   static constexpr float tanh_saturates = 20;          // of 2x
 };
@@ -28,6 +31,7 @@ struct ExpTable<double> {
                                  0x1.1111111128412p-7,  0x1.6c16c184946fdp-10, 0x1.a01a012861573p-13,
                                  0x1.a01998db7bc56p-16, 0x1.71df27d9c4b5ap-19, 0x1.28ae999aa4995p-22,
                                  0x1.ad7e681fc6399p-26};  // error 2^-57.05
+  static constexpr const double (&tanh_q)[10] = q;
   static constexpr double lowest = -746, highest = 710;
   static constexpr double tanh_saturates = 44;
 };
@@ -38,12 +42,16 @@ struct ExpParts {
   S r, q;
   IntOf<S> n;
 };
-template <Scalar S>
-ExpParts<S> exp_parts(S x) {
+template <Scalar S, size_t n>
+ExpParts<S> exp_parts(S x, const typename S::type (&q)[n]) {
   using C = ExpTable<typename S::type>;
   const Rounded<S> k = round_small(x, C::log2e);
   const S r = fma(k.value, -C::ln2_lo, fma(k.value, -C::ln2_hi, x));
-  return {r, horner(r, C::q), k.integer};
+  return {r, horner(r, q), k.integer};
+}
+template <Scalar S>
+ExpParts<S> exp_parts(S x) {
+  return exp_parts(x, ExpTable<typename S::type>::q);
 }
 // p 2^n with one rounding, for n within twice the exponent range.
 template <Scalar S>
@@ -75,7 +83,8 @@ template <Scalar S>
 S tanh(S x) {
   using T = typename S::type;
   const S y = abs(x) + abs(x);
-  const ExpParts<S> e = exp_parts(select(y > ExpTable<T>::tanh_saturates, ExpTable<T>::tanh_saturates, y));
+  using C = ExpTable<T>;
+  const ExpParts<S> e = exp_parts(select(y > C::tanh_saturates, C::tanh_saturates, y), C::tanh_q);
   const S scale = power_of_two<S>(e.n), less = scale - T(1), square = e.r * e.r;
   const S near = fma(square, e.q, e.r), m = fma(scale, near, less);
   const S d = m + T(2);

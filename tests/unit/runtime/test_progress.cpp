@@ -121,11 +121,13 @@ TEST_CASE("a history gives the records that it was given") {
   History h(4, {"accuracy", "test loss"});
   CHECK(h.empty());
   h.add({1, 4, 0.5, 1.5, {{"accuracy", 0.25}, {"test loss", 3}}});
-  const std::span<double> figures = h.add(2.5);
+  h.add(2, 2.5);
+  const std::span<double> figures = h.figures(1);
   REQUIRE(figures.size() == 3);
   figures[0] = 0.125, figures[1] = 0.75, figures[2] = 2;
-  REQUIRE(h.size() == 2);
-  const EpochRecord first = h[0], last = h.back();
+  REQUIRE(h.size() == 3);
+  CHECK((h[2].epoch == 3 && h.seconds(2) == 2.5 && h.loss(2) == 0));
+  const EpochRecord first = h[0], last = h[1];
   CHECK((first.epoch == 1 && first.steps == 4 && first.loss == 0.5 && first.seconds == 1.5));
   CHECK(first.metrics == Metrics{{"accuracy", 0.25}, {"test loss", 3}});
   CHECK((last.epoch == 2 && last.steps == 4 && last.loss == 0.125 && last.seconds == 2.5));

@@ -71,6 +71,8 @@ class ContractEmitter {
   void emit_pack(ExprId begin, ExprId end);
   // Columns of all panels, the unused ones of the last among them.
   int64_t panel_columns() const;
+  // Elements of the copy of blocks of the left factor; nullopt: it is read where it lies.
+  std::optional<Dim> left_elements() const;
   // The right factor `array` in panels; null where it is read as it lies.
   std::shared_ptr<const Array> lay_out(const Array& array);
 
@@ -85,19 +87,21 @@ class ContractEmitter {
     const auto n = static_cast<size_t>(number_);
     if (const int32_t output = scope_.sums[n]; output >= 0 && !heavy_)
       return scope_.places[group_.outputs[static_cast<size_t>(output)].index];
-    Place p;
-    p.root = scope_.scratch[n][0];
-    return p;
+    return scratch(sum_scratch);
   }
   RootId constant_root() const {
     const auto n = static_cast<size_t>(number_);
     return n < scope_.panels.size() ? scope_.panels[n] : RootId();
   }
+  Place scratch(Scratch what) const {
+    Place p;
+    p.root = scope_.scratch[static_cast<size_t>(number_)][what];
+    return p;
+  }
   Place pack_place() const {
     Place p;
     p.root = constant_root();
-    if (!p.root.valid()) p.root = scope_.scratch[static_cast<size_t>(number_)][1];
-    return p;
+    return p.root.valid() ? p : scratch(panel_scratch);
   }
   // Element (k, j) of the right factor, read where it lies or from its panel; j is the lane.
   ExprId right(ExprId k);
@@ -105,6 +109,11 @@ class ContractEmitter {
   ExprId right_element(ExprId k, ExprId j);
   void pack_row(ExprId k, ExprId lo, ExprId hi, ExprId width);
   void pack_transposed(ExprId begin, ExprId end, ExprId whole, ExprId j1);
+  // The left factor in blocks of its rows and products, tile by tile: see contract_left.cpp.
+  bool packs_left() const;
+  void pack_left(ExprId lo, ExprId hi, bool rest);
+  ExprId left_address(ExprId i0, ExprId rows, ExprId r, ExprId k);
+  ExprId left(ExprId i0, ExprId rows, ExprId r, ExprId k);
   void compose();
   void tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, ExprId cols_hi);
   void row_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool may_have_rest);
@@ -143,11 +152,11 @@ class ContractEmitter {
   std::optional<uint32_t> m_axis_, n_axis_;
   int64_t block_ = 512;
   bool outer_blocks_ = false, inner_blocks_ = false;
-  bool packed_ = false;
+  bool packed_ = false, packed_left_ = false;
   bool prefetch_result_ = false, prefetch_panel_ = false;
   ExprId panel_lo_, panel_width_;
   bool heavy_ = false;  // the epilogue runs over the stored panel, not on the accumulators
-  ExprId mr_, rows_lo_, k_lo_, k_hi_, first_, last_;
+  ExprId mr_, rows_lo_, left_from_, left_products_, k_lo_, k_hi_, first_, last_;
 };
 
 }  // namespace tenon::lower

@@ -135,13 +135,6 @@ std::shared_ptr<const Array> ContractEmitter::lay_out(const Array& array) {
   return out;
 }
 
-int64_t packed_columns(const ir::Module& module, const Plan& plan, const Scope& scope, int32_t group,
-                       const target::Target& target) {
-  kernel::Function scratch;
-  Frame frame(scratch, module, plan, target);
-  return pack_work(frame, scope, group) ? ContractEmitter(frame, scope, group).panel_columns() : 0;
-}
-
 std::shared_ptr<const Array> constant_panels(const ir::Module& module, const Plan& plan, const Scope& scope,
                                              int32_t group, const target::Target& target) {
   const Graph& graph = *scope.graph;

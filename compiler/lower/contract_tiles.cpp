@@ -30,6 +30,8 @@ void ContractEmitter::panels(ExprId lo, ExprId hi, const PanelBody& each) {
 
 void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, ExprId cols_hi) {
   ExprId k = frame_.dim(k_extent());
+  ExprId kc = outer_blocks_ ? b_.use(b_.fixed("KC", block_)) : k;
+  if (packed_left_) left_from_ = b_.let("from", b_.mul(rows_lo, left_products_ = kc));
   size_t nest = 0;
   auto open = [&](const char* name, ExprId lo, ExprId hi, ExprId step) {
     ++nest;
@@ -40,7 +42,6 @@ void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, Expr
   if (outer_blocks_) {
     // An empty contraction still runs once and stores zeros.
     ExprId stop = b_.binary(kernel::Op::max, k, b_.index(1));
-    ExprId kc = b_.use(b_.fixed("KC", block_));
     k_lo_ = open("k0", b_.index(0), stop, kc);
     k_hi_ = b_.let("k1", b_.binary(kernel::Op::min, b_.add(k_lo_, kc), k));
     first_ = b_.let("first", b_.binary(kernel::Op::eq, k_lo_, b_.index(0)));
@@ -55,6 +56,7 @@ void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, Expr
   rows_lo_ = rows_lo;
   const Dim m = m_extent();
   bool rest = !(m.is_constant() && m.constant() % tile_rows() == 0);
+  if (packed_left_) pack_left(rows_lo, rows_hi, rest);
   if (!n_axis_) {
     panel(b_.index(0), b_.index(1), b_.index(std::min<int64_t>(4, lanes())), rows_lo, rows_hi, rest);
   } else {
@@ -140,8 +142,7 @@ void ContractEmitter::multiply(VarId acc, ExprId rows, ExprId i0, ExprId k_lo, E
   ExprId y = right(k);
   y = b_.let("b", y);
   ExprId r = b_.begin_unroll("r", b_.index(0), rows);
-  if (m_axis_) emitter_.axes[*m_axis_] = b_.add(i0, r);
-  ExprId x = emitter_.emit(a_);
+  ExprId x = left(i0, rows, r, k);
   ExprId old = b_.use(acc, {r});
   b_.assign(acc, is_float(dtype_) ? b_.fma(x, y, old) : b_.add(old, b_.mul(x, y)), {r});
   b_.end();

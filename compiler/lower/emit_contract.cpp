@@ -87,6 +87,7 @@ void ContractEmitter::compose() {
   outer_blocks_ = several && block_ >= outer_block;
   inner_blocks_ = several && !outer_blocks_;
   packed_ = constant_root().valid() || packs_right(*scope_.graph, *dot_);
+  packed_left_ = packs_left();
   heavy_ = heavy_epilogue(*scope_.graph, group_);
   choose_prefetches();
 }
@@ -174,8 +175,17 @@ Work contract_work(const Frame& frame, const Scope& scope, int32_t number) {
   return work;
 }
 
+Copies copies(const ir::Module& module, const Plan& plan, const Scope& scope, int32_t group,
+              const target::Target& target) {
+  if (scope.fusion.groups[static_cast<size_t>(group)].kind != GroupKind::contract) return {};
+  kernel::Function scratch;
+  Frame frame(scratch, module, plan, target);
+  const ContractEmitter e(frame, scope, group);
+  return {pack_work(frame, scope, group) ? e.panel_columns() : 0, e.left_elements()};
+}
+
 std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group& group, int32_t sums_output,
-                                                 int64_t panel_columns) {
+                                                 const Copies& copies) {
   if (group.kind != GroupKind::contract) return {};
   for (NodeId id : group.nodes) {
     const Node& node = graph.node(id);
@@ -186,14 +196,12 @@ std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group
       if (domain.reduced[a]) k = k * domain.domain[a];
     int64_t block = node.get<int64_t>("block");
     const ir::Type& type = graph.type(node.results[0]);
-    std::vector<std::pair<DType, Dim>> out;
     const bool several = block >= outer_block && !(k.is_constant() && k.constant() <= block);
-    if (heavy_epilogue(graph, group) || (several && sums_output < 0))
-      out.push_back({type.dtype, type.count()});
-    if (panel_columns > 0) {
-      if (out.empty()) out.push_back({type.dtype, Dim(0)});
-      out.push_back({type.dtype, k * Dim(panel_columns)});
-    }
+    const bool sums = heavy_epilogue(graph, group) || (several && sums_output < 0);
+    std::vector<std::pair<DType, Dim>> out = {{type.dtype, sums ? type.count() : Dim(0)},
+                                              {type.dtype, k * Dim(copies.panel_columns)},
+                                              {type.dtype, copies.left_elements.value_or(Dim(0))}};
+    out.resize(copies.left_elements ? 3 : copies.panel_columns > 0 ? 2 : sums ? 1 : 0);
     return out;
   }
   return {};

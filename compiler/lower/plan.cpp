@@ -459,9 +459,9 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
     }
     int32_t& sums = s->sums[static_cast<size_t>(item.group)];
     sums = sums_output(*s, group);
-    const int64_t columns =
-        options_.target == nullptr ? 0 : packed_columns(module_, out_, *s, item.group, *options_.target);
-    for (auto& [dtype, count] : group_scratch(graph, group, sums, columns)) {
+    Copies copied;
+    if (options_.target != nullptr) copied = copies(module_, out_, *s, item.group, *options_.target);
+    for (auto& [dtype, count] : group_scratch(graph, group, sums, copied)) {
       Root root{RootBase::arena, dtype, count, "scratch"};
       RootId id = add(std::move(root));
       s->scratch[static_cast<size_t>(item.group)].push_back(id);

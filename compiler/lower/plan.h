@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -123,12 +124,18 @@ Plan plan(const ir::Module& module, const ir::Function& function, Layout* layout
 // Every dimension at a usual size within its range.
 ir::DimRanges nominal_ranges(const ir::DimRanges& dims);
 
-// Scratch a group needs beside its outputs (packed operands, partial sums): element counts. `sums_output`: as
-// Scope::sums; `panel_columns`: those of the panels that a right factor is copied into, 0: none.
+// What a contraction's factors are copied into before its tiles read them.
+struct Copies {
+  int64_t panel_columns = 0;         // of the right factor; 0: it is read where it lies
+  std::optional<Dim> left_elements;  // nullopt: it is read where it lies
+};
+Copies copies(const ir::Module& module, const Plan& plan, const Scope& scope, int32_t group,
+              const target::Target& target);
+// Scratch a group needs beside its outputs, in the order of Scratch, less what none needs at the end: element
+// counts. `sums_output`: as Scope::sums.
+enum Scratch : uint8_t { sum_scratch, panel_scratch, left_scratch };
 std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group& group, int32_t sums_output,
-                                                 int64_t panel_columns);
-int64_t packed_columns(const ir::Module& module, const Plan& plan, const Scope& scope, int32_t group,
-                       const target::Target& target);
+                                                 const Copies& copies);
 // A contraction's right factor in the order in which its tiles read it, where it is a constant; null where it
 // is none, or is read as it lies.
 std::shared_ptr<const Array> constant_panels(const ir::Module& module, const Plan& plan, const Scope& scope,

@@ -28,7 +28,9 @@ ContractionOrder contraction_order(const Type& lhs, const Type& rhs, const Axes&
   constexpr int64_t narrow = 8, chain = 8;
   const bool few = !k.overflowed() && k.is_constant() && k.constant() >= 1 && k.constant() <= chain;
   if (n.constant() < narrow) return few ? ContractionOrder{"blocks", 512} : ContractionOrder{"lanes", 8192};
-  if (n.constant() >= 128) return {"blocks", 512};
+  // Eight chains keep two multipliers busy with one row. Six vectors come close, and partial sums would cost
+  // the tiles of several rows more.
+  if (n.constant() > 5 * 16) return {"blocks", 512};
   if (k.overflowed() || !k.is_constant()) return {"blocks", 64};
   const int64_t vectors = ceil_div(n.constant(), 16), blocks = ceil_div(8, vectors);
   const int64_t size = ceil_div(std::min(k.constant(), int64_t{1} << 32), blocks);

@@ -101,8 +101,8 @@ void replace(std::string* text, const std::string& from, const std::string& to, 
 
 TEST_CASE("matrix products have the bits of their order in every layout, read in place, packed or baked") {
   // Edges of tiles, vectors, panels and blocks; rows a page apart; fewer rows than a tile.
-  const int64_t sizes[][3] = {{1, 200, 600},   {7, 17, 33},   {8, 48, 512},    {9, 50, 520},
-                              {40, 131, 1100}, {130, 97, 64}, {200, 1024, 140}};
+  const int64_t sizes[][3] = {{1, 200, 600},   {7, 17, 33},   {8, 48, 512},     {9, 50, 520},
+                              {40, 131, 1100}, {130, 97, 64}, {200, 1024, 140}, {265, 300, 530}};
   for (const std::string cpu : {"x86-64-v3", "x86-64-v4"}) {
     if (!runs_here(cpu)) continue;
     for (const auto& [m, n, k] : sizes)
@@ -128,17 +128,21 @@ TEST_CASE("matrix products have the bits of their order in every layout, read in
 
 TEST_CASE("a tile edited in the dump of kernels gives a running program with equal bits") {
   if (!runs_here("x86-64-v4")) return;
-  for (const auto& [m, tb] : {std::pair{int64_t{96}, false}, {int64_t{101}, false}, {int64_t{96}, true}}) {
-    const Product p{m, 192, 600, false, tb};
+  for (const Product& p : {Product{96, 192, 600, false, false},
+                           {101, 192, 600, false, false},
+                           {96, 192, 600, false, true},
+                           {104, 288, 600, true, false},
+                           {101, 288, 600, true, false}}) {
     Data d(p);
-    INFO(m << " rows, " << (tb ? "packed" : "in place"));
+    INFO(p.m << " rows, packed: left " << p.ta << ", right " << p.tb);
     std::string dump = tn::parse(model(p, false, false)).print("kernel");
     int rows = 0, vectors = 0;
     replace(&dump, "MR = 8", "MR = 6", &rows);
     replace(&dump, "NV = 3", "NV = 4", &vectors);
     INFO(dump);
     REQUIRE(rows == 1);
-    REQUIRE(vectors == (tb ? 2 : 1));
+    REQUIRE(vectors == (p.tb ? 2 : 1));
+    REQUIRE((dump.find("scratch[from") != std::string::npos) == p.ta);
     const tn::Program edited = tn::compile(tn::parse(dump));
     CHECK(run(edited, edited.init(1), p, d, true) == d.c);
     // A wrong literal in the same dump shows.

@@ -61,8 +61,10 @@ TEST_CASE("a contraction's order follows from its declared static extents", "[op
   CHECK(contraction(64, 16) == Order{"blocks", 8});
   CHECK(contraction(4, 16) == Order{"blocks", 8});
   CHECK(contraction(100000, 16) == Order{"blocks", 512});
-  // nvec = 8: one block.
-  CHECK(contraction(300, 127) == Order{"blocks", 304});
+  // Six vectors or more: one chain each.
+  CHECK(contraction(300, 127) == Order{"blocks", 512});
+  CHECK(contraction(300, 81) == Order{"blocks", 512});
+  CHECK(contraction(300, 80) == Order{"blocks", 152});
   CHECK(contraction(0, 16) == Order{"blocks", 8});
 }
 

@@ -1,0 +1,165 @@
+// The order of groups: reads of old values, and what may fail, before the writes that end them.
+#include <algorithm>
+
+#include "lower/planner.h"
+
+namespace tenon::lower {
+
+std::vector<Planner::Read> Planner::reads(const Scope& s, const Group& group) const {
+  std::vector<Read> out;
+  const Graph& g = *s.graph;
+  int32_t self = s.fusion.group_of[group.nodes[0].index];
+  for (NodeId id : group.nodes) {
+    const Node& node = g.node(id);
+    NodeDomain domain = node_domain(g, node);
+    for (size_t i = 0; i < node.operands.size(); ++i) {
+      ValueId v = node.operands[i];
+      bool indexed = i < domain.operands.size() && domain.operands[i].size() == g.type(v).rank();
+      Index at = indexed ? domain.operands[i] : Index(g.type(v).rank(), affine_constant(Dim(0)));
+      // The products of a chain stand side by side: over them, indices are constants.
+      const bool chain = chain_length(g, node) > 1;
+      if (chain) at = contraction_domain(g, node).operands[i];
+      const uint32_t first_product = chain ? static_cast<uint32_t>(domain.domain.size()) : ~0u;
+      std::vector<Source> sources;
+      collect_sources(g, v, at, s.fusion.index_only, &sources);
+      for (const Source& source : sources) {
+        ValueId stored = storage_of(g, source.value);
+        NodeId producer = g.value(stored).node;
+        if (producer.valid() && s.fusion.group_of[producer.index] == self) continue;
+        std::vector<uint32_t> axes;
+        for (uint32_t a = 0; a < domain.domain.size(); ++a) axes.push_back(a);
+        // Reductions and tiles read their operands at many elements before they write.
+        bool aligned = indexed && !source.dynamic &&
+                       (group.kind == GroupKind::pointwise || node.op->elementwise != nullptr) &&
+                       is_identity(source.at, g.type(source.value).shape, axes);
+        if (group.kind == GroupKind::reduce && domain.domain == group.domain) aligned = false;
+        const bool dynamic = source.dynamic || (node.op->gather != nullptr && i == 0);
+        const bool constant =
+            !dynamic && (indexed || chain) &&
+            std::all_of(source.at.begin(), source.at.end(), [&](const AffineIndex& a) {
+              return a.constant.is_constant() && (a.parts.empty() || a.parts[0].axis >= first_product);
+            });
+        out.push_back({stored, aligned, dynamic, constant});
+      }
+    }
+  }
+  return out;
+}
+
+bool Planner::group_fails(const Scope& s, const Group& group) const {
+  for (NodeId id : group.nodes) {
+    const Node& node = s.graph->node(id);
+    if (out_.ranges->may_fail(node)) return true;
+    for (const auto& region : node.regions)
+      if (out_.ranges->may_fail(*region)) return true;
+  }
+  return false;
+}
+
+// Decides which results are written straight into the place of their old value, and reorders groups so that
+// reads of old values and everything that may fail come before.
+void Planner::order_groups(Scope* s, const std::vector<Destination>& results, std::vector<bool>* direct) {
+  const Graph& graph = *s->graph;
+  size_t n = s->fusion.groups.size();
+  std::vector<std::set<uint32_t>> preds(n);
+  std::map<uint32_t, std::vector<std::pair<uint32_t, bool>>> readers;  // root -> (group, aligned)
+  for (uint32_t g = 0; g < n; ++g) {
+    for (const Read& r : reads(*s, s->fusion.groups[g])) {
+      NodeId producer = graph.value(r.value).node;
+      if (producer.valid()) preds[g].insert(static_cast<uint32_t>(s->fusion.group_of[producer.index]));
+      const Place& p = s->places[r.value.index];
+      if (!producer.valid() && p.root.valid()) readers[p.root.index].push_back({g, r.aligned});
+    }
+  }
+  auto reaches = [&](uint32_t from, uint32_t to) {  // does `to` depend on `from`?
+    std::vector<uint32_t> work{to};
+    std::set<uint32_t> seen{to};
+    while (!work.empty()) {
+      uint32_t g = work.back();
+      work.pop_back();
+      if (g == from) return true;
+      for (uint32_t p : preds[g])
+        if (seen.insert(p).second) work.push_back(p);
+    }
+    return false;
+  };
+  std::vector<uint32_t> failing;
+  for (uint32_t g = 0; g < n; ++g)
+    if (group_fails(*s, s->fusion.groups[g])) failing.push_back(g);
+
+  direct->assign(results.size(), false);
+  std::set<uint32_t> taken;  // values that have a destination
+  for (size_t i = 0; i < results.size(); ++i) {
+    ValueId v = graph.results[i];
+    NodeId producer = graph.value(v).node;
+    // Views share their operand's place: they are copied out.
+    if (!producer.valid() || graph.node(producer).op->view != nullptr ||
+        s->fusion.group_of[producer.index] < 0)
+      continue;
+    if (taken.count(v.index) != 0) continue;
+    if (!results[i].holds_old) {
+      (*direct)[i] = true;
+      taken.insert(v.index);
+      continue;
+    }
+    if (!options_.in_place) continue;
+    uint32_t writer = static_cast<uint32_t>(s->fusion.group_of[producer.index]);
+    const Group& group = s->fusion.groups[writer];
+    bool control = group.kind == GroupKind::control;
+    const Node& node = graph.node(producer);
+    bool ok = true;
+    bool is_loop = control && node.op->control->what == ir::Control::loop;
+    if (control && !is_loop) ok = false;
+    std::vector<uint32_t> before;
+    if (auto it = readers.find(results[i].place.root.index); it != readers.end()) {
+      for (auto [g, aligned] : it->second) {
+        if (g != writer) {
+          before.push_back(g);
+        } else if (is_loop) {
+          // The loop may read the old value only as the initial value of the carry that it becomes.
+          size_t uses = 0;
+          for (ValueId o : node.operands)
+            if (s->places[o.index].root == results[i].place.root) ++uses;
+          size_t carry = graph.value(v).result;
+          ok = ok && uses == 1 && s->places[node.operands[carry].index].root == results[i].place.root;
+        } else {
+          ok = ok && aligned;
+        }
+      }
+    }
+    // A failing iteration must leave state untouched unless iterations commit one by one.
+    if (is_loop && out_.ranges->may_fail(*node.regions[0]) && !node.get<bool>("commit")) ok = false;
+    for (uint32_t g : failing)
+      if (g != writer) before.push_back(g);
+    if (!is_loop && group_fails(*s, group) && !writes_after_checks(graph, group)) ok = false;
+    for (uint32_t g : before) ok = ok && !reaches(writer, g);
+    // Several outputs of one group: each reads the old values of the others at the same element only, which
+    // holds because every read was checked as aligned above and all loads of an element precede its stores.
+    if (!ok) continue;
+    for (uint32_t g : before) preds[writer].insert(g);
+    (*direct)[i] = true;
+    taken.insert(v.index);
+  }
+  // Groups in dependence order, ties by their old number.
+  std::vector<uint32_t> waiting(n);
+  std::vector<std::vector<uint32_t>> succs(n);
+  std::set<uint32_t> ready;
+  for (uint32_t g = 0; g < n; ++g) {
+    preds[g].erase(g);
+    waiting[g] = static_cast<uint32_t>(preds[g].size());
+    for (uint32_t p : preds[g]) succs[p].push_back(g);
+    if (waiting[g] == 0) ready.insert(g);
+  }
+  while (!ready.empty()) {
+    uint32_t g = *ready.begin();
+    ready.erase(ready.begin());
+    Item item;
+    item.group = static_cast<int32_t>(g);
+    s->items.push_back(std::move(item));
+    for (uint32_t t : succs[g])
+      if (--waiting[t] == 0) ready.insert(t);
+  }
+  TENON_CHECK(s->items.size() == n, "in-place writes made a cycle");
+}
+
+}  // namespace tenon::lower

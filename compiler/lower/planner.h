@@ -1,0 +1,71 @@
+// The work behind plan(): one function's scopes, places and live ranges. See plan.h for what comes out.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "lower/plan.h"
+
+namespace tenon::lower {
+
+class Planner {
+ public:
+  Planner(const ir::Module& module, const ir::Function& function, Layout* layout, const PlanOptions& options)
+      : module_(module), function_(function), layout_(layout), options_(options) {}
+  Plan run();
+
+ private:
+  // Where a graph's result has to end up.
+  struct Destination {
+    Place place;
+    bool holds_old = false;  // state or carry: the place also holds the value read in this graph
+  };
+  // A value that a group reads from memory.
+  struct Read {
+    ValueId value;
+    bool aligned;            // only at the very element that is written
+    bool dynamic, constant;  // at indices that are values; at known indices
+  };
+
+  RootId add(Root root) {
+    out_.roots.push_back(std::move(root));
+    return RootId(out_.roots.size() - 1);
+  }
+  RootId state_root(const std::string& name);
+  RootId arena_root(const ir::Type& type, std::string name);
+  RootId constant_root(const std::shared_ptr<const Array>& array);
+  void touch(const Place& p) {
+    if (!p.root.valid()) return;
+    Root& r = out_.roots[p.root.index];
+    r.first = std::min(r.first, position_);
+    r.last = std::max(r.last, position_);
+  }
+
+  std::unique_ptr<Scope> scope(const Graph& graph, const std::vector<Place>& args,
+                               const std::vector<Destination>& results);
+  void control(Scope* s, int32_t group);
+  void place_arena();
+
+  // Order: plan_order.cpp.
+  std::vector<Read> reads(const Scope& s, const Group& group) const;
+  bool group_fails(const Scope& s, const Group& group) const;
+  void order_groups(Scope* s, const std::vector<Destination>& results, std::vector<bool>* direct);
+
+  // Places that spare a copy: plan_places.cpp.
+  std::vector<RootId> panel_constants(Scope* s);
+  int32_t sums_output(const Scope& s, const Group& group) const;
+  bool lies_inside(Scope* s, const Group& group, const std::vector<bool>& returned);
+  bool movable(const Scope& s, ValueId stored, const std::vector<bool>& returned) const;
+  std::set<int32_t> place_parts(Scope* s, const std::vector<bool>& returned,
+                                const std::set<uint32_t>& overwritten);
+
+  const ir::Module& module_;
+  const ir::Function& function_;
+  Layout* layout_;
+  const PlanOptions& options_;
+  Plan out_;
+  std::map<std::string, RootId> state_roots_;
+  uint32_t position_ = 0;
+};
+
+}  // namespace tenon::lower

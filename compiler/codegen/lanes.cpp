@@ -4,6 +4,7 @@
 #include <llvm/IR/Intrinsics.h>
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "codegen/emitter.h"
@@ -97,8 +98,10 @@ void FunctionEmitter::emit_lanes(const Stmt& s) {
 void FunctionEmitter::lanes_block(const Stmt& s, llvm::Value* base, int width, llvm::Value* count) {
   Lanes lanes;
   lanes.width = width;
+  // Whole registers of some type: a power of two, where there is one that divides the width.
   lanes.part_lanes = std::min(width, m_.part_lanes());
-  while (width % lanes.part_lanes != 0) --lanes.part_lanes;
+  while (width % lanes.part_lanes != 0)
+    lanes.part_lanes = static_cast<int>(std::bit_floor(lanes.part_lanes - 1u));
   lanes.parts = width / lanes.part_lanes;
   lanes_ = lanes;
   if (count != nullptr) {

@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "catch.h"
+#include "command_runner.h"
 
 namespace tn = tenon;
+namespace tt = tenon::test;
 
 namespace {
 
@@ -151,5 +153,27 @@ TEST_CASE("a tile edited in the dump of kernels gives a running program with equ
     REQUIRE(products == 1);
     const tn::Program wrong = tn::compile(tn::parse(dump));
     CHECK(run(wrong, wrong.init(1), p, d, true) != d.c);
+  }
+}
+
+TEST_CASE("products of f64 and of integers have the bits of their order") {
+  const tt::Folder folder;
+  folder.write("p.tenon",
+               "tenon 1\nmodule products\ndim m = 1..70\n"
+               "func wide(a: f64[m,130], b: f64[130,77]) -> c: f64[m,77] {\n"
+               "  c = dot_general a, b {lhs_contract = [1], rhs_contract = [0]}\n  return c\n}\n"
+               "func across(a: f64[600,m], b: f64[600,301]) -> c: f64[m,301] {\n"
+               "  c = dot_general a, b {lhs_contract = [0], rhs_contract = [0]}\n  return c\n}\n"
+               "func whole(a: i64[m,33], b: i64[71,33]) -> c: i64[m,71] {\n"
+               "  c = dot_general a, b {lhs_contract = [1], rhs_contract = [1]}\n  return c\n}\n");
+  for (const std::string cpu : {"x86-64-v3", "x86-64-v4"}) {
+    if (!runs_here(cpu)) continue;
+    for (const char* function : {"wide", "across", "whole"})
+      for (const int m : {1, 9, 70}) {
+        const tt::Ran ran = folder.tenon(std::string("diff p.tenon ") + function + " --cpu " + cpu +
+                                         " --size m=" + std::to_string(m));
+        INFO(ran.out << ran.err);
+        CHECK(ran.status == 0);
+      }
   }
 }

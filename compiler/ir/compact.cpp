@@ -79,9 +79,12 @@ Live mark(const Graph& graph, Flags results) {
     for (ValueId r : node.results) needed = needed || live.values[r.index];
     if (!needed) continue;
     live.nodes[i] = 1;
-    Flags operands(node.operands.size(), 1);
-    if (node.op->control != nullptr && !node.regions.empty())
-      live.regions[i] = mark_regions(node, live.values, &operands);
+    if (node.op->control == nullptr || node.regions.empty()) {
+      for (ValueId v : node.operands) live.values[v.index] = 1;
+      continue;
+    }
+    Flags operands;
+    live.regions[i] = mark_regions(node, live.values, &operands);
     for (size_t k = 0; k < node.operands.size(); ++k)
       if (operands[k]) live.values[node.operands[k].index] = 1;
   }

@@ -5,6 +5,7 @@
 // Counting is callgrind's: the test runs its own binary again, on the hidden case at the end, which does each
 // stage in a function of its own. Without valgrind the counts are skipped, by name; the stages run all the
 // same.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -85,6 +86,8 @@ std::vector<std::string> run_stages(const std::string& shape, size_t operations)
   ir::Module module;
   auto stage = [&](const std::string& name, const std::function<bool()>& work) {
     bool good = false;
+    // What the stage before has freed is put together now: the allocator would else do it in the next one.
+    malloc_trim(0);
     call_stage(names.size(), [&] { good = work(); }, std::make_index_sequence<most_stages>());
     if (!good) FAIL("stage failed: " << name);
     names.push_back(name);

@@ -62,6 +62,7 @@ class Resolver {
     std::string name = from.value(node.results[0]).name;
     if (name.empty()) name = std::string(node.op->name) + "#" + std::to_string(unnamed_++);
     if (!node.scope.empty()) name = node.scope + "/" + name;
+    name = regions_ + name;
     ir::ModeContext context{b, node, {}, training_, rng, 0};
     for (ValueId v : node.operands) context.operands.push_back(map[v.index]);
     context.stream = static_cast<int64_t>(fnv1a(name) >> 1);
@@ -83,8 +84,12 @@ class Resolver {
     operands.insert(operands.end(), rng.begin(), rng.end());
     const bool loop = node.op->control->what == ir::Control::loop;
     std::vector<std::unique_ptr<Graph>> regions;
+    const std::string outside = regions_;
+    std::string label = node.results.empty() ? "" : from.value(node.results[0]).name;
+    if (label.empty()) label = std::string(node.op->name) + "#" + std::to_string(unnamed_++);
     for (const std::unique_ptr<Graph>& region : node.regions) {
       auto to = std::make_unique<Graph>();
+      regions_ = outside + label + "[" + std::to_string(regions.size()) + "]/";
       std::vector<ValueId> inner(region->value_count()), counters;
       ValueId old_index;
       for (ValueId a : region->args) {
@@ -110,6 +115,7 @@ class Resolver {
       fill(*region, to.get(), &inner, counters);
       regions.push_back(std::move(to));
     }
+    regions_ = outside;
     std::vector<ir::Type> types;
     for (ValueId r : node.results) types.push_back(from.type(r));
     const NodeId id = b.graph().add_node(node.op, std::move(operands), node.attrs, types, std::move(regions),
@@ -122,6 +128,7 @@ class Resolver {
   const ir::Module& module_;
   const bool training_;
   size_t unnamed_ = 0;
+  std::string regions_;  // the regions around, by their nodes' names: names are unique in one graph only
 };
 
 }  // namespace

@@ -1,3 +1,5 @@
+#include <set>
+
 #include "transforms/gradients.h"
 
 using namespace tenon;
@@ -237,4 +239,35 @@ func loss(x: f64[batch,4]) -> f64[] {
   };
   const ir::Module m = parsed(text);
   CHECK(stream(m) == stream(parsed(ir::print(m))));
+}
+
+TEST_CASE("operations of one name in several regions draw random numbers of their own") {
+  const ir::Module m = parsed(R"(tenon 1
+module noise
+param w : f64[4] = ones
+func loss(xs: f64[3,4], c: bool[]) -> f64[] {
+  first = loop (h = w; x in xs) : f64[4] {
+    d = dropout x {rate = 0.5}
+    t = add h, d
+    yield t
+  }
+  second = loop (h = first; x in xs) : f64[4] {
+    d = dropout x {rate = 0.5}
+    t = add h, d
+    yield t
+  }
+  d = dropout second {rate = 0.5}
+  l = reduce_sum d
+  return l
+}
+)");
+  ir::Module resolved = m;
+  const Status s = transforms::resolve_mode(resolved, resolved.functions[0], ir::Mode::training);
+  if (!s) FAIL(s.errors().text());
+  const std::string printed = ir::print(resolved);
+  std::set<std::string> streams;
+  for (size_t at = printed.find("stream = "); at != std::string::npos; at = printed.find("stream = ", at + 1))
+    streams.insert(printed.substr(at, printed.find('}', at) - at));
+  INFO(printed);
+  CHECK(streams.size() == 3);
 }

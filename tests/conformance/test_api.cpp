@@ -562,7 +562,9 @@ int main() {
   return !refused && refused.error().code() == 107 ? 0 : 5;
 }
 )";
-  const std::string command = std::string(TENON_CXX) +
+  // Where the library has a sanitizer's calls, the program has to bring that sanitizer.
+  const std::string sanitize = std::string(TENON_SANITIZE).empty() ? "" : " -fsanitize=" TENON_SANITIZE;
+  const std::string command = std::string(TENON_CXX) + sanitize +
                               " -std=c++20 -fno-exceptions -Wall -Wextra -Werror -I" + TENON_SOURCE_DIR +
                               "/include -I" + TENON_BIN_DIR + "/../generated/include " + source + " -o " +
                               program + " -L" + TENON_BIN_DIR + " -ltenon -Wl,-rpath," + TENON_BIN_DIR;

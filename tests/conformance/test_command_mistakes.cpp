@@ -170,14 +170,16 @@ TEST_CASE("what cannot be written is told, and leaves the old file whole") {
   CHECK(full.status == 4);
   CHECK(full.err.starts_with("error[T404]: "));
   CHECK(full.err.find("\nhelp: ") != std::string::npos);
-  // A file system without room for the new file.
-  folder.write("keep.tenon", "old\n");
-  const Ran limited =
-      folder.shell("(ulimit -f 0; tenon show m.tenon -o keep.tenon; echo $? > /dev/stderr) 2>&1 | cat");
-  INFO(limited.out);
-  CHECK(limited.out.find("error[T404]") != std::string::npos);
-  CHECK(limited.out.ends_with("4\n"));
-  CHECK(folder.read("keep.tenon") == "old\n");
+  // A file system without room for the new file. The thread sanitizer itself cannot start there.
+  if (std::string(TENON_SANITIZE) != "thread") {
+    folder.write("keep.tenon", "old\n");
+    const Ran limited =
+        folder.shell("(ulimit -f 0; tenon show m.tenon -o keep.tenon; echo $? > /dev/stderr) 2>&1 | cat");
+    INFO(limited.out);
+    CHECK(limited.out.find("error[T404]") != std::string::npos);
+    CHECK(limited.out.ends_with("4\n"));
+    CHECK(folder.read("keep.tenon") == "old\n");
+  }
   check(folder, {"show m.tenon -o absent/x.tenon", "T404", 4, "absent/x.tenon", {}});
   check(folder, {"compile m.tenon -o absent/m", "T404", 4, "absent/m.o", {}});
   // Before the training, not after it.

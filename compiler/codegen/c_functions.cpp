@@ -80,6 +80,18 @@ void emit_entry_function(ModuleEmitter& m, const CEntry& e) {
   llvm::Value *state = f.arg(0), *arena = f.arg(arena_at), *bytes = f.arg(arena_at + 1);
   llvm::Value* parallel = e.parallel ? f.arg(arena_at + 2) : llvm::ConstantPointerNull::get(b.getPtrTy());
   f.not_null(state);
+  if (e.parallel) {
+    // Threads that are lent need a way to them. Without any struct, one of zeros stands in.
+    using runtime::Parallel;
+    llvm::Value* none = b.CreateAlloca(b.getInt8Ty(), b.getInt64(sizeof(Parallel)));
+    b.CreateMemSet(none, b.getInt8(0), sizeof(Parallel), llvm::MaybeAlign());
+    llvm::Value* lent = b.CreateSelect(b.CreateIsNull(parallel), none, parallel);
+    llvm::Value* several =
+        b.CreateICmpUGT(f.load(b.getInt32Ty(), lent, offsetof(Parallel, workers)), b.getInt32(1));
+    llvm::Value* run = f.load(ptr, lent, offsetof(Parallel, run));
+    llvm::Value* team = f.load(ptr, lent, offsetof(Parallel, team));
+    f.refuse_if(b.CreateAnd(several, b.CreateAnd(b.CreateIsNull(run), b.CreateIsNull(team))), CStatus::null);
+  }
   std::vector<llvm::Value*> values;
   if (e.entry->loops) f.not_null(f.arg(1));
   for (unsigned i = 0; i < e.fields.size(); ++i)

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
+#include <set>
 
 #include "driver/c_api.h"
 
@@ -31,9 +33,10 @@ struct tenon_model {
 
   tenon::driver::Model model;
   std::vector<Body> bodies;
-  uint32_t graphs = 1;         // numbers of graphs given so far
-  mutable uint32_t limit = 0;  // ids below it were given to the caller
-  std::string file;            // of the caller's place
+  const uint32_t own = next_graph();  // number of the graph outside all bodies
+  std::set<uint32_t> given;           // numbers of all bodies so far
+  mutable uint32_t limit = 0;         // ids below it were given to the caller
+  std::string file;                   // of the caller's place
   uint32_t line = 0, column = 0;
   std::vector<std::string> scopes;
   std::map<tenon_value, std::string> names;  // of inputs and globals
@@ -41,7 +44,7 @@ struct tenon_model {
 
   explicit tenon_model(std::string name) : model(std::move(name)) {}
   tenon::driver::Model& innermost() { return bodies.empty() ? model : *bodies.back().model; }
-  uint32_t graph() const { return bodies.empty() ? 0 : bodies.back().graph; }
+  uint32_t graph() const { return bodies.empty() ? own : bodies.back().graph; }
   // The number of a value of the innermost graph, or of the model's own, for the caller.
   tenon_value give(tenon::ir::ValueId id) {
     if (bodies.empty()) return give_top(id);
@@ -50,7 +53,12 @@ struct tenon_model {
   }
   tenon_value give_top(tenon::ir::ValueId id) const {
     limit = std::max(limit, id.index + 1);
-    return id.index;
+    return (static_cast<tenon_value>(own) << 32) | id.index;
+  }
+  // One number for each graph of the process: a value of another model is told from one of this.
+  static uint32_t next_graph() {
+    static std::atomic<uint32_t> graphs{0};
+    return graphs.fetch_add(1, std::memory_order_relaxed);
   }
 };
 

@@ -13,7 +13,8 @@ Result<tenon_model::Body> open_body(tenon_model& model) {
   if (model.bodies.size() + 1 >= ir::max_region_depth)
     return error(Code::text_limit, "bodies nest deeper than " + std::to_string(ir::max_region_depth));
   tenon_model::Body body;
-  body.graph = model.graphs++;
+  body.graph = tenon_model::next_graph();
+  model.given.insert(body.graph);
   body.model = std::make_unique<Model>("body");
   for (const std::string& name : model.model.module().dim_order) {
     const ir::DimRange range = model.model.module().dims.at(name);

@@ -13,14 +13,18 @@ Errors ended() {
 
 Errors unknown() { return error(Code::undefined_name, "a value is none, or of another model"); }
 
+Errors absent(const tenon_model& model, uint32_t graph) {
+  return model.given.count(graph) != 0 ? ended() : unknown();
+}
+
 // The value in the graph of body `depth - 1` (0: the model's own). Captures pass through every body between.
 Result<ir::ValueId> resolve_at(tenon_model& model, size_t depth, tenon_value value) {
   const auto graph = static_cast<uint32_t>(value >> 32);
   const ir::ValueId id(static_cast<uint32_t>(value));
   size_t home = 0;  // depth that the value belongs to
-  if (graph != 0) {
+  if (graph != model.own) {
     while (home < model.bodies.size() && model.bodies[home].graph != graph) ++home;
-    if (home == model.bodies.size()) return ended();
+    if (home == model.bodies.size()) return absent(model, graph);
     ++home;
   }
   if (home > depth) return ended();
@@ -69,10 +73,11 @@ Result<std::vector<ir::ValueId>> resolve(tenon_model& model, const tenon_value* 
 
 Result<ir::ValueId> resolve_top(const tenon_model& model, tenon_value value) {
   if (value == TENON_NO_VALUE) return unknown();
-  if (value >> 32 != 0)
+  const auto graph = static_cast<uint32_t>(value >> 32), id = static_cast<uint32_t>(value);
+  if (graph != model.own && model.given.count(graph) != 0)
     return error(Code::capture_invalid, "the value belongs to a loop body", "yield it from the loop");
-  if (value >= model.limit) return unknown();
-  return ir::ValueId(static_cast<uint32_t>(value));
+  if (graph != model.own || id >= model.limit) return unknown();
+  return ir::ValueId(id);
 }
 
 Result<std::vector<ir::ValueId>> resolve_top(const tenon_model& model, const tenon_value* values,
@@ -89,10 +94,11 @@ Result<std::vector<ir::ValueId>> resolve_top(const tenon_model& model, const ten
 Result<const ir::Type*> type_of(const tenon_model& model, tenon_value value) {
   if (value == TENON_NO_VALUE) return unknown();
   const ir::ValueId id(static_cast<uint32_t>(value));
-  if (value >> 32 == 0) return value < model.limit ? Result(&model.model.type(id)) : unknown();
+  const auto graph = static_cast<uint32_t>(value >> 32);
+  if (graph == model.own) return id.index < model.limit ? Result(&model.model.type(id)) : unknown();
   for (const tenon_model::Body& body : model.bodies)
-    if (body.graph == value >> 32) return id.index < body.limit ? Result(&body.model->type(id)) : unknown();
-  return ended();
+    if (body.graph == graph) return id.index < body.limit ? Result(&body.model->type(id)) : unknown();
+  return absent(model, graph);
 }
 
 }  // namespace tenon::driver::c_api

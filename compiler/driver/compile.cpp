@@ -208,6 +208,9 @@ std::vector<std::string> entries_of(const kernel::Module& module, const CompileO
 Result<ir::Module> derive(ir::Module module, const CompileOptions& options) {
   TENON_TRY(ir::verify(module));
   if (module.stage != "optimized") {
+    // Functions that name their mode, before init is made: their random numbers are part of the state.
+    for (ir::Function& f : module.functions)
+      if (wanted(options, f.name)) TENON_TRY(transforms::resolve_mode(module, f, f.mode));
     if (options.epochs) derive_epochs(module, options);
     TENON_TRY(transforms::expand_derives(module));
   }

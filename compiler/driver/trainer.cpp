@@ -76,17 +76,14 @@ class Fit {
   }
 
   Result<FitResult> run() {
-    if (!options_.history.empty()) {
-      TENON_ASSIGN(file_, runtime::HistoryFile::create(options_.history));
-    }
     progress_->begin(static_cast<uint64_t>(options_.epochs), static_cast<uint64_t>(steps_per_epoch_));
     const EntryInfo* native = session_.program()->find(epochs_name(step_.interface->name));
     const bool use_native =
         native != nullptr && !options_.in_order && !options_.shuffle && is_native(*native);
     // The native loop has a step for the rows that are left; called one by one, a bound step has none.
     if (!use_native) TENON_TRY(check_whole_batches(step_, rows_.rows()));
-    between_ = options_.validate != nullptr || !options_.until.empty() || options_.on_epoch || file_ ||
-               progress_->mode() != runtime::ProgressMode::off;
+    between_ = options_.validate != nullptr || !options_.until.empty() || options_.on_epoch ||
+               !options_.history.empty() || progress_->mode() != runtime::ProgressMode::off;
     int64_t done = 0;
     while (done < options_.epochs && !stop_) {
       if (use_native) {
@@ -211,8 +208,14 @@ class Fit {
         bound_rows = batch.data.rows();
       }
       for (size_t i = 0; i < call.inputs.size(); ++i) bound->set_input(i, call.inputs[i]);
-      if (Status status = bound->run(); !status)
-        return explain_failure(session_, step_, data_, status.take_errors());
+      if (Status status = bound->run(); !status) {
+        Errors errors = status.take_errors();
+        const uint64_t step = result_.steps + static_cast<uint64_t>(s) + 1;
+        if (errors.code() != Code::busy)
+          errors.list.front().help =
+              "step " + std::to_string(step) + " was not committed, those before it were";
+        return explain_failure(session_, step_, data_, std::move(errors));
+      }
       for (size_t i = 0; i < outputs_.size(); ++i)
         means.add(i, element(outputs[outputs_[i]], 0), static_cast<double>(bound_rows));
       const EpochRecord so_far = record_of(step_, outputs_, means);
@@ -256,6 +259,10 @@ class Fit {
       stop_ = stop_ || result_.reached;
     }
     if (progress_->mode() != runtime::ProgressMode::off) progress_->epoch_done(record);
+    // Made when there is something to keep: training that fails before leaves an older file as it was.
+    if (!options_.history.empty() && !file_) {
+      TENON_ASSIGN(file_, runtime::HistoryFile::create(options_.history));
+    }
     if (file_) TENON_TRY(file_->add(record));
     if (options_.on_epoch && !options_.on_epoch(record)) stop_ = true;
     if (result_.records.empty()) {

@@ -49,7 +49,12 @@ bool returns_one_float(const EntryInfo& e) {
 Result<Evaluation> evaluate(Session& session, const DataSet& data, const EvaluateOptions& options) {
   const Program& program = *session.program();
   const EntryInfo* step = nullptr;
-  if (Result<const EntryInfo*> found = find_step(program, options.step); found) step = *found;
+  // A step that is named has to be there; without a name a program may do without any.
+  if (Result<const EntryInfo*> found = find_step(program, options.step); found) {
+    step = *found;
+  } else if (!options.step.empty()) {
+    return found.take_errors();
+  }
   const EntryInfo* loss = step != nullptr ? find_loss(program, *step) : program.find("loss");
   if (loss == nullptr)
     return error(Code::undefined_name, "the program has no function that computes the loss",

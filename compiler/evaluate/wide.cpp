@@ -178,13 +178,16 @@ WideArray to_output(const WideTensor<W>& t) {
   return out;
 }
 
-// Whether f64 values or random numbers occur, also in regions and callees; the latter need whole 64-bit
-// seeds.
+// Whether values of 64 bits or random numbers occur, also in regions and callees: a double holds neither
+// every i64 nor a whole seed.
 bool needs_wider(const ir::Module& module, const ir::Graph& graph, std::map<const ir::Graph*, bool>* seen) {
   if (auto known = seen->find(&graph); known != seen->end()) return known->second;
   (*seen)[&graph] = false;
   bool wider = false;
-  for (size_t v = 0; v < graph.value_count(); ++v) wider |= graph.type(ir::ValueId(v)).dtype == DType::f64;
+  for (size_t v = 0; v < graph.value_count(); ++v) {
+    const DType type = graph.type(ir::ValueId(v)).dtype;
+    wider |= type == DType::f64 || type == DType::i64;
+  }
   for (size_t n = 0; n < graph.node_count() && !wider; ++n) {
     const ir::Node& node = graph.node(ir::NodeId(n));
     if (node.op->generate != nullptr) wider |= !node.operands.empty();  // seed and counters

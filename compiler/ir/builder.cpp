@@ -149,12 +149,14 @@ ValueId Builder::constant(std::shared_ptr<const Array> array) {
   return emit_all(op, {}, std::move(given))[0];
 }
 
+void Builder::know_names() {
+  if (std::exchange(names_known_, true)) return;
+  for (size_t i = 0; i < graph_.value_count(); ++i)
+    if (const std::string& n = graph_.value(ValueId(i)).name; !n.empty()) names_.insert(n);
+}
+
 void Builder::set_name(ValueId value, std::string_view name) {
-  if (!names_known_) {
-    names_known_ = true;
-    for (size_t i = 0; i < graph_.value_count(); ++i)
-      if (const std::string& n = graph_.value(ValueId(i)).name; !n.empty()) names_.insert(n);
-  }
+  know_names();
   std::string wanted(name);
   Value& v = graph_.value(value);
   if (wanted.empty() || v.name == wanted) return;
@@ -162,6 +164,13 @@ void Builder::set_name(ValueId value, std::string_view name) {
   while (!names_.insert(chosen).second) chosen = wanted + "." + std::to_string(++next_suffix_[wanted]);
   v.name = std::move(chosen);
 }
+
+void Builder::reserve_name(std::string_view name) {
+  know_names();
+  if (!name.empty()) names_.emplace(name);
+}
+
+void Builder::release_name(std::string_view name) { names_.erase(std::string(name)); }
 
 std::vector<ValueId> Builder::copy(const Graph& from, const Node& node, const std::vector<ValueId>& map) {
   std::vector<ValueId> operands;

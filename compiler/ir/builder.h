@@ -49,6 +49,9 @@ class Builder {
 
   // Gives a value a name, made unique within the graph by a suffix (".1") where it is taken.
   void set_name(ValueId value, std::string_view name);
+  // Keeps a name from values that are named before it is released.
+  void reserve_name(std::string_view name);
+  void release_name(std::string_view name);
 
   // Copies a node of another graph, operands replaced through `map` (indexed by old ValueId).
   std::vector<ValueId> copy(const Graph& from, const Node& node, const std::vector<ValueId>& map);
@@ -56,6 +59,7 @@ class Builder {
   std::vector<ValueId> inline_graph(const Graph& from, std::vector<ValueId>& map);
 
  private:
+  void know_names();
   Graph& graph_;
   const Module* module_;
   Location location_;

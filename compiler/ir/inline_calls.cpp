@@ -51,17 +51,26 @@ class Inliner {
             std::map<std::string, ValueId> globals) {
     Builder b(*out, &module_);
     std::unordered_map<std::string, std::vector<ValueId>> done;
+    // Names are the caller's first: callees' values make way.
+    for (size_t v = 0; v < from.value_count(); ++v)
+      if (from.value(ValueId(v)).node.valid()) b.reserve_name(from.value(ValueId(v)).name);
     for (size_t i = 0; i < from.node_count(); ++i) {
       const Node& node = from.node(NodeId(i));
       std::vector<ValueId> results;
+      auto release = [&] {
+        for (ValueId r : node.results) b.release_name(from.value(r).name);
+      };
+      if (!is_call(node)) release();
       if (is_call(node)) {
         std::string key = node.get<std::string>("callee");
         for (ValueId v : node.operands) key += ' ' + std::to_string((*map)[v.index].index);
         auto [at, fresh] = done.try_emplace(key);
+        const size_t first = out->value_count();
         if (fresh) at->second = call(node, *map, globals, b);
         results = at->second;
+        release();
         for (size_t r = 0; r < node.results.size(); ++r) {
-          if (b.graph().value(results[r]).name.empty())
+          if (results[r].index >= first || b.graph().value(results[r]).name.empty())
             b.set_name(results[r], from.value(node.results[r]).name);
         }
       } else if (node.regions.empty() || node.op->control == nullptr) {

@@ -81,7 +81,9 @@ bool Parser::function_rest(Function f, bool fresh) {
     f.origin = lexer_.raw_until("{").value;
   }
   if (!expect("{") || !line_end()) return false;
+  function_ = f.name;
   bool good = block(scope, &f, &types);
+  function_.clear();
   if (!good) {
     // A block that does not end where it should has no known end: go on at the next declaration.
     return false;

@@ -169,6 +169,8 @@ bool Parser::cond(Scope& scope, Statement& s) {
     inner.depth = scope.depth + 1;
     inner.captured = &captured;
     inner.captured_names = &captured_names;
+  };
+  auto add_args = [&](Scope& inner) {
     bool good = true;
     for (const RegionArg& a : args) good = add_region_arg(scope, inner, a) && good;
     return good;
@@ -182,13 +184,15 @@ bool Parser::cond(Scope& scope, Statement& s) {
   }
   auto yes = std::make_unique<Graph>(), no = std::make_unique<Graph>();
   Scope then_scope(*yes, &module_, &scope);
-  if (!open(then_scope)) scope.failed = s.poisoned = true;
+  open(then_scope);
+  if (!add_args(then_scope)) scope.failed = s.poisoned = true;
   if (!region_body(scope, then_scope, s)) return false;
   if (!lexer_.peek().word("else")) return unexpected("'else'");
   lexer_.next();
   if (!expect("{") || !line_end()) return false;
   Scope else_scope(*no, &module_, &scope);
-  if (!s.poisoned) open(else_scope);
+  open(else_scope);
+  if (!s.poisoned) add_args(else_scope);
   size_t shared = captured.size();
   for (size_t i = 0; i < shared; ++i)
     else_scope.implicit.emplace(captured_names[i],
@@ -217,6 +221,9 @@ bool Parser::call(Scope& scope, Statement& s) {
   std::string key = name_of(callee);
   if (!expect("(") || !operands(scope, s) || !expect(")")) return false;
   if (!attributes(s) || !types_and_tail(s) || !line_end()) return false;
+  if (key == function_)
+    return fail(Code::undefined_name, "no function before this line is named " + key + ": it ends later",
+                callee, "functions do not call themselves; a loop repeats");
   if (failed_functions_.count(key) != 0) {
     s.poisoned = true;
     return true;

@@ -148,6 +148,7 @@ class Parser {
   std::string comment_;  // above the declaration that is read
   uint32_t file_ = ~0u;  // index of this text in module_.files, once one is needed
   std::unordered_map<std::string, size_t> globals_, functions_;
+  std::string function_;                              // whose body is read
   std::unordered_set<std::string> failed_functions_;  // named, but their first line could not be read
   std::vector<uint32_t> global_lines_;  // of declarations in this text; 0: its declaration failed
 };

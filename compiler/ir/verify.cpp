@@ -30,12 +30,17 @@ class Verifier {
       const Function& f = module_.functions[i];
       if (!names.insert(f.name).second)
         report(Code::duplicate_name, "function " + f.name + " is defined twice", f.location);
+      if (f.name == "init" && f.origin != "init")
+        report(Code::duplicate_name, "function init: the function that fills the state has this name",
+               f.location, "name it otherwise");
       callable_ = i;
       function(f);
     }
     for (const Derive& d : module_.derives)
-      if (!names.insert(d.name).second)
-        report(Code::duplicate_name, "derive: " + d.name + " is defined twice", d.location);
+      if (!names.insert(d.name).second || d.name == "init")
+        report(Code::duplicate_name,
+               "derive: " + d.name + (d.name == "init" ? " fills the state already" : " is defined twice"),
+               d.location);
   }
 
   void graph(const Graph& g, const std::string& where, size_t depth) {

@@ -40,7 +40,8 @@ class ContractEmitter {
   const Shape& extents() const { return extents_; }
   DType dtype() const { return dtype_; }
 
-  // Of a vector of sums; narrow types do not fill one, for their tiles would be too wide to serve small results.
+  // Of a vector of sums; narrow types do not fill one, for their tiles would be too wide to serve small
+  // results.
   int64_t lanes() const { return frame_.target().lanes(std::max<size_t>(4, dtype_bytes(dtype_))); }
   int64_t vectors() const {
     int64_t n = frame_.high(n_extent()) - edge();

@@ -15,7 +15,8 @@
 
 namespace tenon::lower {
 
-ExprId dim_value(kernel::Builder& b, const Dim& d, const std::function<ExprId(const std::string&)>& symbol);
+ExprId dim_value(kernel::Builder& b, const Dim& d, const ir::DimRanges& ranges,
+                 const std::function<ExprId(const std::string&)>& symbol);
 
 // Emits terms into the innermost open block; terms used more than once are bound by `let`.
 class TermEmitter {

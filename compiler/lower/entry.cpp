@@ -69,7 +69,7 @@ EntryEmitter::EntryEmitter(const ir::Module& module, const ir::Function& functio
       b_(entry_) {}
 
 ExprId EntryEmitter::dim(const Dim& d) {
-  return dim_value(b_, d, [this](const std::string& name) {
+  return dim_value(b_, d, module_.dims, [this](const std::string& name) {
     auto it = dims_.find(name);
     TENON_CHECK(it != dims_.end(), name);
     return it->second;
@@ -149,7 +149,7 @@ void EntryEmitter::arena_offsets() {
   for (const kernel::DimSlot& d : interface_.dims) dims[d.name] = b.use(b.scalar(d.name));
   VarId out = b.buffer("bytes", DType::i64, 0, false, true);
   std::vector<ExprId> layout = arena_layout(b, plan_, [&](const Dim& d) {
-    return dim_value(b, d, [&](const std::string& n) { return dims.at(n); });
+    return dim_value(b, d, module_.dims, [&](const std::string& n) { return dims.at(n); });
   });
   b.store(out, b.index(0), layout.back());
   f.comment = "bytes of arena that " + function_.name + " needs";

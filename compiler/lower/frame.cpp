@@ -4,15 +4,32 @@
 
 namespace tenon::lower {
 
-ExprId dim_value(kernel::Builder& b, const Dim& d, const std::function<ExprId(const std::string&)>& symbol) {
+namespace {
+
+// Rounded down, as dimension expressions say; the kernel's division rounds toward zero.
+ExprId divided(kernel::Builder& b, const Dim& numerator, ExprId n, ExprId d, const ir::DimRanges& ranges) {
+  ExprId quotient = b.binary(kernel::Op::div, n, d);
+  if (numerator.range(ranges).low >= 0) return quotient;
+  ExprId below = b.binary(kernel::Op::lt, b.binary(kernel::Op::rem, n, d), b.index(0));
+  return b.select(below, b.sub(quotient, b.index(1)), quotient);
+}
+
+}  // namespace
+
+ExprId dim_value(kernel::Builder& b, const Dim& d, const ir::DimRanges& ranges,
+                 const std::function<ExprId(const std::string&)>& symbol) {
   ExprId sum = b.index(d.offset());
   for (const Dim::Term& term : d.terms()) {
     ExprId product = b.index(term.coefficient);
     for (const Dim::Atom& factor : term.factors) {
-      ExprId value = factor.quotient == nullptr
-                         ? symbol(factor.name)
-                         : b.binary(kernel::Op::div, dim_value(b, factor.quotient->first, symbol),
-                                    dim_value(b, factor.quotient->second, symbol));
+      ExprId value;
+      if (factor.quotient == nullptr) {
+        value = symbol(factor.name);
+      } else {
+        const auto& [numerator, denominator] = *factor.quotient;
+        value = divided(b, numerator, dim_value(b, numerator, ranges, symbol),
+                        dim_value(b, denominator, ranges, symbol), ranges);
+      }
       product = b.mul(product, value);
     }
     sum = b.add(sum, product);

@@ -214,12 +214,9 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
       p.root = id;
       touch(p);
     }
-    for (size_t i = 0; i < results.size(); ++i) {
-      NodeId producer = graph.value(graph.results[i]).node;
-      if (direct[i] && results[i].holds_old && producer.valid() &&
-          s->fusion.group_of[producer.index] == item.group)
-        item.writes_old = true;
-    }
+    for (NodeId id : group.nodes)
+      for (ValueId v : graph.node(id).results)
+        item.writes_old = item.writes_old || overwritten.count(s->places[v.index].root.index) != 0;
     if (group.kind == GroupKind::control) control(s.get(), item.group);
     return false;
   });

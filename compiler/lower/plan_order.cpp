@@ -87,6 +87,55 @@ void Planner::order_groups(Scope* s, const std::vector<Destination>& results, st
   for (uint32_t g = 0; g < n; ++g)
     if (group_fails(*s, s->fusion.groups[g])) failing.push_back(g);
 
+  auto commits = [&](const Node& node) {
+    return node.op->control != nullptr && node.op->control->what == ir::Control::loop &&
+           node.get<bool>("commit");
+  };
+  // Whether a value can be written straight into `place`, which holds an old value. `go_on`: a place that
+  // another committing loop takes over; that one may fail later, for what is committed by then stays.
+  auto claim = [&](ValueId v, const Place& place, bool go_on) {
+    const NodeId producer = graph.value(v).node;
+    uint32_t writer = static_cast<uint32_t>(s->fusion.group_of[producer.index]);
+    const Group& group = s->fusion.groups[writer];
+    bool control = group.kind == GroupKind::control;
+    const Node& node = graph.node(producer);
+    bool ok = true;
+    bool is_loop = control && node.op->control->what == ir::Control::loop;
+    if (control && !is_loop) ok = false;
+    std::vector<uint32_t> before;
+    if (auto it = readers.find(place.root.index); it != readers.end()) {
+      for (auto [g, aligned] : it->second) {
+        if (g != writer) {
+          before.push_back(g);
+        } else if (is_loop) {
+          // The loop may read the old value only as the initial value of the carry that it becomes.
+          size_t uses = 0;
+          for (ValueId o : node.operands)
+            if (s->places[o.index].root == place.root) ++uses;
+          size_t carry = graph.value(v).result;
+          ok = ok && uses == 1 && s->places[node.operands[carry].index].root == place.root;
+        } else {
+          ok = ok && aligned;
+        }
+      }
+    }
+    // A failing iteration must leave state untouched unless iterations commit one by one.
+    if (is_loop && out_.ranges->may_fail(*node.regions[0]) && !node.get<bool>("commit")) ok = false;
+    for (uint32_t g : failing)
+      if (g != writer && !(go_on && commits(graph.node(s->fusion.groups[g].nodes[0])))) before.push_back(g);
+    if (!is_loop && group_fails(*s, group) && !writes_after_checks(graph, group)) ok = false;
+    for (uint32_t g : before) ok = ok && !reaches(writer, g);
+    // Several outputs of one group: each reads the old values of the others at the same element only, which
+    // holds because every read was checked as aligned above and all loads of an element precede its stores.
+    if (ok)
+      for (uint32_t g : before) preds[writer].insert(g);
+    return ok;
+  };
+  std::vector<uint32_t> uses(graph.value_count(), 0);
+  for (size_t i = 0; i < graph.node_count(); ++i)
+    for (ValueId v : graph.node(NodeId(i)).operands) ++uses[v.index];
+  for (ValueId v : graph.results) ++uses[v.index];
+
   direct->assign(results.size(), false);
   std::set<uint32_t> taken;  // values that have a destination
   for (size_t i = 0; i < results.size(); ++i) {
@@ -97,48 +146,21 @@ void Planner::order_groups(Scope* s, const std::vector<Destination>& results, st
         s->fusion.group_of[producer.index] < 0)
       continue;
     if (taken.count(v.index) != 0) continue;
-    if (!results[i].holds_old) {
-      (*direct)[i] = true;
-      taken.insert(v.index);
-      continue;
-    }
-    if (!options_.in_place) continue;
-    uint32_t writer = static_cast<uint32_t>(s->fusion.group_of[producer.index]);
-    const Group& group = s->fusion.groups[writer];
-    bool control = group.kind == GroupKind::control;
-    const Node& node = graph.node(producer);
-    bool ok = true;
-    bool is_loop = control && node.op->control->what == ir::Control::loop;
-    if (control && !is_loop) ok = false;
-    std::vector<uint32_t> before;
-    if (auto it = readers.find(results[i].place.root.index); it != readers.end()) {
-      for (auto [g, aligned] : it->second) {
-        if (g != writer) {
-          before.push_back(g);
-        } else if (is_loop) {
-          // The loop may read the old value only as the initial value of the carry that it becomes.
-          size_t uses = 0;
-          for (ValueId o : node.operands)
-            if (s->places[o.index].root == results[i].place.root) ++uses;
-          size_t carry = graph.value(v).result;
-          ok = ok && uses == 1 && s->places[node.operands[carry].index].root == results[i].place.root;
-        } else {
-          ok = ok && aligned;
-        }
-      }
-    }
-    // A failing iteration must leave state untouched unless iterations commit one by one.
-    if (is_loop && out_.ranges->may_fail(*node.regions[0]) && !node.get<bool>("commit")) ok = false;
-    for (uint32_t g : failing)
-      if (g != writer) before.push_back(g);
-    if (!is_loop && group_fails(*s, group) && !writes_after_checks(graph, group)) ok = false;
-    for (uint32_t g : before) ok = ok && !reaches(writer, g);
-    // Several outputs of one group: each reads the old values of the others at the same element only, which
-    // holds because every read was checked as aligned above and all loads of an element precede its stores.
-    if (!ok) continue;
-    for (uint32_t g : before) preds[writer].insert(g);
+    if (results[i].holds_old && (!options_.in_place || !claim(v, results[i].place, false))) continue;
     (*direct)[i] = true;
     taken.insert(v.index);
+    if (!results[i].holds_old) continue;
+    // A loop that commits goes on from where the one before it has left the place, and from what that one has
+    // committed if it fails.
+    while (commits(graph.node(graph.value(v).node))) {
+      v = graph.node(graph.value(v).node).operands[graph.value(v).result];
+      producer = graph.value(v).node;
+      if (!producer.valid() || uses[v.index] != 1 || s->fusion.group_of[producer.index] < 0) break;
+      if (!commits(graph.node(producer)) || taken.count(v.index) != 0) break;
+      if (!claim(v, results[i].place, true)) break;
+      s->places[v.index] = results[i].place;
+      taken.insert(v.index);
+    }
   }
   // Groups in dependence order, ties by their old number.
   std::vector<uint32_t> waiting(n);

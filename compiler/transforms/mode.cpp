@@ -134,7 +134,7 @@ class Resolver {
 }  // namespace
 
 Status resolve_mode(ir::Module& module, ir::Function& function, ir::Mode mode) {
-  if (mode == ir::Mode::unresolved || function.mode == mode) return Ok{};
+  if (mode == ir::Mode::unresolved) return Ok{};
   TENON_TRY(ir::inline_calls(module, function.graph));
   function.mode = mode;
   if (!has_mode(function.graph)) return Ok{};

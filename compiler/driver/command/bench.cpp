@@ -88,7 +88,8 @@ class Bench : public Verb {
       driver::Call call;
       std::vector<std::vector<int64_t>> shapes;
       for (size_t i = 0; i < entry->inputs.size(); ++i) {
-        inputs.push_back(draw(entry->inputs[i], dims, static_cast<uint64_t>(seed_) + i, limit));
+        TENON_ASSIGN(Array drawn, draw(entry->inputs[i], dims, static_cast<uint64_t>(seed_) + i, limit));
+        inputs.push_back(std::move(drawn));
         shapes.push_back(inputs.back().shape());
       }
       TENON_ASSIGN(call.dims, entry->bind_dims(shapes, dims));

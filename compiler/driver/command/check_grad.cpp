@@ -139,9 +139,11 @@ class CheckGrad : public Verb {
     for (const int limit : {10, 2, 1}) {
       inputs.arguments.clear();
       for (const ir::ValueId a : grad.graph.args)
-        if (grad.graph.value(a).arg == ir::ArgKind::input)
-          inputs.arguments.push_back(
-              draw(grad.graph.type(a), inputs.dims, static_cast<uint64_t>(seed_) + a.index, limit));
+        if (grad.graph.value(a).arg == ir::ArgKind::input) {
+          TENON_ASSIGN(Array drawn,
+                       draw(grad.graph.type(a), inputs.dims, static_cast<uint64_t>(seed_) + a.index, limit));
+          inputs.arguments.push_back(std::move(drawn));
+        }
       TENON_ASSIGN(exact, evaluate::exact(derived, grad, inputs));
       if (exact.status == 0) break;
     }

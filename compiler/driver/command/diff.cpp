@@ -124,9 +124,11 @@ class Diff : public Verb {
       for (const int limit : {10, 2, 1}) {
         inputs.arguments.clear();
         for (const ir::ValueId a : function->graph.args)
-          if (function->graph.value(a).arg == ir::ArgKind::input)
-            inputs.arguments.push_back(
-                draw(function->graph.type(a), inputs.dims, static_cast<uint64_t>(seed_) + a.index, limit));
+          if (function->graph.value(a).arg == ir::ArgKind::input) {
+            TENON_ASSIGN(Array drawn, draw(function->graph.type(a), inputs.dims,
+                                           static_cast<uint64_t>(seed_) + a.index, limit));
+            inputs.arguments.push_back(std::move(drawn));
+          }
         TENON_ASSIGN(exact, evaluate::exact(derived, *function, inputs));
         if (exact.status == 0) break;
       }

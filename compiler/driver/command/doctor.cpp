@@ -38,7 +38,9 @@ std::string self_test(bool* ran) {
   evaluate::Inputs inputs;
   inputs.dims["n"] = 7;
   const ir::Function& f = *derived->find_function("f");
-  inputs.arguments.push_back(draw(f.graph.type(f.graph.args[0]), inputs.dims, 1, 2));
+  Result<Array> drawn = draw(f.graph.type(f.graph.args[0]), inputs.dims, 1, 2);
+  if (!drawn) return text(drawn.errors());
+  inputs.arguments.push_back(std::move(*drawn));
   Result<std::map<std::string, Array>> globals = initial_globals(*derived, 1);
   if (!globals) return text(globals.errors());
   inputs.globals = std::move(*globals);

@@ -38,10 +38,9 @@ Result<std::map<std::string, Array>> initial_globals(const ir::Module& derived, 
   return out;
 }
 
-Array draw(const ir::Type& type, const ir::DimBindings& dims, uint64_t seed, int limit) {
-  Result<std::vector<int64_t>> shape = ir::evaluate_shape(type.shape, dims);
-  TENON_CHECK(static_cast<bool>(shape), type.text());
-  Array out(type.dtype, *shape);
+Result<Array> draw(const ir::Type& type, const ir::DimBindings& dims, uint64_t seed, int limit) {
+  TENON_ASSIGN(const std::vector<int64_t> shape, ir::evaluate_shape(type.shape, dims));
+  Array out(type.dtype, shape);
   runtime::Random random(seed);
   with_dtype(type.dtype, [&]<class T>() {
     for (T& x : out.as<T>()) {

@@ -24,6 +24,10 @@ void Options::flag(const char* name, bool* value, const char* help) {
 }
 void Options::text(const char* name, std::string* value, const char* help, bool required) {
   CLI::Option* o = app_of(app_).add_option(name, *value, help);
+  // A script's unset variable is no option left out.
+  o->check([](const std::string& given) {
+    return std::string(given.empty() ? "takes a value, not nothing" : "");
+  });
   if (required) o->required();
 }
 void Options::texts(const char* name, std::vector<std::string>* values, const char* help, bool list) {

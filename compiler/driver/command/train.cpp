@@ -56,6 +56,9 @@ class Train : public Verb {
       fit.until_value = until[0].second;
     }
     TENON_TRY(check_writable(output_));
+    TENON_TRY(check_writable(history_));
+    if (!history_.empty() && history_ == output_)
+      return usage_error("--history and -o name one file: " + output_);
     TENON_ASSIGN(driver::Unit unit, model_.read());
     TENON_ASSIGN(runtime::TrainTest data, data_.load());
     if (validate_ != 0) {

@@ -292,7 +292,7 @@ std::string c_example(const CInterface& c, const std::string& prefix) {
           return std::to_string(bindings[f.param->name]);
         case ParamRole::hyper: {
           std::string v = value_text(*f.param);
-          if (v == "nan" || v == "inf" || v == "-inf") v = "0.0";
+          if (v == "nan" || v == "-nan" || v == "inf" || v == "-inf") v = "0.0";
           return f.param->dtype == DType::f32 ? v + "f" : v;
         }
         case ParamRole::input:

@@ -241,7 +241,9 @@ class Fit {
     if (!options_.until.empty()) {
       bool found = options_.until == "loss" && options_.validate == nullptr;
       double value = record.loss;
-      const std::string wanted = (options_.validate != nullptr ? "test " : "") + options_.until;
+      // Of the test rows, where there are some; their names in records are taken as well.
+      const bool test = options_.validate != nullptr && !options_.until.starts_with("test ");
+      const std::string wanted = (test ? "test " : "") + options_.until;
       for (const auto& [name, v] : record.metrics)
         if (name == wanted) {
           found = true;
@@ -254,8 +256,8 @@ class Fit {
         return error(Code::bad_option, "until: no metric is named " + options_.until,
                      near.empty() ? "" : "did you mean " + std::string(near) + "?");
       }
-      result_.reached =
-          options_.until == "loss" ? value <= options_.until_value : value >= options_.until_value;
+      const bool is_loss = options_.until == "loss" || options_.until == "test loss";
+      result_.reached = is_loss ? value <= options_.until_value : value >= options_.until_value;
       stop_ = stop_ || result_.reached;
     }
     if (progress_->mode() != runtime::ProgressMode::off) progress_->epoch_done(record);

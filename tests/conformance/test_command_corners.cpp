@@ -184,4 +184,59 @@ TEST_CASE("a failing step of a native loop leaves the state of the steps before 
   CHECK(steps.size() > 2);
 }
 
+TEST_CASE("extents that are products of what is not negative are taken, and have gradients") {
+  const Folder folder;
+  folder.write("m.tenon",
+               "tenon 1\nmodule m\ndim k = 1..5\ndim n = 1..5\ndim j = 0..4\n"
+               "func f(x: f32[k,n]) -> l: f32[(k-1)*(n-1)] {\n  a = slice x {start = [1, 1]}\n"
+               "  l = flatten a {axis = 0}\n  return l\n}\n"
+               "func s(x: f32[(k-1)*(n-1)]) -> l: f32[] {\n  l = reduce_sum x\n  return l\n}\n"
+               "func p(x: f32[n]) -> l: f32[] {\n  p = pad x, 1.5 {low = [0], high = [0], interior = [j]}\n"
+               "  q = sin p\n  l = reduce_sum q\n  return l\n}\n"
+               "derive sg = grad s {wrt = [x]}\nderive pg = grad p {wrt = [x]}\n");
+  for (const char* call :
+       {"f --size k=3 --size n=4", "f --size k=1 --size n=4", "sg --size k=3 --size n=3",
+        "sg --size k=1 --size n=3", "pg --size n=4 --size j=2", "pg --size n=1 --size j=0"}) {
+    const Ran ran = folder.tenon(std::string("diff m.tenon ") + call);
+    INFO(call << "\n" << ran.out << ran.err);
+    CHECK(ran.status == 0);
+  }
+  folder.write("n.tenon",
+               "tenon 1\nmodule m\ndim k = 1..5\ndim n = 1..5\nfunc f(x: f32[k,n]) -> l: f32[k*n] {\n"
+               "  l = reshape x {shape = [k*n-6+6-k+k]}\n  m = reshape l {shape = [(k-2)*(n-2)+2*(k+n)-4]}\n"
+               "  return m\n}\n");
+  CHECK(folder.tenon("check n.tenon").status == 0);
+  folder.write("r.tenon",
+               "tenon 1\nmodule m\ndim k = 1..5\nfunc f(x: f32[1]) -> l: f32[k-2] {\n"
+               "  l = broadcast x {shape = [k-2]}\n  return l\n}\n");
+  refused(folder, "check r.tenon", "T112", 3, "may be negative");
+}
+
+TEST_CASE("check-grad judges f32 rules by the rounding of their constants, and slopes of zero") {
+  const Folder folder;
+  folder.write("m.tenon",
+               "tenon 1\nmodule m\nparam w : f32[4] = normal(0.0, 0.7)\nparam v : f32[4] = ones\n"
+               "func erfs() -> l: f32[] {\n  t = erf w\n  l = reduce_sum t\n  return l\n}\n"
+               "func gelus() -> l: f32[] {\n  t = gelu w\n  l = reduce_sum t\n  return l\n}\n"
+               "func flat() -> l: f32[] {\n  a = sub w, 9.0\n  b = relu a\n  c = mul v, 20.0\n"
+               "  d = add b, c\n  l = reduce_sum d\n  return l\n}\n");
+  for (const char* function : {"erfs", "gelus", "flat"})
+    for (const char* seed : {"1", "2", "3"}) {
+      const Ran ran = folder.tenon(std::string("check-grad m.tenon ") + function + " --seed " + seed);
+      INFO(function << "\n" << ran.out << ran.err);
+      CHECK(ran.status == 0);
+    }
+}
+
+TEST_CASE("numbers too long are refused, and until takes the names of records") {
+  const Folder folder;
+  folder.write("line.tenon", line);
+  const std::string train = std::string("train line.tenon --data ") + rows + " ";
+  refused(folder, train + "--seed 18446744073709551615", "T610", 2, "64 bits");
+  const Ran ran = folder.tenon(train + "--validate 0.25 --until 'test loss=1e9' --epochs 50 --json");
+  INFO(ran.out << ran.err);
+  CHECK(ran.status == 0);
+  CHECK(ran.out.find("\"reached\": true") != std::string::npos);
+}
+
 }  // namespace tenon::test

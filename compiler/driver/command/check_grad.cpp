@@ -29,6 +29,7 @@ Array wider(const Array& a) {
 
 struct Difference {
   double value = 0, error = HUGE_VAL;  // error: of the extrapolation
+  double loss = 0;                     // magnitude of what was differenced
 };
 
 class Checker {
@@ -65,6 +66,7 @@ class Checker {
         Difference d;
         d.value = (16 * slope - last) / 15;
         d.error = std::abs(slope - last) + 1e-14 * (std::abs(loss[0]) + std::abs(loss[1])) / h;
+        d.loss = std::max(std::abs(loss[0]), std::abs(loss[1]));
         if (d.error < best.error) best = d;
       }
       last = slope;
@@ -189,14 +191,20 @@ class CheckGrad : public Verb {
       }
       // The rules, of some.
       const std::span<const double> rules = true_gradient.returned[g].as<double>();
+      // Constants of an f32 model are f32: those of a rule are rounded apart from those of the function, each
+      // by half a unit, against the largest of what they add up to.
+      double rounding = 0;
+      if (found.dtype() == DType::f32)
+        for (double r : rules) rounding = std::max(rounding, 4 * 0x1p-24 * std::abs(r));
       auto judge = [&](double value, const Difference& d) {
-        const double magnitude = std::max({std::abs(value), std::abs(d.value), 1e-6});
+        // Of a slope of zero, differences show the rounding of the loss.
+        const double magnitude = std::max({std::abs(value), std::abs(d.value), 1e-6 * std::max(1.0, d.loss)});
         ++tried;
         // A kink within reach leaves the differences without a limit.
         if (!std::isfinite(d.error) || d.error > 1e-3 * magnitude)
           ++undecided;
         else
-          note(std::abs(value - d.value), d.error + 1e-9 * magnitude);
+          note(std::abs(value - d.value), d.error + 1e-9 * magnitude + rounding);
       };
       const bool every = count <= samples_;
       for (int64_t s = 0; s < std::min(count, samples_); ++s) {
@@ -230,6 +238,10 @@ class CheckGrad : public Verb {
                         {"worst", worst},
                         {"ok", ok}});
     }
+    if (all == 0)
+      return error(Code::bad_option,
+                   "check-grad: nothing to check: " + function_ + " reaches no parameter that was asked for",
+                   "gradients of parameters are checked, values on the way through those behind them");
     c.print(table(rows) + "\n" + std::to_string(good) + "/" + std::to_string(all) + " parameters\n");
     c.report()["good"] = good;
     c.report()["parameters"] = std::move(report);

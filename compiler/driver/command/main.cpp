@@ -35,7 +35,11 @@ void Options::texts(const char* name, std::vector<std::string>* values, const ch
   if (list) o->delimiter(',');
 }
 void Options::number(const char* name, int64_t* value, const char* help) {
-  app_of(app_).add_option(name, *value, help);
+  app_of(app_).add_option(name, *value, help)->check([](const std::string& given) {
+    // What CLI11 would take for the largest number instead.
+    const bool digits = given.find_first_not_of("-0123456789") == std::string::npos;
+    return std::string(digits && !support::parse_int(given) ? given + " is not a number of 64 bits" : "");
+  });
 }
 void Options::real(const char* name, double* value, const char* help) {
   app_of(app_).add_option(name, *value, help);

@@ -11,6 +11,14 @@
 
 #include "driver/c_api.h"
 
+namespace tenon::driver::c_api {
+
+inline tenon_value value_of(uint32_t graph, ir::ValueId id) {
+  return (static_cast<tenon_value>(graph) << 32) | id.index;
+}
+
+}  // namespace tenon::driver::c_api
+
 struct tenon_model {
   struct Argument {
     tenon::ir::ArgKind kind = tenon::ir::ArgKind::capture;
@@ -49,11 +57,11 @@ struct tenon_model {
   tenon_value give(tenon::ir::ValueId id) {
     if (bodies.empty()) return give_top(id);
     bodies.back().limit = std::max(bodies.back().limit, id.index + 1);
-    return (static_cast<tenon_value>(bodies.back().graph) << 32) | id.index;
+    return tenon::driver::c_api::value_of(bodies.back().graph, id);
   }
   tenon_value give_top(tenon::ir::ValueId id) const {
     limit = std::max(limit, id.index + 1);
-    return (static_cast<tenon_value>(own) << 32) | id.index;
+    return tenon::driver::c_api::value_of(own, id);
   }
   // One number for each graph of the process: a value of another model is told from one of this.
   static uint32_t next_graph() {
@@ -64,9 +72,6 @@ struct tenon_model {
 
 namespace tenon::driver::c_api {
 
-inline tenon_value value_of(uint32_t graph, ir::ValueId id) {
-  return (static_cast<tenon_value>(graph) << 32) | id.index;
-}
 inline std::string argument_name(const tenon_model::Body& body, const char* kind) {
   return kind + std::to_string(body.arguments.size());
 }

@@ -60,8 +60,9 @@ class Inliner {
       auto release = [&] {
         for (ValueId r : node.results) b.release_name(from.value(r).name);
       };
-      if (!is_call(node)) release();
-      if (is_call(node)) {
+      const bool called = is_call(node);
+      if (!called) release();
+      if (called) {
         std::string key = node.get<std::string>("callee");
         for (ValueId v : node.operands) key += ' ' + std::to_string((*map)[v.index].index);
         auto [at, fresh] = done.try_emplace(key);

@@ -71,6 +71,8 @@ class ContractEmitter {
   void emit(ExprId begin, ExprId end);
   // Copies rows begin..end of the right factor into panels.
   void emit_pack(ExprId begin, ExprId end);
+  // Whether the right factor is copied into panels in the call; those of constants are there.
+  bool copies_right() const { return packed_ && !constant_root().valid(); }
   // Columns of all panels, the unused ones of the last among them.
   int64_t panel_columns() const;
   // Elements of the copy of blocks of the left factor; nullopt: it is read where it lies.

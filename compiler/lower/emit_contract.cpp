@@ -181,7 +181,7 @@ Copies copies(const ir::Module& module, const Plan& plan, const Scope& scope, in
   kernel::Function scratch;
   Frame frame(scratch, module, plan, target);
   const ContractEmitter e(frame, scope, group);
-  return {pack_work(frame, scope, group) ? e.panel_columns() : 0, e.left_elements()};
+  return {e.copies_right() ? e.panel_columns() : 0, e.left_elements()};
 }
 
 std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group& group, int32_t sums_output,

@@ -1,6 +1,8 @@
 #include "ops/rules.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 
 namespace tenon::ops {
 
@@ -86,10 +88,9 @@ Status take_axes(InferContext& c, std::string_view name, size_t rank, bool sorte
 
 namespace {
 
-// Bounds of a value from intervals of its dimensions as they are, and counted from their low ends: of
-// k*n - k - n + 1 the former say little, the latter that it is (k - 1)(n - 1).
-ir::DimRange bounds(const Dim& value, const ir::DimRanges& dims) {
-  const ir::DimRange plain = value.range(dims);
+// Bounds of a value whose dimensions are counted from their low ends: of k*n - k - n + 1 their own intervals
+// say little, these that it is (k - 1)(n - 1). nullopt: it is too large for them.
+std::optional<ir::DimRange> bounds_from_low(const Dim& value, const ir::DimRanges& dims) {
   std::map<std::string, Dim, std::less<>> from_low;
   ir::DimRanges rest;
   for (const auto& [name, range] : dims) {
@@ -97,10 +98,8 @@ ir::DimRange bounds(const Dim& value, const ir::DimRanges& dims) {
     rest[name] = {0, range.high - range.low};
   }
   const Dim shifted = value.substitute(from_low);
-  if (shifted.overflowed()) return plain;
-  const ir::DimRange other =
-      shifted.is_constant() ? ir::DimRange{shifted.constant(), shifted.constant()} : shifted.range(rest);
-  return {std::max(plain.low, other.low), std::min(plain.high, other.high)};
+  if (shifted.overflowed()) return std::nullopt;
+  return shifted.range(rest);
 }
 
 }  // namespace
@@ -109,14 +108,17 @@ bool provably_at_least(const InferContext& c, const Dim& value, int64_t bound) {
   if (value.overflowed()) return false;
   if (value.is_constant()) return value.constant() >= bound;
   if (c.module == nullptr || value.range(c.module->dims).low >= bound) return true;
-  return bounds(value, c.module->dims).low >= bound;
+  const std::optional<ir::DimRange> tight = bounds_from_low(value, c.module->dims);
+  return tight && tight->low >= bound;
 }
 
 bool provably_below(const InferContext& c, const Dim& value, int64_t bound) {
   if (value.overflowed()) return false;
   if (value.is_constant()) return value.constant() < bound;
   if (c.module == nullptr) return false;
-  return value.range(c.module->dims).high < bound || bounds(value, c.module->dims).high < bound;
+  if (value.range(c.module->dims).high < bound) return true;
+  const std::optional<ir::DimRange> tight = bounds_from_low(value, c.module->dims);
+  return tight && tight->high < bound;
 }
 
 ir::Attr derive_last_axis(const InferContext& c) {

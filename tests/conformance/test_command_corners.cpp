@@ -25,6 +25,13 @@ void refused(const Folder& folder, const std::string& command, const std::string
   CHECK(ran.err.find(telling) != std::string::npos);
 }
 
+// Jit, aot and the evaluators agree on a call.
+void agrees(const Folder& folder, const std::string& call) {
+  const Ran ran = folder.tenon("diff " + call);
+  INFO(call << "\n" << ran.out << ran.err);
+  CHECK(ran.status == 0);
+}
+
 const char* const line = R"(tenon 1
 module line
 dim batch = 1..64
@@ -72,11 +79,8 @@ TEST_CASE("quotients in extents round down in compiled code as well") {
                "  l = neg x\n  u = concat x, l\n  v = concat l, y\n"
                "  c, s = loop (c = w; ; ; i) {trip = (n-k)/2+3} {\n    d = add c, 1.0\n    yield d, i\n  }\n"
                "  return u, v, c, s\n}\n");
-  for (const char* sizes : {"n=0 --size k=1", "n=0 --size k=3", "n=2 --size k=4", "n=9 --size k=0"}) {
-    const Ran ran = folder.tenon(std::string("diff m.tenon f --size ") + sizes);
-    INFO(sizes << "\n" << ran.out << ran.err);
-    CHECK(ran.status == 0);
-  }
+  for (const char* sizes : {"n=0 --size k=1", "n=0 --size k=3", "n=2 --size k=4", "n=9 --size k=0"})
+    agrees(folder, std::string("m.tenon f --size ") + sizes);
   folder.write("h.tenon",
                "tenon 1\nmodule m\ndim n = 0..9\ndim k = 0..4\nfunc h(x: f32[n-k]) -> l: f32[n-k] {\n"
                "  l = neg x\n  return l\n}\n");
@@ -106,10 +110,8 @@ TEST_CASE("functions in training mode run, and wide integers are judged exactly"
                "  y = dropout x {rate = 0.5}\n  return y\n}\n"
                "func a(x: i64[], y: i64[]) -> r: i64[], d: i64[] {\n  r = add x, y\n  d = div x, y\n"
                "  return r, d\n}\n");
-  CHECK(folder.tenon("diff m.tenon g").status == 0);
-  const Ran wide = folder.tenon("diff m.tenon a --input x=9007199254740993 --input y=3");
-  INFO(wide.out << wide.err);
-  CHECK(wide.status == 0);
+  agrees(folder, "m.tenon g");
+  agrees(folder, "m.tenon a --input x=9007199254740993 --input y=3");
 }
 
 TEST_CASE("the sign of a NaN survives in a dump") {
@@ -196,11 +198,8 @@ TEST_CASE("extents that are products of what is not negative are taken, and have
                "derive sg = grad s {wrt = [x]}\nderive pg = grad p {wrt = [x]}\n");
   for (const char* call :
        {"f --size k=3 --size n=4", "f --size k=1 --size n=4", "sg --size k=3 --size n=3",
-        "sg --size k=1 --size n=3", "pg --size n=4 --size j=2", "pg --size n=1 --size j=0"}) {
-    const Ran ran = folder.tenon(std::string("diff m.tenon ") + call);
-    INFO(call << "\n" << ran.out << ran.err);
-    CHECK(ran.status == 0);
-  }
+        "sg --size k=1 --size n=3", "pg --size n=4 --size j=2", "pg --size n=1 --size j=0"})
+    agrees(folder, std::string("m.tenon ") + call);
   folder.write("n.tenon",
                "tenon 1\nmodule m\ndim k = 1..5\ndim n = 1..5\nfunc f(x: f32[k,n]) -> l: f32[k*n] {\n"
                "  l = reshape x {shape = [k*n-6+6-k+k]}\n  m = reshape l {shape = [(k-2)*(n-2)+2*(k+n)-4]}\n"

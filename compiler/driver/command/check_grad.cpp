@@ -139,13 +139,8 @@ class CheckGrad : public Verb {
     TENON_TRY(prepare_state(inputs, derived));
     evaluate::Outputs exact;
     for (const int limit : {10, 2, 1}) {
-      inputs.arguments.clear();
-      for (const ir::ValueId a : grad.graph.args)
-        if (grad.graph.value(a).arg == ir::ArgKind::input) {
-          TENON_ASSIGN(Array drawn,
-                       draw(grad.graph.type(a), inputs.dims, static_cast<uint64_t>(seed_) + a.index, limit));
-          inputs.arguments.push_back(std::move(drawn));
-        }
+      TENON_ASSIGN(inputs.arguments,
+                   draw_inputs(grad.graph, inputs.dims, static_cast<uint64_t>(seed_), limit));
       TENON_ASSIGN(exact, evaluate::exact(derived, grad, inputs));
       if (exact.status == 0) break;
     }

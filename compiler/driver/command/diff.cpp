@@ -122,13 +122,8 @@ class Diff : public Verb {
     } else {
       // Labels and indices are drawn smaller until they are in range.
       for (const int limit : {10, 2, 1}) {
-        inputs.arguments.clear();
-        for (const ir::ValueId a : function->graph.args)
-          if (function->graph.value(a).arg == ir::ArgKind::input) {
-            TENON_ASSIGN(Array drawn, draw(function->graph.type(a), inputs.dims,
-                                           static_cast<uint64_t>(seed_) + a.index, limit));
-            inputs.arguments.push_back(std::move(drawn));
-          }
+        TENON_ASSIGN(inputs.arguments,
+                     draw_inputs(function->graph, inputs.dims, static_cast<uint64_t>(seed_), limit));
         TENON_ASSIGN(exact, evaluate::exact(derived, *function, inputs));
         if (exact.status == 0) break;
       }

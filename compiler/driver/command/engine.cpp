@@ -58,6 +58,17 @@ Result<Array> draw(const ir::Type& type, const ir::DimBindings& dims, uint64_t s
   return out;
 }
 
+Result<std::vector<Array>> draw_inputs(const ir::Graph& graph, const ir::DimBindings& dims, uint64_t seed,
+                                       int limit) {
+  std::vector<Array> out;
+  for (const ir::ValueId a : graph.args) {
+    if (graph.value(a).arg != ir::ArgKind::input) continue;
+    TENON_ASSIGN(Array drawn, draw(graph.type(a), dims, seed + a.index, limit));
+    out.push_back(std::move(drawn));
+  }
+  return out;
+}
+
 Result<ir::DimBindings> choose_sizes(const ir::DimRanges& ranges, const ir::Function& function,
                                      const std::vector<std::string>& given, int64_t preferred) {
   TENON_ASSIGN(const auto words, pairs(given, "--size"));

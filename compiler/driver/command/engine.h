@@ -13,6 +13,9 @@ namespace tenon::command {
 Result<std::map<std::string, Array>> initial_globals(const ir::Module& derived, uint64_t seed);
 // Drawn input of a type: floats from a normal distribution, bytes 0..255, other integers 0..limit-1.
 Result<Array> draw(const ir::Type& type, const ir::DimBindings& dims, uint64_t seed, int limit);
+// Drawn inputs of a function, each by a seed of its own.
+Result<std::vector<Array>> draw_inputs(const ir::Graph& graph, const ir::DimBindings& dims, uint64_t seed,
+                                       int limit);
 // Sizes for a function's dimensions: those given, else the preferred one forced into the range. T601, T103.
 Result<ir::DimBindings> choose_sizes(const ir::DimRanges& ranges, const ir::Function& function,
                                      const std::vector<std::string>& given, int64_t preferred);

@@ -186,9 +186,7 @@ Diagnostic Program::describe(const EntryInfo& entry, const runtime::CallStatus& 
   if (status.place < places_.size() && !places_[status.place].empty())
     d.notes.push_back("in " + places_[status.place]);
   if (entry.interface->writes_state) {
-    d.help = entry.interface->loops
-                 ? "step " + std::to_string(status.progress + 1) + " was not committed, those before it were"
-                 : "the state is unchanged";
+    d.help = entry.interface->loops ? kept_before(status.progress + 1) : "the state is unchanged";
   }
   return d;
 }

@@ -53,6 +53,10 @@ class Program : public std::enable_shared_from_this<Program> {
   uint64_t compile_count() const { return compiles_; }  // code generations of this program, ever
   // What a failing call means: the code's meaning, the operation (CallStatus::place) and the detail.
   Diagnostic describe(const EntryInfo& entry, const runtime::CallStatus& status) const;
+  // How far training has come whose step of this number, from 1, has failed.
+  static std::string kept_before(uint64_t step) {
+    return "step " + std::to_string(step) + " was not committed, those before it were";
+  }
   // The whole object that is loaded.
   const object::Object& object() const { return object_; }
 

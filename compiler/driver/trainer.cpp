@@ -210,10 +210,8 @@ class Fit {
       for (size_t i = 0; i < call.inputs.size(); ++i) bound->set_input(i, call.inputs[i]);
       if (Status status = bound->run(); !status) {
         Errors errors = status.take_errors();
-        const uint64_t step = result_.steps + static_cast<uint64_t>(s) + 1;
         if (errors.code() != Code::busy)
-          errors.list.front().help =
-              "step " + std::to_string(step) + " was not committed, those before it were";
+          errors.list.front().help = Program::kept_before(result_.steps + static_cast<uint64_t>(s) + 1);
         return explain_failure(session_, step_, data_, std::move(errors));
       }
       for (size_t i = 0; i < outputs_.size(); ++i)

@@ -1,4 +1,5 @@
 #include "conformance/command_runner.h"
+#include "paths.h"
 
 #include <fcntl.h>
 #include <spawn.h>

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "conformance/command_runner.h"
+#include "paths.h"
 
 namespace tenon::test {
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "catch.h"
+#include "paths.h"
 
 namespace tn = tenon;
 

@@ -6,6 +6,7 @@
 
 #include "catch.h"
 #include "conformance/command_runner.h"
+#include "paths.h"
 
 namespace tenon::test {
 namespace {

@@ -11,6 +11,7 @@
 #include "conformance/command_runner.h"
 #include "driver/program.h"
 #include "object/aot/export.h"
+#include "paths.h"
 #include "runtime/csv.h"
 
 namespace tenon::test {

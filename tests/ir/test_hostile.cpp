@@ -9,13 +9,14 @@
 #include "ir/parse.h"
 #include "ir/print.h"
 #include "ir/verify.h"
+#include "paths.h"
 
 using namespace tenon::ir;
 
 namespace {
 
 std::string sample() {
-  std::ifstream in(std::string(TENON_SOURCE_DIR) + "/tests/ir/roundtrip/control.tenon", std::ios::binary);
+  std::ifstream in(TENON_SOURCE_DIR "/tests/ir/roundtrip/control.tenon", std::ios::binary);
   std::stringstream text;
   text << in.rdbuf();
   REQUIRE(text.str().size() > 500);
@@ -70,7 +71,8 @@ TEST_CASE("a text cut at any byte") {
 
 TEST_CASE("a text with any byte replaced") {
   const std::string text = sample();
-  const std::string bytes = std::string("\0", 1) + "\"{}[](),;:=@'x0-\n/\xff.";
+  const char raw[] = "\0\"{}[](),;:=@'x0-\n/\xff.";
+  const std::string bytes(raw, sizeof raw - 1);
   uint64_t state = 7;
   for (size_t n = 0; n < text.size(); ++n) {
     state = state * 6364136223846793005ull + 1442695040888963407ull;

@@ -11,6 +11,7 @@
 #include "ir/parse.h"
 #include "ir/print.h"
 #include "ir/verify.h"
+#include "paths.h"
 
 using namespace tenon::ir;
 namespace fs = std::filesystem;

@@ -5,6 +5,7 @@
 
 #include "catch.h"
 #include "ir/op_def.h"
+#include "paths.h"
 
 namespace {
 

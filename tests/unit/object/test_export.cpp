@@ -8,6 +8,7 @@
 #include <string>
 
 #include "object/aot/export.h"
+#include "paths.h"
 #include "unit/catch.h"
 #include "unit/object/kernel_run.h"
 

@@ -1,3 +1,4 @@
+#include "paths.h"
 #include "support/diagnostic.h"
 
 #include <cstdlib>

@@ -20,7 +20,8 @@
 
 namespace tenon::codegen {
 
-// State of one LLVM module under construction.
+// State of one LLVM module under construction. Kernels are <prefix>.<name>, what is made beside them
+// <prefix>$<name>: the text form has names of the first kind only.
 struct ModuleEmitter {
   const kernel::Module& module;
   const target::Target& target;

@@ -117,7 +117,7 @@ void add_taken(llvm::IRBuilderBase& b, llvm::Value* frame, llvm::Value* worker, 
 template <class F>
 llvm::Function* shared_function(ModuleEmitter& m, const std::string& name, std::vector<llvm::Type*> params,
                                 F&& emit) {
-  const std::string full = m.options.prefix + "." + name;
+  const std::string full = m.options.prefix + "$" + name;
   if (llvm::Function* f = m.llvm_module.getFunction(full)) return f;
   auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(m.context), params, false);
   llvm::Function* f = m.new_function(full, type, false);
@@ -263,7 +263,7 @@ struct EntryEmitter {
     Task t;
     for (uint32_t v : used_variables(function, analysis, s.body))
       if (v != s.var.index && function.vars[v].kind != kernel::VarKind::fixed) t.captured.push_back(v);
-    const std::string name = m.options.prefix + ".task." + entry.name + "." + std::to_string(tasks.size());
+    const std::string name = m.options.prefix + "$task." + entry.name + "." + std::to_string(tasks.size());
     t.body = m.new_function(
         name + ".body",
         llvm::FunctionType::get(types.getVoidTy(), {types.getPtrTy(), types.getInt64Ty()}, false), false);
@@ -373,7 +373,7 @@ struct EntryEmitter {
   llvm::Function* control_function() {
     llvm::Type* p = types.getPtrTy();
     llvm::Function* fn = m.new_function(
-        m.options.prefix + ".control." + entry.name,
+        m.options.prefix + "$control." + entry.name,
         llvm::FunctionType::get(types.getVoidTy(), {p, p, p, p, types.getInt1Ty()}, false), false);
     fn->setLinkage(llvm::GlobalValue::InternalLinkage);
     FunctionEmitter e(m, function, analysis, fn);
@@ -403,7 +403,7 @@ struct EntryEmitter {
   // team(frame, worker): worker 0 runs the control flow, the others help.
   llvm::Function* team_function(llvm::Function* control) {
     llvm::Function* fn = m.new_function(
-        m.options.prefix + ".team." + entry.name,
+        m.options.prefix + "$team." + entry.name,
         llvm::FunctionType::get(types.getVoidTy(), {types.getPtrTy(), types.getInt32Ty()}, false), false);
     fn->setLinkage(llvm::GlobalValue::InternalLinkage);
     llvm::IRBuilder<> b(BasicBlock::Create(m.context, "entry", fn));

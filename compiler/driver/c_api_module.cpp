@@ -108,6 +108,10 @@ Result<std::string> stage_text(const Unit& unit, std::string_view stage, const C
                  near.empty() ? "one of graph, optimized, kernel, llvm, asm"
                               : "did you mean " + std::string(near) + "?");
   }
+  if (stage == "kernel" && kernels) {
+    TENON_TRY(check_kernels(std::get<tenon::kernel::Module>(unit.code), options));
+    return print_unit(unit);
+  }
   TENON_ASSIGN(tenon::kernel::Module module, to_kernels(unit, options));
   if (stage == "kernel") return print_unit({std::move(module), Stage::kernel});
   const tenon::target::Target* target = tenon::target::find_target(module.target);

@@ -9,6 +9,7 @@
 #include "ir/builder.h"
 #include "ir/op_def.h"
 #include "ir/verify.h"
+#include "kernel/guard.h"
 #include "kernel/verify.h"
 #include "lower/lower.h"
 #include "passes/passes.h"
@@ -241,10 +242,24 @@ Result<ir::Module> optimize(ir::Module module, const CompileOptions& options, Co
   return out;
 }
 
+Status check_kernels(const kernel::Module& module, const CompileOptions& options) {
+  auto late = [](const std::string& option) {
+    return error(Code::bad_option, option + ": this is a dump of kernels, which are made without it",
+                 "give the model, or its dump of the stage graph or optimized");
+  };
+  if (!options.bind.empty()) return late("binding dimension " + options.bind.begin()->first);
+  if (!options.baked.empty()) return late("baking " + options.baked.front());
+  if (!options.passes.empty()) return late("passes " + options.passes);
+  if (options.cpu != "native" && options.cpu != module.target)
+    return error(Code::bad_option, "cpu " + options.cpu + ": this is a dump of kernels for " + module.target,
+                 "give the model, or its dump of the stage graph or optimized");
+  return kernel::verify(module);
+}
+
 Result<kernel::Module> to_kernels(Unit unit, const CompileOptions& options, CompileReport* report) {
   if (auto* kernels = std::get_if<kernel::Module>(&unit.code)) {
-    TENON_TRY(kernel::verify(*kernels));
-    return std::move(*kernels);
+    TENON_TRY(check_kernels(*kernels, options));
+    return kernels->edited ? kernel::guard(std::move(*kernels)) : std::move(*kernels);
   }
   TENON_ASSIGN(const ir::Module module,
                optimize(std::move(std::get<ir::Module>(unit.code)), options, report));

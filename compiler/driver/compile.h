@@ -74,7 +74,9 @@ Result<ir::Module> derive(ir::Module module, const CompileOptions& options);
 // Derives expanded, modes resolved, default passes run: the stage `optimized`.
 Result<ir::Module> optimize(ir::Module module, const CompileOptions& options,
                             CompileReport* report = nullptr);
-// From any stage to kernels, verified.
+// A dump of kernels is sound, and no option asks for what only its source can give (T610).
+Status check_kernels(const kernel::Module& module, const CompileOptions& options);
+// From any stage to kernels, verified; edited dumps of kernels with guards (kernel/guard.h).
 Result<kernel::Module> to_kernels(Unit unit, const CompileOptions& options, CompileReport* report = nullptr);
 Result<object::Object> to_object(const kernel::Module& module, const CompileOptions& options,
                                  CompileReport* report = nullptr);

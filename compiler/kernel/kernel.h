@@ -239,6 +239,9 @@ struct Module {
   uint64_t constant_bytes = 0;
   std::vector<Function> functions;  // leaf kernels first, then arena functions, then entries
   std::vector<Entry> entries;
+  // Read from a text that is not word for word Tenon's own (see seal): nothing vouches for its accesses, so
+  // it is compiled as guard() makes it.
+  bool edited = false;
 
   const Function* find(std::string_view function) const;
 };

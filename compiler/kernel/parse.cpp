@@ -29,14 +29,17 @@ class ModuleParser {
         section([this] { constant(); }, &m_.constant_bytes);
       } else if (at.is("interface")) {
         interface();
+      } else if (c_.accept("seal")) {
+        seal_ = name();
       } else {
         c_.error(Code::syntax, at,
-                 "expected state, constants, interface, kernel or entry, found " + Cursor::found(at));
+                 "expected state, constants, interface, kernel, entry or seal, found " + Cursor::found(at));
         c_.skip_line();
         if (c_.peek().is("}")) c_.take();
       }
     }
     if (c_.failed()) return c_.take_errors();
+    m_.edited = seal_ != seal(m_);
     return std::move(m_);
   }
 
@@ -282,6 +285,7 @@ class ModuleParser {
   Cursor c_;
   const ParseOptions& options_;
   Module m_;
+  std::string seal_;
 };
 
 }  // namespace

@@ -18,6 +18,10 @@ std::string print(const Module& module, const PrintOptions& options = {});
 std::string print(const Function& function);
 // Structure only: names of variables and comments do not count. Equal hashes: one kernel serves both.
 Hasher structural_hash(const Function& function);
+// Of everything that a dump says but names of variables and comments, the values of constants included. Tenon
+// prints it under the modules that it made, so that a dump which comes back unchanged is known to be its own.
+// It tells an edit from an original; it is no signature.
+std::string seal(const Module& module);
 
 struct ParseOptions {
   std::string file = "<text>";

@@ -82,7 +82,49 @@ std::string print(const Module& m, const PrintOptions& options) {
     out += "}\n";
   }
   for (const Function& f : m.functions) out += "\n" + print(f);
+  if (!m.edited) out += "\nseal " + quote(seal(m)) + "\n";
   return out;
+}
+
+std::string seal(const Module& m) {
+  Hasher h;
+  auto list = [&](size_t size) -> Hasher& { return h.add(uint64_t{size}); };
+  h.add(m.name).add(m.target).add(m.state_bytes).add(m.constant_bytes);
+  list(m.state.size());
+  for (const StateSlot& s : m.state) {
+    h.add(s.name).add(dtype_name(s.dtype)).add(s.offset).add(s.bytes).add(s.kind);
+    list(s.shape.size());
+    for (const int64_t extent : s.shape) h.add(static_cast<uint64_t>(extent));
+  }
+  list(m.constants.size());
+  for (const Constant& c : m.constants) {
+    h.add(c.hash).add(c.offset);
+    if (c.array == nullptr) continue;
+    h.add(dtype_name(c.array->dtype()));
+    list(c.array->shape().size());
+    for (const int64_t extent : c.array->shape()) h.add(static_cast<uint64_t>(extent));
+    h.add(std::string_view(reinterpret_cast<const char*>(c.array->data()), c.array->bytes()));
+  }
+  list(m.entries.size());
+  for (const Entry& e : m.entries) {
+    h.add(e.name).add(e.function).add(e.arena_function).add(e.origin);
+    h.add(uint64_t{e.writes_state} << 1 | uint64_t{e.loops});
+    list(e.dims.size());
+    for (const DimSlot& d : e.dims)
+      h.add(d.name).add(static_cast<uint64_t>(d.low)).add(static_cast<uint64_t>(d.high));
+    list(e.params.size());
+    for (const EntryParam& p : e.params) {
+      h.add(role_name(p.role)).add(p.name).add(dtype_name(p.dtype)).add(p.bits);
+      list(p.shape.size());
+      for (const std::string& extent : p.shape) h.add(extent);
+    }
+  }
+  list(m.functions.size());
+  for (const Function& f : m.functions) {
+    const Hasher body = structural_hash(f);
+    h.add(f.name).add(body.low()).add(body.high());
+  }
+  return h.hex();
 }
 
 }  // namespace tenon::kernel

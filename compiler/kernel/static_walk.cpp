@@ -1,5 +1,7 @@
 #include "kernel/static_walk.h"
 
+#include <algorithm>
+
 #include "kernel/scalar.h"
 #include "kernel/text.h"
 
@@ -49,10 +51,22 @@ class StaticWalk {
   }
 
   void block(const std::vector<Stmt>& body) {
+    const int64_t outer = bytes_;
     for (const Stmt& s : body) {
       if (stop_) return;
       statement(s);
     }
+    bytes_ = outer;
+  }
+
+  // Values that are alive here, at most, and may need a place on the stack.
+  void hold(const Stmt& s, int64_t elements) {
+    const auto size = static_cast<int64_t>(dtype_bytes(f_.var(s.var).dtype));
+    bytes_ += elements * std::max<int64_t>(width_, 1) * size;
+    if (bytes_ > limits_.register_bytes)
+      fail(Code::compile_limit,
+           "more than " + std::to_string(limits_.register_bytes) + " bytes of register variables at once", s,
+           "fewer lanes, or smaller arrays of registers");
   }
 
   void statement(const Stmt& s) {
@@ -71,7 +85,12 @@ class StaticWalk {
         return;
       case StmtKind::lanes:
         width(s);
-        break;
+        block(s.body);
+        width_ = 0;
+        return;
+      case StmtKind::let:
+        hold(s, 1);
+        return;
       case StmtKind::exchange:
         exchange(s);
         return;
@@ -140,7 +159,7 @@ class StaticWalk {
 
   void declare(const Stmt& s) {
     const Var& v = f_.var(s.var);
-    if (v.extents.empty()) return;
+    if (v.extents.empty()) return hold(s, 1);
     std::vector<int64_t>& extents = extents_[s.var.index];
     extents.clear();
     int64_t elements = 1;
@@ -156,6 +175,7 @@ class StaticWalk {
       }
       extents.push_back(n);
     }
+    hold(s, elements);
   }
 
   void subscripts(const Stmt& s, VarId var, const std::vector<ExprId>& list) {
@@ -198,7 +218,8 @@ class StaticWalk {
   std::vector<uint32_t> seen_;
   std::vector<ExprId> stack_;
   uint32_t epoch_ = 0;
-  int64_t total_ = 0, width_ = 0;
+  int64_t total_ = 0, width_ = 0;  // width_: 0 outside lanes
+  int64_t bytes_ = 0;
   bool stop_ = false;
 };
 

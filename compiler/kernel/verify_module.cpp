@@ -54,6 +54,10 @@ class ModuleVerifier {
       end = s.offset + s.bytes;
       before = &s;
     }
+    constexpr uint64_t most_unused = 4096;
+    if (total > end && total - end > most_unused)
+      fail(Code::graph_invalid, std::string(what) + " block: " + std::to_string(total) + " bytes, of which " +
+                                    std::to_string(end) + " are used");
   }
 
   void state() {
@@ -106,12 +110,24 @@ class ModuleVerifier {
     for (const DimSlot& d : e.dims) {
       if (!names.insert(d.name).second)
         fail(Code::duplicate_name, where + "dimension " + quote(d.name) + " is listed twice");
-      if (d.low > d.high) fail(Code::dim_range, where + "dimension " + quote(d.name) + " has an empty range");
+      if (d.low > d.high || d.low < 0)
+        fail(Code::dim_range, where + "dimension " + quote(d.name) + " has an empty range, or one below 0");
     }
-    for (const EntryParam& p : e.params)
-      if (p.role == ParamRole::dim && !names.contains(p.name))
+    // Hosts pass sizes in this order.
+    size_t next = 0;
+    for (const EntryParam& p : e.params) {
+      if (p.role != ParamRole::dim) continue;
+      if (!names.contains(p.name))
         fail(Code::undefined_name,
              where + "parameter " + quote(p.name) + " is no dimension of the interface");
+      else if (next >= e.dims.size() || e.dims[next].name != p.name)
+        fail(Code::graph_invalid, where + "parameter " + quote(p.name) +
+                                      " does not stand in the order of the dimensions, or twice");
+      ++next;
+    }
+    if (next < e.dims.size())
+      fail(Code::operand_count, where + "has " + std::to_string(e.dims.size()) + " dimensions and " +
+                                    std::to_string(next) + " parameters for them");
     if (!e.arena_function.empty()) arena(where, e);
   }
 
@@ -122,7 +138,7 @@ class ModuleVerifier {
     if (value != (v.kind == VarKind::scalar)) {
       fail(Code::graph_invalid, where + quote(p.name) + " is a " + (value ? "value" : "buffer") + ", " +
                                     v.name + " of " + quote(f.name) + " is not");
-    } else if (value && v.dtype != p.dtype) {
+    } else if ((value || p.role == ParamRole::input || p.role == ParamRole::output) && v.dtype != p.dtype) {
       fail(Code::dtype_mismatch, where + quote(p.name) + " is " + std::string(dtype_name(p.dtype)) + ", " +
                                      v.name + " of " + quote(f.name) + " is " +
                                      std::string(dtype_name(v.dtype)));

@@ -42,7 +42,7 @@ class Check : public Verb {
     TENON_ASSIGN(driver::Unit unit, model_.read());
     Json& r = c.report();
     if (const auto* kernels = std::get_if<kernel::Module>(&unit.code)) {
-      TENON_TRY(kernel::verify(*kernels));
+      TENON_TRY(driver::to_kernels(unit, {}));
       r["stage"] = "kernel";
       r["module"] = kernels->name;
       r["target"] = kernels->target;

@@ -181,6 +181,10 @@ class Show : public Verb {
       return emit(c, unit);
     }
     if (dot_) return usage_error("--dot draws graphs", "--stage graph or optimized");
+    if (stage_ == "kernel" && unit.stage == driver::Stage::kernel) {
+      TENON_TRY(driver::check_kernels(std::get<kernel::Module>(unit.code), options));
+      return emit(c, unit);
+    }
     TENON_ASSIGN(kernel::Module kernels, driver::to_kernels(std::move(unit), options));
     if (stage_ == "kernel") {
       driver::Unit out;

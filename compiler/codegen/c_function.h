@@ -127,7 +127,7 @@ class CFunction {
 
   llvm::Value* call_entry(const kernel::Entry& entry, llvm::Value* slots, llvm::Value* parallel,
                           llvm::Value* status) {
-    const std::string name = m_.options.prefix + "_entry_" + entry.name;
+    const std::string name = entry_symbol(m_.options.prefix, entry.name);
     llvm::Function* f = m_.llvm_module.getFunction(name);
     auto* type =
         llvm::FunctionType::get(b_.getInt32Ty(), {b_.getPtrTy(), b_.getPtrTy(), b_.getPtrTy()}, false);
@@ -136,7 +136,7 @@ class CFunction {
   }
   llvm::Value* call_arena(const kernel::Entry& entry, const std::vector<llvm::Value*>& dims) {
     if (m_.module.find(entry.arena_function) == nullptr) return b_.getInt64(0);
-    const std::string name = m_.options.prefix + "_arena_" + entry.name;
+    const std::string name = arena_symbol(m_.options.prefix, entry.name);
     llvm::Function* f = m_.llvm_module.getFunction(name);
     if (f == nullptr)
       f = m_.new_function(name, llvm::FunctionType::get(b_.getInt64Ty(), {b_.getPtrTy()}, false), true);

@@ -150,8 +150,7 @@ void emit_entry_function(ModuleEmitter& m, const CEntry& e) {
     auto* as_given = llvm::BasicBlock::Create(m.context, "given_order", fn);
     auto* done = llvm::BasicBlock::Create(m.context, "done", fn);
     size_t order = 0;
-    while (e.fields[order].param->role != ParamRole::input || e.fields[order].param->name != given_order)
-      ++order;
+    while (e.fields[order].param != e.order) ++order;
     b.CreateCondBr(b.CreateIsNull(values[order]), own, as_given);
     b.SetInsertPoint(own);
     llvm::Value* first = call(*e.entry);
@@ -170,9 +169,9 @@ void emit_entry_function(ModuleEmitter& m, const CEntry& e) {
   if (e.entry->loops) f.store(f.load(b.getInt64Ty(), status, 16), f.arg(1), e.done);
   f.return_status(code);
 
-  // size_t <prefix>_<entry>_arena_bytes(uint32_t dims..., uint32_t workers)
+  // size_t <arena_bytes>(uint32_t dims..., uint32_t workers)
   std::vector<llvm::Type*> widths(dims.size() + 1, llvm::Type::getInt32Ty(m.context));
-  CFunction g(m, m.options.prefix + "_" + e.name + "_arena_bytes", size, widths);
+  CFunction g(m, e.arena_bytes, size, widths);
   std::vector<llvm::Value*> wide;
   llvm::Value* inside = g.b().getTrue();
   unsigned i = 0;
@@ -190,7 +189,7 @@ void emit_entry_function(ModuleEmitter& m, const CEntry& e) {
 }
 
 void emit_c_functions(ModuleEmitter& m) {
-  Result<CInterface> c = c_interface(m.module);
+  Result<CInterface> c = c_interface(m.module, m.options.prefix);
   if (!c) return m.errors.append(c.take_errors());
   emit_init(m, *c);
   emit_check(m);

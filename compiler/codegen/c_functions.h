@@ -26,7 +26,7 @@ struct CField {
   int64_t low = 0, high = 0;  // dims
 };
 
-// A loop whose name is another's with this behind it, and that takes the input of this name beside what the
+// A loop whose name is another's with this behind it, and that takes one array of row numbers beside what the
 // other takes, is the other one in an order of the caller's: both are one C function.
 inline constexpr std::string_view given_order = "order", given_order_suffix = ".order";
 
@@ -35,22 +35,36 @@ inline constexpr std::string_view given_order = "order", given_order_suffix = ".
 // loops takes them in a struct, with the number of committed steps at `done`.
 struct CEntry {
   const kernel::Entry* entry = nullptr;
-  const kernel::Entry* given = nullptr;  // the same loop in a given order, where there is one
-  std::string name;                      // after the prefix
+  const kernel::Entry* given = nullptr;       // the same loop in a given order, where there is one
+  const kernel::EntryParam* order = nullptr;  // what `given` takes beside the rest
+  std::string name;                           // after the prefix
+  std::string arena_bytes, args, macro;       // whole names: the size function, the struct, the constant
+  // Parameters and the field that the interface adds; they make way for the model's names.
+  std::string state, record, arena, bytes, parallel_name, done_name, workers;
   std::vector<CField> fields;
   uint64_t done = 0;       // offset in the args struct
   bool parallel = false;   // takes const <prefix>_parallel *
   int64_t arena_high = 0;  // arena bytes where all dims are at their upper bound
 };
 
+// A dimension: constants <macro>_MIN and <macro>_MAX.
+struct CDim {
+  std::string macro;
+  int64_t low = 0, high = 0;
+};
+
 struct CInterface {
+  std::string prefix;
+  std::vector<CDim> dims;
   std::vector<CEntry> entries;          // all but init
   const kernel::Entry* init = nullptr;  // the entry that fills a state from a seed, where there is one
   int64_t init_arena = 0;               // its arena; larger than init_stack: given by the caller
 };
 inline constexpr int64_t init_stack = 16384;
 
-Result<CInterface> c_interface(const kernel::Module& module);
+// `prefix`: a C identifier. Names of the model keep their spelling as far as C and C++ let them (c_names.h);
+// where one needs a _ behind it, the header says whose it is.
+Result<CInterface> c_interface(const kernel::Module& module, const std::string& prefix);
 // The exact arena bytes of an entry for dims in its order.
 Result<int64_t> arena_bytes(const kernel::Module& module, const kernel::Entry& entry,
                             const std::vector<int64_t>& dims);

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "codegen/c_functions.h"
+#include "codegen/c_names.h"
 #include "kernel/evaluate.h"
 
 namespace tenon::codegen {
@@ -19,27 +20,60 @@ bool has_parallel(const std::vector<kernel::Stmt>& body) {
   });
 }
 
-// A C identifier that no other field or function has.
-std::string identifier(std::string_view name, std::set<std::string>& taken) {
-  std::string id;
-  for (char c : name) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    id += plain ? c : '_';
-  }
-  if (id.empty() || (id[0] >= '0' && id[0] <= '9')) id.insert(0, "_");
-  while (!taken.insert(id).second) id += '_';
-  return id;
+// The words of every header: types, functions and constants that are there whatever the model holds.
+void take_fixed(CNames& file, const std::string& prefix) {
+  for (const char* word : {"status", "tensor", "parallel", "init", "check", "tensors"})
+    file.take(prefix + "_" + word);
+  for (const char* word :
+       {"OK", "E_NULL", "E_RANGE", "E_SPACE", "E_ALIGN", "E_STATE", "E_LABEL", "E_NONFINITE", "E_CPU",
+        "E_OVERLAP", "ALIGN", "STATE_BYTES", "INIT_ARENA_BYTES", "H_"})
+    file.take(c_upper(prefix) + "_" + word);
 }
 
-// What a field of the args struct, or an argument, must not be called.
-const std::set<std::string> reserved{
-    "state",    "arena",  "bytes",    "p",       "a",      "done",     "auto",      "break",    "case",
-    "char",     "const",  "continue", "default", "do",     "double",   "else",      "enum",     "extern",
-    "float",    "for",    "goto",     "if",      "inline", "int",      "long",      "register", "restrict",
-    "return",   "short",  "signed",   "sizeof",  "static", "struct",   "switch",    "typedef",  "union",
-    "unsigned", "void",   "volatile", "while",   "class",  "new",      "this",      "template", "delete",
-    "private",  "public", "bool",     "true",    "false",  "operator", "namespace", "using",    "try",
-    "catch",    "throw",  "virtual",  "friend",  "asm"};
+// File-level names of the entries: users' functions first, then what belongs to them.
+void name_file(CInterface& c, CNames& file) {
+  const std::string stem = c.prefix + "_", upper = c_upper(c.prefix) + "_";
+  for (CEntry& e : c.entries) e.name = file.claim_ending(stem, e.entry->name);
+  std::set<std::string> seen;
+  for (CEntry& e : c.entries) {
+    e.arena_bytes = file.claim(stem + e.name + "_arena_bytes");
+    if (e.entry->loops) e.args = file.claim(stem + e.name + "_args");
+    e.macro = file.claim(upper + c_upper(e.name) + "_ARENA_BYTES");
+    for (const kernel::DimSlot& d : e.entry->dims) {
+      if (!seen.insert(d.name).second) continue;
+      const std::string wanted = upper + c_upper(c_identifier(d.name));
+      std::string macro = wanted;
+      while (!file.free(macro + "_MIN") || !file.free(macro + "_MAX")) macro += '_';
+      file.take(macro + "_MIN");
+      file.take(macro + "_MAX");
+      c.dims.push_back({std::move(macro), d.low, std::min<int64_t>(d.high, UINT32_MAX)});
+    }
+  }
+  std::sort(c.dims.begin(), c.dims.end(), [](const CDim& a, const CDim& b) { return a.macro < b.macro; });
+}
+
+// Names of an entry's fields, and of what its functions take beside them.
+void name_fields(CEntry& e, const CNames& file) {
+  CNames names(&file), sizes(&file);
+  for (const bool dims : {false, true})
+    for (CField& f : e.fields)
+      if ((f.param->role == ParamRole::dim) == dims && f.param != e.order)
+        f.name = names.claim(f.param->name);
+  for (CField& f : e.fields)
+    if (f.param == e.order) f.name = names.claim(given_order);
+  for (const CField& f : e.fields)
+    if (f.param->role == ParamRole::dim) sizes.take(f.name);
+  e.workers = sizes.claim("workers");
+  // Fields of a struct leave the names of parameters free.
+  CNames own(&file);
+  CNames& beside = e.entry->loops ? own : names;
+  if (e.entry->loops) e.done_name = names.claim("done");
+  e.state = beside.claim("state");
+  e.record = beside.claim("a");
+  e.arena = beside.claim("arena");
+  e.bytes = beside.claim("bytes");
+  e.parallel_name = beside.claim("p");
+}
 
 size_t c_bytes(const EntryParam& p) {
   if (p.role == ParamRole::dim) return 4;
@@ -52,12 +86,14 @@ const EntryParam* find_param(const Entry& entry, ParamRole role, std::string_vie
   return nullptr;
 }
 
-// Whether `other` is `entry` in an order that it takes.
-bool takes_order(const Entry& entry, const Entry& other) {
+// The array of row numbers that `other` takes beside what `entry` takes, where that is all they differ in.
+const EntryParam* order_of(const Entry& entry, const Entry& other) {
   if (!entry.loops || !other.loops || other.name != entry.name + std::string(given_order_suffix))
-    return false;
-  const EntryParam* order = find_param(other, ParamRole::input, given_order);
-  if (order == nullptr || order->dtype != DType::u32) return false;
+    return nullptr;
+  const EntryParam* order = nullptr;
+  for (const EntryParam& p : other.params)
+    if (p.role == ParamRole::input && find_param(entry, p.role, p.name) == nullptr) order = &p;
+  if (order == nullptr || order->dtype != DType::u32) return nullptr;
   auto within = [](const Entry& a, const Entry& b, const EntryParam* but) {
     return std::all_of(a.params.begin(), a.params.end(), [&](const EntryParam& p) {
       if (&p == but || p.role == ParamRole::constants) return true;
@@ -66,11 +102,12 @@ bool takes_order(const Entry& entry, const Entry& other) {
     });
   };
   // The dims are passed to both in one order.
-  return within(entry, other, nullptr) && within(other, entry, order) &&
-         std::equal(entry.dims.begin(), entry.dims.end(), other.dims.begin(), other.dims.end(),
-                    [](const kernel::DimSlot& a, const kernel::DimSlot& b) {
-                      return a.name == b.name && a.low == b.low && a.high == b.high;
-                    });
+  const bool same = within(entry, other, nullptr) && within(other, entry, order) &&
+                    std::equal(entry.dims.begin(), entry.dims.end(), other.dims.begin(), other.dims.end(),
+                               [](const kernel::DimSlot& a, const kernel::DimSlot& b) {
+                                 return a.name == b.name && a.low == b.low && a.high == b.high;
+                               });
+  return same ? order : nullptr;
 }
 
 }  // namespace
@@ -115,15 +152,19 @@ Result<int64_t> arena_bytes(const kernel::Module& module, const Entry& entry,
   return bytes;
 }
 
-Result<CInterface> c_interface(const kernel::Module& module) {
+Result<CInterface> c_interface(const kernel::Module& module, const std::string& prefix) {
   CInterface c;
-  std::set<std::string> functions{"init", "check", "tensors"};
-  std::map<const Entry*, const Entry*> given;  // loop -> the same in a given order
+  c.prefix = prefix;
+  struct Given {
+    const Entry* entry;
+    const EntryParam* order;
+  };
+  std::map<const Entry*, Given> given;  // loop -> the same in a given order
   std::set<const Entry*> merged;
   for (const Entry& entry : module.entries)
     for (const Entry& other : module.entries)
-      if (takes_order(entry, other)) {
-        given[&entry] = &other;
+      if (const EntryParam* order = order_of(entry, other)) {
+        given[&entry] = {&other, order};
         merged.insert(&other);
       }
   for (const Entry& entry : module.entries) {
@@ -147,10 +188,8 @@ Result<CInterface> c_interface(const kernel::Module& module) {
     }
     CEntry e;
     e.entry = &entry;
-    e.name = identifier(entry.name, functions);
     // A step takes threads whether or not it uses them now: its signature does not follow from its sizes.
     e.parallel = entry.writes_state || has_parallel(f->body);
-    std::set<std::string> names = reserved;
     size_t dim = 0;
     std::vector<CField> all;
     std::vector<int64_t> high;
@@ -167,14 +206,13 @@ Result<CInterface> c_interface(const kernel::Module& module) {
         high.push_back(field.high);
         ++dim;
       }
-      if (p.role != ParamRole::state && p.role != ParamRole::arena) field.name = identifier(p.name, names);
       all.push_back(std::move(field));
     }
     if (const auto found = given.find(&entry); found != given.end()) {
-      e.given = found->second;
+      e.given = found->second.entry;
+      e.order = found->second.order;
       CField order;
-      order.param = find_param(*e.given, ParamRole::input, given_order);
-      order.name = identifier(given_order, names);
+      order.param = e.order;
       order.optional = true;
       all.push_back(std::move(order));
     }
@@ -196,6 +234,10 @@ Result<CInterface> c_interface(const kernel::Module& module) {
     }
     c.entries.push_back(std::move(e));
   }
+  CNames file;
+  take_fixed(file, prefix);
+  name_file(c, file);
+  for (CEntry& e : c.entries) name_fields(e, file);
   return c;
 }
 

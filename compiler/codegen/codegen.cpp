@@ -52,7 +52,7 @@ llvm::Function* ModuleEmitter::new_function(const std::string& name, llvm::Funct
 }
 
 llvm::Function* ModuleEmitter::declare_kernel(const Function& function) {
-  const std::string name = options.prefix + "." + function.name;
+  const std::string name = own_symbol(options.prefix, "kernel", function.name);
   if (llvm::Function* f = llvm_module.getFunction(name)) return f;
   std::vector<llvm::Type*> params;
   for (kernel::VarId p : function.params)
@@ -63,7 +63,7 @@ llvm::Function* ModuleEmitter::declare_kernel(const Function& function) {
 }
 
 llvm::GlobalVariable* ModuleEmitter::constants_block(bool define) {
-  const std::string name = options.prefix + "$constants";
+  const std::string name = own_symbol(options.prefix, "constants");
   llvm::GlobalVariable* g = llvm_module.getNamedGlobal(name);
   auto* type =
       llvm::ArrayType::get(llvm::Type::getInt8Ty(context), std::max<uint64_t>(module.constant_bytes, 1));
@@ -91,7 +91,7 @@ llvm::GlobalVariable* ModuleEmitter::constants_block(bool define) {
 }
 
 llvm::Constant* ModuleEmitter::dummy() {
-  const std::string name = options.prefix + "$zeros";
+  const std::string name = own_symbol(options.prefix, "zeros");
   if (llvm::GlobalVariable* g = llvm_module.getNamedGlobal(name)) return g;
   auto* type = llvm::ArrayType::get(llvm::Type::getInt64Ty(context), 1);
   auto* g = new llvm::GlobalVariable(llvm_module, type, true, llvm::GlobalValue::InternalLinkage,
@@ -104,7 +104,7 @@ llvm::Constant* ModuleEmitter::dummy() {
 // lock: its high bit is set while someone writes. No one waits for another's chunk, only for a few
 // instructions.
 llvm::Function* ModuleEmitter::record_failure() {
-  const std::string name = options.prefix + "$record_failure";
+  const std::string name = own_symbol(options.prefix, "record_failure");
   if (llvm::Function* f = llvm_module.getFunction(name)) return f;
   llvm::IRBuilder<> b(context);
   llvm::Function* f =

@@ -61,7 +61,7 @@ Needs needs_of(const target::Target& target) {
 }  // namespace
 
 llvm::Function* cpu_function(ModuleEmitter& m) {
-  const std::string name = m.options.prefix + ".cpu";
+  const std::string name = own_symbol(m.options.prefix, "cpu");
   if (llvm::Function* f = m.llvm_module.getFunction(name)) return f;
   llvm::IRBuilder<> b(m.context);
   llvm::Function* f = m.new_function(name, llvm::FunctionType::get(b.getInt1Ty(), false), false);

@@ -17,6 +17,7 @@
 
 #include "codegen/analysis.h"
 #include "codegen/codegen.h"
+#include "codegen/symbols.h"
 
 namespace tenon::codegen {
 

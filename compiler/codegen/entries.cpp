@@ -117,7 +117,7 @@ void add_taken(llvm::IRBuilderBase& b, llvm::Value* frame, llvm::Value* worker, 
 template <class F>
 llvm::Function* shared_function(ModuleEmitter& m, const std::string& name, std::vector<llvm::Type*> params,
                                 F&& emit) {
-  const std::string full = m.options.prefix + "$" + name;
+  const std::string full = own_symbol(m.options.prefix, name);
   if (llvm::Function* f = m.llvm_module.getFunction(full)) return f;
   auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(m.context), params, false);
   llvm::Function* f = m.new_function(full, type, false);
@@ -234,7 +234,7 @@ struct EntryEmitter {
         entry(e),
         function(f),
         analysis(analyse(f)),
-        symbol(m.options.prefix + "_entry_" + e.name),
+        symbol(entry_symbol(m.options.prefix, e.name)),
         types(m.context) {}
 
   bool bind_parameters(FunctionEmitter& e, llvm::Value* slots) {
@@ -263,7 +263,8 @@ struct EntryEmitter {
     Task t;
     for (uint32_t v : used_variables(function, analysis, s.body))
       if (v != s.var.index && function.vars[v].kind != kernel::VarKind::fixed) t.captured.push_back(v);
-    const std::string name = m.options.prefix + "$task." + entry.name + "." + std::to_string(tasks.size());
+    const std::string name =
+        own_symbol(m.options.prefix, "task", entry.name + "." + std::to_string(tasks.size()));
     t.body = m.new_function(
         name + ".body",
         llvm::FunctionType::get(types.getVoidTy(), {types.getPtrTy(), types.getInt64Ty()}, false), false);
@@ -373,7 +374,7 @@ struct EntryEmitter {
   llvm::Function* control_function() {
     llvm::Type* p = types.getPtrTy();
     llvm::Function* fn = m.new_function(
-        m.options.prefix + "$control." + entry.name,
+        own_symbol(m.options.prefix, "control", entry.name),
         llvm::FunctionType::get(types.getVoidTy(), {p, p, p, p, types.getInt1Ty()}, false), false);
     fn->setLinkage(llvm::GlobalValue::InternalLinkage);
     FunctionEmitter e(m, function, analysis, fn);
@@ -403,7 +404,7 @@ struct EntryEmitter {
   // team(frame, worker): worker 0 runs the control flow, the others help.
   llvm::Function* team_function(llvm::Function* control) {
     llvm::Function* fn = m.new_function(
-        m.options.prefix + "$team." + entry.name,
+        own_symbol(m.options.prefix, "team", entry.name),
         llvm::FunctionType::get(types.getVoidTy(), {types.getPtrTy(), types.getInt32Ty()}, false), false);
     fn->setLinkage(llvm::GlobalValue::InternalLinkage);
     llvm::IRBuilder<> b(BasicBlock::Create(m.context, "entry", fn));
@@ -508,7 +509,7 @@ void emit_entry(ModuleEmitter& m, const kernel::Entry& entry, const kernel::Func
 
 void emit_arena(ModuleEmitter& m, const kernel::Entry& entry, const kernel::Function& function) {
   llvm::IRBuilder<> b(m.context);
-  llvm::Function* fn = m.new_function(m.options.prefix + "_arena_" + entry.name,
+  llvm::Function* fn = m.new_function(arena_symbol(m.options.prefix, entry.name),
                                       llvm::FunctionType::get(b.getInt64Ty(), {b.getPtrTy()}, false), true);
   b.SetInsertPoint(BasicBlock::Create(m.context, "entry", fn));
   llvm::AllocaInst* result = b.CreateAlloca(b.getInt64Ty());

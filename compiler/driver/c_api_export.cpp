@@ -42,11 +42,12 @@ extern "C" tenon_status tenon_export_object(const tenon_module* module, const te
       return tenon::support::error(Code::target_unsupported, "no target is named " + kernels.target);
     tenon::object::ExportOptions export_options;
     export_options.prefix = options != nullptr && options->prefix_set ? o.prefix : prefix_of(path);
+    const std::string base = path;
+    export_options.file = base.substr(base.rfind('/') + 1);
     export_options.entries = entries_of(kernels, o);
     export_options.threads = o.threads;
     TENON_ASSIGN(const tenon::object::Exported out,
                  tenon::object::export_object(kernels, *target, export_options));
-    const std::string base = path;
     TENON_TRY(write(base + ".o", {reinterpret_cast<const char*>(out.elf.data()), out.elf.size()}));
     TENON_TRY(write(base + ".h", out.header));
     return write(base + "_example.c", out.example);

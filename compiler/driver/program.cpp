@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "codegen/symbols.h"
 #include "support/text.h"
 
 namespace tenon::driver {
@@ -128,9 +129,10 @@ Result<std::shared_ptr<const Program>> Program::compile(Unit unit, const Compile
   for (const kernel::Entry& e : program->kernels_.entries) {
     EntryInfo info;
     info.interface = &e;
-    const std::string stem = options.prefix + "_";
-    info.run = reinterpret_cast<runtime::EntryFunction>(program->loaded_->lookup(stem + "entry_" + e.name));
-    info.arena = reinterpret_cast<runtime::ArenaFunction>(program->loaded_->lookup(stem + "arena_" + e.name));
+    info.run = reinterpret_cast<runtime::EntryFunction>(
+        program->loaded_->lookup(codegen::entry_symbol(options.prefix, e.name)));
+    info.arena = reinterpret_cast<runtime::ArenaFunction>(
+        program->loaded_->lookup(codegen::arena_symbol(options.prefix, e.name)));
     if (info.run == nullptr || info.arena == nullptr)
       return error(Code::backend, "the object lacks the entry " + e.name);
     ir::DimRanges ranges;

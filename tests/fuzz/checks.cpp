@@ -392,7 +392,7 @@ class Checker {
       auto image = object::Loaded::load(object->elf);
       if (!image) return fail("load, " + name, errors_text(image.errors()));
       loaded = std::move(*image);
-      run = reinterpret_cast<runtime::EntryFunction>(loaded->lookup("tenon_entry_" + e.name));
+      run = reinterpret_cast<runtime::EntryFunction>(loaded->lookup("tenon$entry." + e.name));
       if (run == nullptr) return fail("load, " + name, "no entry");
     }
     for (Run& r : runs) {
@@ -400,7 +400,7 @@ class Checker {
       auto arena = arena_bytes(km, e, dims);
       if (!arena) return fail("arena, " + name, errors_text(arena.errors()));
       if (run != nullptr) {
-        auto bytes = reinterpret_cast<runtime::ArenaFunction>(loaded->lookup("tenon_arena_" + e.name));
+        auto bytes = reinterpret_cast<runtime::ArenaFunction>(loaded->lookup("tenon$arena." + e.name));
         if (bytes == nullptr || bytes(dims.data()) != *arena)
           return fail("arena, " + name, "compiled and evaluated sizes differ");
         static runtime::Pool pool(2);

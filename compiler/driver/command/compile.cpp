@@ -71,13 +71,10 @@ class Compile : public Verb {
     if (target == nullptr) return error(Code::target_unsupported, "no target is named " + kernels.target);
     object::ExportOptions export_options;
     export_options.prefix = options.prefix;
+    export_options.file = base;
     export_options.threads = options.threads;
     export_options.entries = driver::entries_of(kernels, options);
     TENON_ASSIGN(object::Exported made, object::export_object(kernels, *target, export_options));
-    // The example includes the header by the name it is written to.
-    const std::string wanted = "#include \"" + options.prefix + ".h\"";
-    if (const size_t at = made.example.find(wanted); base != options.prefix && at != std::string::npos)
-      made.example.replace(at, wanted.size(), "#include \"" + base + ".h\"");
     const std::string object_path = output_ + ".o", header = output_ + ".h", example = output_ + "_example.c";
     const std::string_view elf(reinterpret_cast<const char*>(made.elf.data()), made.elf.size());
     TENON_TRY(runtime::write_file_atomic(object_path, elf));

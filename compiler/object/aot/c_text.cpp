@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 
+#include "codegen/c_names.h"
 #include "ir/dim.h"
 #include "support/text.h"
 
@@ -15,12 +15,6 @@ using codegen::CInterface;
 using kernel::ParamRole;
 
 namespace {
-
-std::string upper(std::string s) {
-  for (char& c : s)
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  return s;
-}
 
 std::string c_type(DType d) {
   switch (d) {
@@ -49,9 +43,13 @@ std::string c_type(DType d) {
   }
 }
 
-// Names of tensors and extents come from users: nothing of them may end a comment.
+// An arena of more bytes than this is no size that a program sets aside before it knows its own.
+constexpr int64_t largest_constant = int64_t{1} << 32;
+
+// Names of tensors and extents come from users: nothing of them may end a comment, or begin another.
 std::string in_comment(std::string s) {
-  for (size_t at = s.find("*/"); at != std::string::npos; at = s.find("*/", at)) s.replace(at, 2, "* ");
+  for (const char* mark : {"*/", "/*"})
+    for (size_t at = s.find(mark); at != std::string::npos; at = s.find(mark, at)) s.insert(at + 1, 1, ' ');
   for (char& c : s)
     if (static_cast<unsigned char>(c) < 0x20) c = ' ';
   return s;
@@ -109,16 +107,24 @@ std::string remark(const CField& f) {
   }
 }
 
+// What stands behind a field: whose it is, where C made it change its name, and what it holds.
+std::string field_text(const CField& f) {
+  const std::string& own = f.param->name;
+  return in_comment((f.optional && f.param->role == ParamRole::input) || own == f.name
+                        ? remark(f)
+                        : "\"" + own + "\": " + remark(f));
+}
+
 std::string signature(const CEntry& e, const std::string& prefix) {
   std::string s = prefix + "_status " + prefix + "_" + e.name + "(" +
-                  (e.entry->writes_state ? "" : "const ") + "void *state";
+                  (e.entry->writes_state ? "" : "const ") + "void *" + e.state;
   if (e.entry->loops) {
-    s += ", " + prefix + "_" + e.name + "_args *a";
+    s += ", " + e.args + " *" + e.record;
   } else {
     for (const CField& f : e.fields) s += ", " + declaration(f);
   }
-  s += ", void *arena, size_t bytes";
-  if (e.parallel) s += ", const " + prefix + "_parallel *p";
+  s += ", void *" + e.arena + ", size_t " + e.bytes;
+  if (e.parallel) s += ", const " + prefix + "_parallel *" + e.parallel_name;
   return s + ")";
 }
 
@@ -128,30 +134,27 @@ std::string init_signature(const CInterface& c, const std::string& prefix) {
 }
 
 void fields_comment(const CEntry& e, std::string& out) {
-  for (const CField& f : e.fields) out += "     " + f.name + ": " + in_comment(remark(f)) + "\n";
+  for (const CField& f : e.fields) out += "     " + f.name + ": " + field_text(f) + "\n";
 }
 
 }  // namespace
 
-std::string c_header(const kernel::Module& module, const CInterface& c, const std::string& prefix,
+std::string c_header(const kernel::Module& module, const CInterface& c, const std::string& file,
                      const std::string& target) {
-  const std::string P = upper(prefix);
-  std::string h = "/* " + prefix + ".h: " + in_comment(module.name) + ", compiled for " + target +
+  const std::string& prefix = c.prefix;
+  const std::string P = codegen::c_upper(prefix);
+  std::string h = "/* " + in_comment(file) + ".h: " + in_comment(module.name) + ", compiled for " + target +
                   ". Generated; do not edit.\n"
                   "   No allocation, no globals, no initialization; link " +
-                  prefix +
+                  in_comment(file) +
                   ".o and nothing else. */\n"
                   "#ifndef " +
                   P + "_H_\n#define " + P +
                   "_H_\n\n#include <stddef.h>\n#include <stdint.h>\n\n"
                   "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
-  std::map<std::string, std::pair<int64_t, int64_t>> dims;
-  for (const CEntry& e : c.entries)
-    for (const CField& f : e.fields)
-      if (f.param->role == ParamRole::dim) dims.emplace(f.name, std::pair(f.low, f.high));
-  for (const auto& [name, range] : dims) {
-    h += "#define " + P + "_" + upper(name) + "_MIN " + std::to_string(range.first) + "u\n";
-    h += "#define " + P + "_" + upper(name) + "_MAX " + std::to_string(range.second) + "u\n";
+  for (const codegen::CDim& d : c.dims) {
+    h += "#define " + d.macro + "_MIN " + std::to_string(d.low) + "u\n";
+    h += "#define " + d.macro + "_MAX " + std::to_string(d.high) + "u\n";
   }
   h += "#define " + P +
        "_ALIGN 64u /* of state and arena; inputs and outputs are aligned as their elements */\n";
@@ -160,8 +163,9 @@ std::string c_header(const kernel::Module& module, const CInterface& c, const st
   if (c.init_arena > codegen::init_stack)
     h += "#define " + P + "_INIT_ARENA_BYTES " + std::to_string(c.init_arena) + "u\n";
   for (const CEntry& e : c.entries)
-    h += "#define " + P + "_" + upper(e.name) + "_ARENA_BYTES " + std::to_string(e.arena_high) +
-         "u /* with every size at its maximum */\n";
+    if (e.arena_high < largest_constant)
+      h += "#define " + e.macro + " " + std::to_string(e.arena_high) +
+           "u /* with every size at its maximum */\n";
   h += "\n/* Not OK: the failing call, or step of a call, changed no state. */\ntypedef enum {\n";
   const char* const names[][2] = {
       {"OK", "done"},
@@ -211,14 +215,13 @@ std::string c_header(const kernel::Module& module, const CInterface& c, const st
     h += "\n";
     if (e.entry->loops) {
       h += "typedef struct {\n";
-      for (const CField& f : e.fields) h += "  " + declaration(f) + "; /* " + in_comment(remark(f)) + " */\n";
-      h += "  uint64_t done; /* out: steps committed */\n} " + prefix + "_" + e.name + "_args;\n";
+      for (const CField& f : e.fields) h += "  " + declaration(f) + "; /* " + field_text(f) + " */\n";
+      h += "  uint64_t " + e.done_name + "; /* out: steps committed */\n} " + e.args + ";\n";
     }
-    h +=
-        "/* Exact; 0: out of range, or nothing needed. */\nsize_t " + prefix + "_" + e.name + "_arena_bytes(";
+    h += "/* Exact; 0: out of range, or nothing needed. */\nsize_t " + e.arena_bytes + "(";
     for (const CField& f : e.fields)
       if (f.param->role == ParamRole::dim) h += "uint32_t " + f.name + ", ";
-    h += "uint32_t workers);\n";
+    h += "uint32_t " + e.workers + ");\n";
     std::string text =
         "/* " + in_comment(e.entry->name) + (e.entry->writes_state ? ": changes the state" : "") + "\n";
     if (!e.entry->loops) fields_comment(e, text);
@@ -229,15 +232,16 @@ std::string c_header(const kernel::Module& module, const CInterface& c, const st
   return h;
 }
 
-std::string c_example(const CInterface& c, const std::string& prefix) {
-  const std::string P = upper(prefix);
-  std::string x = "/* " + prefix +
+std::string c_example(const CInterface& c, const std::string& file) {
+  const std::string& prefix = c.prefix;
+  const std::string P = codegen::c_upper(prefix);
+  std::string x = "/* " + in_comment(file) +
                   "_example.c: makes a state and calls every function once, on inputs of zeros.\n"
                   "   cc -std=c99 " +
-                  prefix + "_example.c " + prefix +
+                  in_comment(file) + "_example.c " + in_comment(file) +
                   ".o */\n"
                   "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n\n#include \"" +
-                  prefix +
+                  file +
                   ".h\"\n\n"
                   "/* Zeroed memory at a multiple of " +
                   P +
@@ -286,6 +290,8 @@ std::string c_example(const CInterface& c, const std::string& prefix) {
       }
       return std::to_string(n);
     };
+    // The example's own variables keep out of the way of the model's names.
+    auto out = [](const CField& f) { return "out_" + f.name; };
     auto value = [&](const CField& f) -> std::string {
       switch (f.param->role) {
         case ParamRole::dim:
@@ -299,21 +305,21 @@ std::string c_example(const CInterface& c, const std::string& prefix) {
           if (f.optional) return "NULL";
           return "(const " + c_type(f.param->dtype) + " *)block(" + bytes(f) + ")";
         default:
-          return f.name;
+          return out(f);
       }
     };
     x += "  {\n";
     for (const CField& f : e.fields)
       if (f.param->role == ParamRole::output)
-        x += "    " + c_type(f.param->dtype) + " *" + f.name + " = (" + c_type(f.param->dtype) + " *)block(" +
+        x += "    " + c_type(f.param->dtype) + " *" + out(f) + " = (" + c_type(f.param->dtype) + " *)block(" +
              bytes(f) + ");\n";
-    x += "    size_t bytes = " + prefix + "_" + e.name + "_arena_bytes(";
+    x += "    size_t bytes = " + e.arena_bytes + "(";
     for (const CField& f : e.fields)
       if (f.param->role == ParamRole::dim) x += value(f) + ", ";
     x += "1);\n";
     std::string call = prefix + "_" + e.name + "(state, ";
     if (e.entry->loops) {
-      x += "    " + prefix + "_" + e.name + "_args a;\n    memset(&a, 0, sizeof a);\n";
+      x += "    " + e.args + " a;\n    memset(&a, 0, sizeof a);\n";
       for (const CField& f : e.fields) x += "    a." + f.name + " = " + value(f) + ";\n";
       call += "&a, ";
     } else {
@@ -321,10 +327,11 @@ std::string c_example(const CInterface& c, const std::string& prefix) {
     }
     call += std::string("block(bytes), bytes") + (e.parallel ? ", NULL)" : ")");
     x += "    must(\"" + e.name + "\", " + call + ");\n";
-    if (e.entry->loops) x += "    printf(\"" + e.name + ": %lu steps\\n\", (unsigned long)a.done);\n";
+    if (e.entry->loops)
+      x += "    printf(\"" + e.name + ": %lu steps\\n\", (unsigned long)a." + e.done_name + ");\n";
     for (const CField& f : e.fields)
       if (f.param->role == ParamRole::output)
-        x += "    printf(\"" + e.name + ": " + f.name + "[0] = %g\\n\", (double)" + f.name + "[0]);\n";
+        x += "    printf(\"" + e.name + ": " + f.name + "[0] = %g\\n\", (double)" + out(f) + "[0]);\n";
     x += "  }\n";
   }
 

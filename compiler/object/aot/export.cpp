@@ -65,11 +65,12 @@ Result<Exported> export_object(const kernel::Module& module, const target::Targe
   o.c_functions = true;
   o.threads = options.threads;
   TENON_ASSIGN(Object object, compile(selected, target, o));
-  TENON_ASSIGN(const codegen::CInterface interface, codegen::c_interface(selected));
+  TENON_ASSIGN(const codegen::CInterface interface, codegen::c_interface(selected, options.prefix));
   Exported e;
   e.elf = std::move(object.elf);
-  e.header = c_header(selected, interface, options.prefix, std::string(target.name));
-  e.example = c_example(interface, options.prefix);
+  const std::string& file = options.file.empty() ? options.prefix : options.file;
+  e.header = c_header(selected, interface, file, std::string(target.name));
+  e.example = c_example(interface, file);
   return e;
 }
 

@@ -14,13 +14,14 @@ namespace tenon::object {
 using namespace support;
 
 struct Exported {
-  std::vector<std::byte> elf;  // <prefix>.o
-  std::string header;          // <prefix>.h
-  std::string example;         // <prefix>_example.c
+  std::vector<std::byte> elf;  // <file>.o
+  std::string header;          // <file>.h
+  std::string example;         // <file>_example.c
 };
 
 struct ExportOptions {
   std::string prefix = "tenon";      // a C identifier; T610 else
+  std::string file = {};             // what the files are called in their texts; empty: as the prefix
   std::vector<std::string> entries;  // empty: all; T503 where one does not exist. `init` always comes along
   int threads = 0;
 };

@@ -161,7 +161,7 @@ void check_kernel(const Function& kernel, const std::vector<HostArgument>& argum
     if (!object) FAIL(object.errors().text() << print(copy));
     auto loaded = object::Loaded::load(object->elf);
     if (!loaded) FAIL(loaded.errors().text());
-    compare(expected, run_entry(**loaded, "tenon_entry_run", arguments), copy, std::string(t->name));
+    compare(expected, run_entry(**loaded, "tenon$entry.run", arguments), copy, std::string(t->name));
   }
   REQUIRE(targets > 0);
 }
@@ -179,7 +179,7 @@ void check_entry(const Module& module, const std::string& name, const std::vecto
     if (!object) FAIL(object.errors().text());
     auto loaded = object::Loaded::load(object->elf);
     if (!loaded) FAIL(loaded.errors().text());
-    const std::string symbol = "tenon_entry_" + name, where(t->name);
+    const std::string symbol = "tenon$entry." + name, where(t->name);
     compare(expected, run_entry(**loaded, symbol, arguments), *function, where + " alone");
     Host host{1, 3};
     const runtime::Parallel reversed{&host, 2, run_reversed, nullptr},

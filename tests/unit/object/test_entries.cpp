@@ -154,7 +154,7 @@ TEST_CASE("Chunks are counted by worker, in runs and in teams") {
     runtime::Pool pool(2);
     for (const runtime::Parallel& lent : {pool.parallel(), pool.parallel_without_team()}) {
       pool.reset_chunks();
-      run_entry(**loaded, "tenon_entry_steps", training_arguments(1000, 5), &lent);
+      run_entry(**loaded, "tenon$entry.steps", training_arguments(1000, 5), &lent);
       const std::vector<uint64_t> chunks = pool.chunks();
       CHECK(chunks[0] + chunks[1] == 5 * 2 * 32);  // epochs, phases, chunks of a phase
     }
@@ -162,7 +162,7 @@ TEST_CASE("Chunks are counted by worker, in runs and in teams") {
     runtime::Parallel silent = pool.parallel();
     silent.chunks = nullptr;
     pool.reset_chunks();
-    run_entry(**loaded, "tenon_entry_steps", training_arguments(1000, 5), &silent);
+    run_entry(**loaded, "tenon$entry.steps", training_arguments(1000, 5), &silent);
     CHECK(pool.chunks() == std::vector<uint64_t>{0, 0});
   }
 }
@@ -216,7 +216,7 @@ TEST_CASE("Entries set and restore the floating-point control word") {
   REQUIRE(loaded);
   const unsigned before = _mm_getcsr();
   _mm_setcsr(0x9fc0 | 0x2000);  // flush, denormals are zero, round down
-  const Outcome r = run_entry(**loaded, "tenon_entry_run",
+  const Outcome r = run_entry(**loaded, "tenon$entry.run",
                               {buffer_of(std::vector<float>{0.0f}), buffer_of(std::vector<float>{1e-38f}),
                                scalar_of(0.5f), scalar_of(int64_t{1})});
   const unsigned after = _mm_getcsr();
@@ -245,7 +245,7 @@ TEST_CASE("The constants block is read where entries name it") {
   if (!object) FAIL(object.errors().text());
   auto loaded = object::Loaded::load(object->elf);
   REQUIRE(loaded);
-  const Outcome r = run_entry(**loaded, "tenon_entry_add", {buffer_of(std::vector<float>{1, 2, 3})});
+  const Outcome r = run_entry(**loaded, "tenon$entry.add", {buffer_of(std::vector<float>{1, 2, 3})});
   CHECK(r.arguments[0].bytes == buffer_of(std::vector<float>{3.5f, 2.0f, 6.25f}).bytes);
 }
 
@@ -273,8 +273,8 @@ TEST_CASE("Objects: equal bytes for any number of threads, exported names only, 
   CHECK(a->kernels == 43);
   auto loaded = object::Loaded::load(a->elf);
   REQUIRE(loaded);
-  CHECK((*loaded)->lookup("tenon_entry_steps") != nullptr);
-  CHECK((*loaded)->lookup("tenon.k_sum") == nullptr);
+  CHECK((*loaded)->lookup("tenon$entry.steps") != nullptr);
+  CHECK((*loaded)->lookup("tenon$kernel.k_sum") == nullptr);
   CHECK((*loaded)->lookup("expf") == nullptr);
   object::Options other;
   other.prefix = "mlp";
@@ -282,8 +282,8 @@ TEST_CASE("Objects: equal bytes for any number of threads, exported names only, 
   REQUIRE(d);
   auto with_prefix = object::Loaded::load(d->elf);
   REQUIRE(with_prefix);
-  CHECK((*with_prefix)->lookup("mlp_entry_steps") != nullptr);
-  CHECK((*with_prefix)->lookup("tenon_entry_steps") == nullptr);
+  CHECK((*with_prefix)->lookup("mlp$entry.steps") != nullptr);
+  CHECK((*with_prefix)->lookup("tenon$entry.steps") == nullptr);
 }
 
 TEST_CASE("Arena functions take the dims and give the bytes") {
@@ -304,7 +304,7 @@ TEST_CASE("Arena functions take the dims and give the bytes") {
   if (!object) FAIL(object.errors().text());
   auto loaded = object::Loaded::load(object->elf);
   REQUIRE(loaded);
-  auto* arena = reinterpret_cast<runtime::ArenaFunction>((*loaded)->lookup("tenon_arena_run"));
+  auto* arena = reinterpret_cast<runtime::ArenaFunction>((*loaded)->lookup("tenon$arena.run"));
   REQUIRE(arena != nullptr);
   const int64_t dims[] = {7, 2};
   CHECK(arena(dims) == 7 * 64 + 2 * 128);

@@ -76,9 +76,11 @@ class WidePolicy {
     Wide<W> args[ir::ElementwiseForm::max_operands];
     for (int64_t e = 0; e < out.count(); ++e) {
       for (size_t i = 0; i < in.size(); ++i) args[i] = (*in[i])[e];
+      if (in.size() == 2) args[0].twin = args[1].twin = c.node.operands[0] == c.node.operands[1];
       Wide<W> r{0, 0, out.dtype()};
       rule(args, &r);
       r.dtype = out.dtype();
+      r.twin = false;
       out[e] = form.ulp > 0 ? ops::round_to(r, form.ulp) : r;
     }
     return out;

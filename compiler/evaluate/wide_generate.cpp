@@ -52,7 +52,13 @@ std::optional<Generator4> generator(const NodeContext& c, const WideOperands<W>&
     return static_cast<uint64_t>(static_cast<int64_t>(t[0].value));
   };
   Generator4 g;
-  g.key = bits(*in[0]) ^ static_cast<uint64_t>(c.node.get<int64_t>("stream"));
+  const auto mix = [](uint64_t z) {
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ull;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBull;
+    return z ^ z >> 31;
+  };
+  g.key =
+      mix(bits(*in[0]) + mix(static_cast<uint64_t>(c.node.get<int64_t>("stream")) + 0x9E3779B97F4A7C15ull));
   for (size_t i = 1; i < in.size(); ++i) g.counter = g.counter * 0x9E3779B97F4A7C15ull + bits(*in[i]);
   return g;
 }
@@ -110,8 +116,15 @@ Result<WideTensor<W>> wide_generate(const NodeContext& c, const WideOperands<W>&
       case ir::Generator::random_uniform: {
         const auto w = g->element(static_cast<uint64_t>(e), base);
         const Wide<W> u{fraction<W>(d, w[0], w[1]) * unit, 0, d}, low = rounded<W>(number("low"), d);
-        const Wide<W> width = ops::round_to(wide::sub(rounded<W>(number("high"), d), low), 0.5);
-        out[e] = ops::round_to(wide::add(wide::mul(u, width), low), 0.5);
+        const Wide<W> high = rounded<W>(number("high"), d);
+        const Wide<W> width = ops::round_to(wide::sub(high, low), 0.5);
+        if (std::isfinite(width.value) && !width.undecided()) {
+          out[e] = ops::round_to(wide::add(wide::mul(u, width), low), 0.5);
+        } else {  // all in halves
+          const Wide<W> h{W(0.5), 0, d}, from = wide::mul(low, h);
+          const Wide<W> reach = ops::round_to(wide::sub(wide::mul(high, h), from), 0.5);
+          out[e] = wide::mul(ops::round_to(wide::add(wide::mul(u, reach), from), 0.5), Wide<W>{W(2), 0, d});
+        }
         break;
       }
       case ir::Generator::random_normal: {

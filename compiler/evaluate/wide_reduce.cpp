@@ -19,9 +19,11 @@ double order_depth(double count, double lanes, double block) {
 template <class W>
 struct Sum {
   W value = 0, magnitude = 0, bound = 0;
-  bool certain = true, finite = true;
+  bool certain = true, finite = true, positive = true;
 
-  void add(W term, W term_bound) {
+  // `not_negative`: the declared term surely is not.
+  void add(W term, W term_bound, bool not_negative) {
+    positive = positive && not_negative;
     if (!(term_bound < std::numeric_limits<W>::infinity())) certain = false;
     if (!std::isfinite(term)) finite = false;
     value += term;
@@ -32,11 +34,11 @@ struct Sum {
     if (!certain) return wide::undecided<W>(dtype);
     if (!finite) return wide::exactly(value, dtype);
     if (terms == 0) return wide::exactly(W(0), dtype);
-    if (magnitude >= W(largest_finite(dtype)) / 2) return wide::undecided<W>(dtype);
+    if (magnitude >= W(ops::largest_finite(dtype)) / 2) return wide::undecided<W>(dtype);
     const W own = magnitude * std::numeric_limits<W>::epsilon() * W(terms + 2);
     const W declared =
         magnitude * W(rounding_growth(dtype, depth)) + W(smallest_step(dtype)) * W(terms + depth);
-    return wide::within<W>(value, bound + own + declared, dtype);
+    return wide::within<W>(value, bound + own + declared, dtype).above(positive ? W(0) : wide::no_floor<W>);
   }
 };
 
@@ -54,7 +56,7 @@ Wide<W> reduce_one(ir::Combiner what, const std::vector<Wide<W>>& terms, DType d
                    size_t block) {
   if (what == ir::Combiner::sum && is_float(dtype)) {
     Sum<W> sum;
-    for (const Wide<W>& t : terms) sum.add(t.value, t.bound);
+    for (const Wide<W>& t : terms) sum.add(t.value, t.bound, t.low() >= 0);
     if (terms.size() == 1 && terms[0].exact()) return wide::add(Wide<W>{0, 0, dtype}, terms[0]);
     if (sum.certain && !sum.finite) return special_sum(terms, dtype);
     return sum.result(dtype, order_depth(double(terms.size()), double(lanes), double(block)),
@@ -185,7 +187,8 @@ Result<WideTensor<W>> wide_contract(const NodeContext& c, const WideOperands<W>&
       for (size_t k = 0; k < terms; ++k) {
         const Wide<W>&x = a[l + plan.lhs_inside[k]], &y = b[r + plan.rhs_inside[k]];
         sum.add(x.value * y.value,
-                std::abs(x.value) * y.bound + std::abs(y.value) * x.bound + x.bound * y.bound);
+                std::abs(x.value) * y.bound + std::abs(y.value) * x.bound + x.bound * y.bound,
+                x.low() >= 0 && y.low() >= 0);
       }
       out[e] = sum.result(dtype, depth, static_cast<double>(terms));
     }

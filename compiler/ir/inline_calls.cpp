@@ -42,6 +42,20 @@ void collect_globals(const Graph& graph, const Callees& callees, Names* names) {
   }
 }
 
+// Whether a node draws random numbers by its name once modes are resolved (its regions included).
+bool draws_by_name(const Node& node) {
+  if (node.op->mode != nullptr) return true;
+  for (const std::unique_ptr<Graph>& region : node.regions)
+    for (size_t i = 0; i < region->node_count(); ++i)
+      if (draws_by_name(region->node(NodeId(i)))) return true;
+  return false;
+}
+bool draws_by_name(const Graph& graph) {
+  for (size_t i = 0; i < graph.node_count(); ++i)
+    if (draws_by_name(graph.node(NodeId(i)))) return true;
+  return false;
+}
+
 class Inliner {
  public:
   Inliner(const Module& module, const Callees& callees) : module_(module), callees_(callees) {}
@@ -65,9 +79,13 @@ class Inliner {
       if (called) {
         std::string key = node.get<std::string>("callee");
         for (ValueId v : node.operands) key += ' ' + std::to_string((*map)[v.index].index);
+        const Graph& callee = callees_.find(node.get<std::string>("callee"))->second;
+        const bool draws = draws_by_name(callee);
+        const std::string site = draws ? site_name(from, node) : std::string();
+        if (draws) key += '@' + site;  // equal calls are one, but for what they draw
         auto [at, fresh] = done.try_emplace(key);
         const size_t first = out->value_count();
-        if (fresh) at->second = call(node, *map, globals, b);
+        if (fresh) at->second = call(callee, node, *map, globals, site, b);
         results = at->second;
         release();
         for (size_t r = 0; r < node.results.size(); ++r) {
@@ -85,9 +103,19 @@ class Inliner {
   }
 
  private:
-  std::vector<ValueId> call(const Node& node, const std::vector<ValueId>& map,
-                            const std::map<std::string, ValueId>& globals, Builder& b) {
-    const Graph& callee = callees_.find(node.get<std::string>("callee"))->second;
+  // What a call is called in the names of what is drawn inside: its first result.
+  std::string site_name(const Graph& from, const Node& node) {
+    if (!node.results.empty() && !from.value(node.results[0]).name.empty())
+      return from.value(node.results[0]).name;
+    return node.get<std::string>("callee") + "#" +
+           std::to_string(unnamed_[node.get<std::string>("callee")]++);
+  }
+
+  // `site`: where it is not empty, what draws by its name in the callee gets the name "site/name", so that
+  // every call draws on its own, whichever call stands first.
+  std::vector<ValueId> call(const Graph& callee, const Node& node, const std::vector<ValueId>& map,
+                            const std::map<std::string, ValueId>& globals, const std::string& site,
+                            Builder& b) {
     std::vector<ValueId> inner(callee.value_count());
     size_t input = 0;
     for (ValueId a : callee.args) {
@@ -96,6 +124,15 @@ class Inliner {
     }
     std::vector<ValueId> out = b.inline_graph(callee, inner);
     out.resize(node.results.size());
+    if (site.empty()) return out;
+    size_t unnamed = 0;
+    for (size_t i = 0; i < callee.node_count(); ++i) {
+      const Node& inside = callee.node(NodeId(i));
+      if (!draws_by_name(inside) || inside.results.empty()) continue;
+      std::string name = callee.value(inside.results[0]).name;
+      if (name.empty()) name = std::string(inside.op->name) + "#" + std::to_string(unnamed++);
+      b.set_name(inner[inside.results[0].index], site + "/" + name);
+    }
     return out;
   }
 
@@ -152,6 +189,7 @@ class Inliner {
 
   const Module& module_;
   const Callees& callees_;
+  std::map<std::string, size_t> unnamed_;  // calls without a name, by callee
 };
 
 Graph without_calls(const Module& module, const Callees& callees, const Graph& from) {

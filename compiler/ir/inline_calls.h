@@ -2,8 +2,10 @@
 // nodes.
 //
 // The callee's globals become arguments of the function, one per name; inside regions they are captures. Two
-// calls of one function with the same operands are one value. Callees that call are inlined first, in module
-// order (a function is declared before its use), without recursion over the depth of calls.
+// calls of one function with the same operands are one value, but for functions that draw random numbers by
+// name (dropout): each call draws on its own, and what draws is named after the call, "site/name". Callees
+// that call are inlined first, in module order (a function is declared before its use), without recursion
+// over the depth of calls.
 #pragma once
 
 #include "ir/graph.h"

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "ir/builder.h"
+#include "ir/dim_bounds.h"
 #include "ir/op_def.h"
 #include "support/text.h"
 
@@ -129,8 +130,14 @@ class Verifier {
           }
       }
       DimRange range = d.range(module_.dims);
-      if (range.high < 0)
+      if (range.high < 0) {
         report(Code::dim_range, "extent " + d.text() + " of " + t.text() + " is negative", at);
+      } else if (range.low < 0 && !always_at_least(d, module_.dims, 0)) {
+        // What is made of a value has its extents again: they are shown where they are declared.
+        report(Code::dim_range, "extent " + d.text() + " of " + t.text() + " may be negative", at,
+               "declare ranges of its dimensions from which it follows that it is not, or give the extent a "
+               "dimension of its own");
+      }
       product *= std::max<int64_t>(range.high, 1);
       if (product >= max_elements) {
         report(Code::dim_range, "type " + t.text() + " can have 2^62 elements or more", at,

@@ -93,13 +93,16 @@ void div_vjp(ir::VjpContext& c) {
 }
 void neg_vjp(ir::VjpContext& c) { give(c, 0, -cotangent(c)); }
 void abs_vjp(ir::VjpContext& c) { give(c, 0, cotangent(c) * sign(arg(c, 0))); }
-// Where both are equal the whole cotangent goes to y, so that the slope of max(x, 0) at 0 is 0.
-void pick_vjp(ir::VjpContext& c, V first) {
-  if (c.wanted[0]) give(c, 0, select(first, cotangent(c), 0.0));
-  if (c.wanted[1]) give(c, 1, select(first, 0.0, cotangent(c)));
+// The one that is picked takes the cotangent; where both are equal each takes half: the mean of the one-sided
+// derivatives, as in reduce_max. With a NaN neither does.
+void pick_vjp(ir::VjpContext& c, V first, V second) {
+  const V half = cotangent(c) * 0.5, tie = equal(arg(c, 0), arg(c, 1));
+  const V share = select(tie, half, cotangent(c));
+  if (c.wanted[0]) give(c, 0, select(first, share, 0.0));
+  if (c.wanted[1]) give(c, 1, select(second, share, 0.0));
 }
-void max_vjp(ir::VjpContext& c) { pick_vjp(c, arg(c, 0) > arg(c, 1)); }
-void min_vjp(ir::VjpContext& c) { pick_vjp(c, arg(c, 0) < arg(c, 1)); }
+void max_vjp(ir::VjpContext& c) { pick_vjp(c, arg(c, 0) >= arg(c, 1), arg(c, 0) <= arg(c, 1)); }
+void min_vjp(ir::VjpContext& c) { pick_vjp(c, arg(c, 0) <= arg(c, 1), arg(c, 0) >= arg(c, 1)); }
 
 constexpr ir::Domain divisor[] = {{-2, 2}, {0.5, 2}};
 
@@ -124,15 +127,17 @@ constexpr ir::OpDef defs[] = {
      .vjp = div_vjp,
      .domains = divisor},
     {.name = "max",
-     .doc =
-         "The larger of x and y (IEEE maximum: a NaN wins, +0 is above -0). Equal: the cotangent goes to y.",
+     .doc = "The larger of x and y (IEEE maximum: a NaN wins, +0 is above -0). Gradient where both are "
+            "equal: half "
+            "to each; with a NaN: 0.",
      .operands = two_numbers,
      .elementwise = &max_form,
      .infer = infer_same,
      .vjp = max_vjp},
     {.name = "min",
-     .doc =
-         "The smaller of x and y (IEEE minimum: a NaN wins, -0 is below +0). Equal: the cotangent goes to y.",
+     .doc = "The smaller of x and y (IEEE minimum: a NaN wins, -0 is below +0). Gradient where both are "
+            "equal: half "
+            "to each; with a NaN: 0.",
      .operands = two_numbers,
      .elementwise = &min_form,
      .infer = infer_same,

@@ -101,7 +101,7 @@ constexpr ir::OpDef defs[] = {
     compare("or", "At least one is true.", or_form, two_bools, infer_same),
     {.name = "select",
      .doc = "x where the condition is true, y elsewhere. The side not taken has no influence, a NaN there "
-            "included.",
+            "included; its gradient is 0, also behind elementwise operations whose slope is infinite there.",
      .operands = choice,
      .elementwise = &select_form,
      .infer = infer_select,

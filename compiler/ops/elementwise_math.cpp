@@ -24,6 +24,7 @@ TENON_UNARY(sigmoid, 2, 24, false);
 TENON_UNARY(sin, 1.5, 60, false);
 TENON_UNARY(cos, 1.5, 60, false);
 TENON_UNARY(erf, 1.5, 40, false);
+TENON_UNARY(erfc, 4, 50, false);
 TENON_UNARY(floor, 0.5, 1, true);
 #undef TENON_UNARY
 constexpr auto pow_form = elementwise<2>(
@@ -38,15 +39,23 @@ void tanh_vjp(ir::VjpContext& c) { give(c, 0, cotangent(c) * (1.0 - result(c) * 
 void sigmoid_vjp(ir::VjpContext& c) { give(c, 0, cotangent(c) * (result(c) * (1.0 - result(c)))); }
 void sin_vjp(ir::VjpContext& c) { give(c, 0, cotangent(c) * cos(arg(c, 0))); }
 void cos_vjp(ir::VjpContext& c) { give(c, 0, -(cotangent(c) * sin(arg(c, 0)))); }
-void erf_vjp(ir::VjpContext& c) {
-  const double two_over_root_pi = 1.1283791670955126;
-  give(c, 0, cotangent(c) * two_over_root_pi * exp(-(arg(c, 0) * arg(c, 0))));
-}
-// d/dx = y x^(y-1), which is 0 for y = 0 even at x = 0. d/dy = x^y log x, continued by 0 to x = 0.
+// e^-x^2. From 30 on it is 0 in every type, and so are its derivatives: infinity times 0 does not arise.
+V bell(V x) { return select(abs(x) > 30.0, 0.0, exp(-(x * x))); }
+constexpr double two_over_root_pi = 1.1283791670955126;
+void erf_vjp(ir::VjpContext& c) { give(c, 0, cotangent(c) * two_over_root_pi * bell(arg(c, 0))); }
+void erfc_vjp(ir::VjpContext& c) { give(c, 0, cotangent(c) * -two_over_root_pi * bell(arg(c, 0))); }
+// d/dx = y x^(y-1), which is 0 for y = 0 also where x is 0 or NaN. d/dy = x^y log x, which is 0 where x^y is
+// (x = 0 with y > 0, infinity with y < 0), and by convention for x = y = 0.
 void pow_vjp(ir::VjpContext& c) {
-  const V x = arg(c, 0), y = arg(c, 1);
-  if (c.wanted[0]) give(c, 0, cotangent(c) * select(equal(y, number_like(y, 0)), 0.0, y * pow(x, y - 1.0)));
-  if (c.wanted[1]) give(c, 1, cotangent(c) * select(equal(x, number_like(x, 0)), 0.0, result(c) * log(x)));
+  const V x = arg(c, 0), y = arg(c, 1), none = equal(y, number_like(y, 0));
+  if (c.wanted[0]) {
+    const V constant = none && !(abs(x) > 0.0);
+    give(c, 0, cotangent(c) * select(constant, 0.0, y * pow(x, y - 1.0)));
+  }
+  if (!c.wanted[1]) return;
+  const V zero = number_like(x, 0);
+  const V flat = equal(result(c), zero) || (equal(x, zero) && none);
+  give(c, 1, cotangent(c) * select(flat, 0.0, result(c) * log(x)));
 }
 
 constexpr ir::Domain positive[] = {{0.1, 4}};
@@ -67,6 +76,14 @@ constexpr ir::OpDef defs[] = {
      .elementwise = &erf_form,
      .infer = infer_same,
      .vjp = erf_vjp},
+    {.name = "erfc",
+     .doc = "1 - erf(x), without the loss of its small values: 2/sqrt(pi) times the integral of exp(-t^2) "
+            "from x "
+            "to infinity.",
+     .operands = one_float,
+     .elementwise = &erfc_form,
+     .infer = infer_same,
+     .vjp = erfc_vjp},
     {.name = "exp",
      .doc = "e to the power x.",
      .operands = one_float,

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ops/expr.h"
+#include "ops/float_range.h"
 #include "support/text.h"
 
 namespace tenon::ops {
@@ -80,8 +81,9 @@ Status check_init(const ir::Init& init, const ir::Type& type, std::string_view n
                  init.name + "(" + std::string(found->args) + ")");
   }
   for (double v : init.args) {
-    if (found->random && !std::isfinite(v)) {
-      return error(Code::bad_attribute, who + init.name + " has a number that is not finite");
+    if (found->random && is_float(type.dtype) && !(std::abs(v) <= largest_finite(type.dtype))) {
+      return error(Code::bad_attribute, who + init.name + " has " + format_float(v) +
+                                            ", which is no finite " + std::string(dtype_name(type.dtype)));
     }
   }
   if (init.name == "uniform" && init.args[0] > init.args[1]) {

@@ -1,6 +1,10 @@
 // Random tensors. What each bit is stands in random.h.
+#include <cmath>
+
 #include "ops/family.h"
+#include "ops/float_range.h"
 #include "ops/rules.h"
+#include "support/text.h"
 
 namespace tenon::ops {
 namespace {
@@ -31,16 +35,34 @@ Status infer_floats(InferContext& c) {
   return infer(c, dtype);
 }
 
+// A parameter of a distribution must be a number of the type that is drawn.
+Status want_in_range(InferContext& c, std::string_view name) {
+  const DType dtype = c.get<DType>("dtype");
+  const double value = c.get<double>(name);
+  const double most = largest_finite(dtype);
+  if (std::abs(value) <= most) return Ok{};
+  return c.fail(Code::bad_attribute,
+                std::string(name) + " is " + format_float(value) + ", which is no finite " +
+                    std::string(dtype_name(dtype)),
+                dtype == DType::f64 ? "" : "the largest is " + format_float(most) + "; or dtype = f64");
+}
+
 Status infer_uniform(InferContext& c) {
-  if (!(c.get<double>("low") <= c.get<double>("high"))) {
+  TENON_TRY(infer_floats(c));
+  TENON_TRY(want_in_range(c, "low"));
+  TENON_TRY(want_in_range(c, "high"));
+  if (c.get<double>("low") > c.get<double>("high")) {
     return c.fail(Code::bad_attribute, "low must not be above high");
   }
-  return infer_floats(c);
+  return Ok{};
 }
 
 Status infer_normal(InferContext& c) {
-  if (!(c.get<double>("std") >= 0)) return c.fail(Code::bad_attribute, "std must not be negative");
-  return infer_floats(c);
+  TENON_TRY(infer_floats(c));
+  TENON_TRY(want_in_range(c, "mean"));
+  TENON_TRY(want_in_range(c, "std"));
+  if (c.get<double>("std") < 0) return c.fail(Code::bad_attribute, "std must not be negative");
+  return Ok{};
 }
 
 Status infer_bernoulli(InferContext& c) {

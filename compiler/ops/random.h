@@ -4,7 +4,10 @@
 // as 1, 2, 3", SC 2011): a function from a 128-bit counter and a 64-bit key to four 32-bit words. Nothing is
 // carried from one draw to the next, so bits depend on neither threads, order, nor fusion.
 //
-//   key      k = seed xor stream, as 64-bit numbers; words: low half, high half
+//   key      k = mix(seed + mix(stream + 0x9E3779B97F4A7C15)), as wrapping 64-bit numbers, where mix is the
+//            finalizer of SplitMix64; words: low half, high half. For one stream the map from seeds to keys
+//            is one to one, and so is that from streams for one seed; between streams nothing is left of the
+//            distance of seeds, so neighbouring seeds and streams have keys of their own
 //   counter  words 2 and 3: low and high half of t, where t folds the operation's counters (step, loop
 //   indices)
 //            from the left: t = t * 0x9E3779B97F4A7C15 + counter, starting from 0 and wrapping
@@ -22,7 +25,9 @@
 //
 //   f32 in [0,1): (word >> 8) * 2^-24                       w = 1
 //   f64 in [0,1): ((a >> 5) * 2^26 + (b >> 6)) * 2^-53      w = 2, words a, b
-//   uniform   fma(u, high - low, low), u as above; the difference is rounded to the type once
+//   uniform   fma(u, high - low, low), u as above; the difference is rounded to the type once. Where it
+//   passes
+//             the type's range: 2 fma(u, high/2 - low/2, low/2). As u < 1, no rounding passes high
 //   bernoulli word < p * 2^32 (rounded to nearest even; all true from there on where that is 2^32)   w = 1
 //   normal    mean + std * z by fma, z = sqrt(-2 log u) * cos(2 pi v) (Box and Muller 1958), where u in (0,1]
 //   is
@@ -68,16 +73,27 @@ struct Stream {
   U k0, k1, c2, c3;
 };
 
+// The finalizer of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA
+// 2014; constants of Stafford's variant 13): a one-to-one map of 64-bit numbers without visible structure.
+template <class I>
+I mix_bits(I x) {
+  const auto shifted = [](I v, int64_t n) { return (v >> n) & ((int64_t{1} << (64 - n)) - 1); };
+  x = (x ^ shifted(x, 30)) * static_cast<int64_t>(0xBF58476D1CE4E5B9ull);
+  x = (x ^ shifted(x, 27)) * static_cast<int64_t>(0x94D049BB133111EBull);
+  return x ^ shifted(x, 31);
+}
+inline constexpr int64_t golden_gamma = static_cast<int64_t>(0x9E3779B97F4A7C15ull);
+
 // I: i64 scalars; seed and counters are the operands, `stream` the attribute.
 template <class I>
 auto random_stream(I seed, const I* counters, size_t count, int64_t stream) {
   using U = typename I::template as<uint32_t>;
   const auto low = [](I x) { return cast<uint32_t>(x & int64_t{0xFFFFFFFF}); };
   const auto high = [](I x) { return cast<uint32_t>((x >> int64_t{32}) & int64_t{0xFFFFFFFF}); };
-  const I key = seed ^ stream;
+  const I key = mix_bits(seed + mix_bits(Num<int64_t>{stream} + golden_gamma).v);
   I t = seed.template literal<int64_t>(0);
   for (size_t i = 0; i < count; ++i) {
-    t = i == 0 ? counters[0] : t * static_cast<int64_t>(0x9E3779B97F4A7C15ull) + counters[i];
+    t = i == 0 ? counters[0] : t * golden_gamma + counters[i];
   }
   return Stream<U>{low(key), high(key), low(t), high(t)};
 }
@@ -146,8 +162,10 @@ template <class T, class U>
 auto random_uniform(const Stream<U>& s, const Position<U>& at, double low, double high) {
   const Words<U> words = random_words<std::is_same_v<T, float> ? 1 : 2>(s, at);
   const auto u = random_units<T>(words.w[0], words.w[1]) * random_unit<T>;
-  const T from = static_cast<T>(low), width = static_cast<T>(high) - from;
-  return fma(u, width, from);
+  const T from = static_cast<T>(low), to = static_cast<T>(high), width = to - from;
+  if (width <= std::numeric_limits<T>::max()) return fma(u, width, from);
+  const auto half = fma(u, to / 2 - from / 2, from / 2);
+  return half + half;
 }
 
 template <class U>

@@ -72,17 +72,47 @@ void extreme_vjp(ir::VjpContext& c) {
   c.out[0] = select(hit, r.over(r.g / ties), 0.0).id;
 }
 
-// d y / d x_i is the product of the others: y / x_i, and where zeros stand in the product, that of the
-// elements that are not zero at the one zero, and 0 elsewhere. (Differentiating twice where two or more
-// elements are zero gives 0 for the mixed derivative of that pair.)
+// Along axis 0: the product of all elements before each one (behind, from the end); 1 at the first.
+V exclusive_products(V x, bool from_the_end) {
+  Shape row = x.shape();
+  const Dim trip = row.front();
+  row.erase(row.begin());
+  auto body = std::make_unique<ir::Graph>();
+  const ir::ValueId so_far = body->add_arg({x.dtype(), row}, ir::ArgKind::carry, "");
+  const ir::ValueId element = body->add_arg({x.dtype(), row}, ir::ArgKind::slice, "");
+  ir::Builder inside(*body, x.b->module());
+  body->results = {inside.emit("mul", {so_far, element}), so_far};
+  const ir::OpDef& loop = *ir::op_table().find("loop");
+  ir::Attrs attrs(loop.attrs.size());
+  attrs[loop.attr_index("trip")] = trip;
+  attrs[loop.attr_index("reverse")] = from_the_end;
+  std::vector<std::unique_ptr<ir::Graph>> regions;
+  regions.push_back(std::move(body));
+  const V one = broadcast_to(number(x, 1), row);
+  return {x.b, x.b->emit_all(loop, {one.id, x.id}, std::move(attrs), std::move(regions))[1]};
+}
+
+// d y / d x_i is the product of the others: those before times those behind. No division, so it is right at
+// zeros, infinities and NaN, and it is a polynomial: derivatives of any order are right there as well.
 void prod_vjp(ir::VjpContext& c) {
   const Rule r(c);
-  const V zero = equal(r.x, zeros_like(r.x)), safe = select(zero, 1.0, r.x);
-  const V zeros = reduce_sum(select(zero, 1.0, zeros_like(r.x)), r.axes);
-  const V others = reduce_prod(safe, r.axes);
-  const V from_others = r.g * select(zeros < 0.5, others, 0.0);
-  const V at_zero = r.g * select(zeros > 0.5, select(zeros < 1.5, others, 0.0), 0.0);
-  c.out[0] = select(zero, r.over(at_zero), r.over(from_others) / safe).id;
+  if (r.axes.empty()) {
+    c.out[0] = r.g.id;
+    return;
+  }
+  // The reduced axes first, as one; they are sorted, and keep their order among themselves.
+  Axes perm = r.axes, back(r.shape.size());
+  for (int64_t i = 0; i < r.x.rank(); ++i)
+    if (!contains(r.axes, i)) perm.push_back(i);
+  for (size_t i = 0; i < perm.size(); ++i) back[static_cast<size_t>(perm[i])] = static_cast<int64_t>(i);
+  const V first = transpose(r.x, perm);
+  Dim count = 1;
+  for (int64_t axis : r.axes) count = count * r.shape[static_cast<size_t>(axis)];
+  Shape rows = without_axes(r.shape, r.axes);
+  rows.insert(rows.begin(), count);
+  const V flat = reshape(first, rows);
+  const V others = exclusive_products(flat, false) * exclusive_products(flat, true);
+  c.out[0] = (r.over(r.g) * transpose(reshape(others, first.shape()), back)).id;
 }
 
 // --- argmax, argmin --------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 #include "ops/rules.h"
 
 #include <algorithm>
-#include <map>
-#include <optional>
+
+#include "ir/dim_bounds.h"
 
 namespace tenon::ops {
 
@@ -86,39 +86,16 @@ Status take_axes(InferContext& c, std::string_view name, size_t rank, bool sorte
   return Ok{};
 }
 
-namespace {
-
-// Bounds of a value whose dimensions are counted from their low ends: of k*n - k - n + 1 their own intervals
-// say little, these that it is (k - 1)(n - 1). nullopt: it is too large for them.
-std::optional<ir::DimRange> bounds_from_low(const Dim& value, const ir::DimRanges& dims) {
-  std::map<std::string, Dim, std::less<>> from_low;
-  ir::DimRanges rest;
-  for (const auto& [name, range] : dims) {
-    from_low.emplace(name, Dim::symbol(name) + Dim(range.low));
-    rest[name] = {0, range.high - range.low};
-  }
-  const Dim shifted = value.substitute(from_low);
-  if (shifted.overflowed()) return std::nullopt;
-  return shifted.range(rest);
-}
-
-}  // namespace
-
 bool provably_at_least(const InferContext& c, const Dim& value, int64_t bound) {
   if (value.overflowed()) return false;
   if (value.is_constant()) return value.constant() >= bound;
-  if (c.module == nullptr || value.range(c.module->dims).low >= bound) return true;
-  const std::optional<ir::DimRange> tight = bounds_from_low(value, c.module->dims);
-  return tight && tight->low >= bound;
+  return c.module == nullptr || ir::always_at_least(value, c.module->dims, bound);
 }
 
 bool provably_below(const InferContext& c, const Dim& value, int64_t bound) {
   if (value.overflowed()) return false;
   if (value.is_constant()) return value.constant() < bound;
-  if (c.module == nullptr) return false;
-  if (value.range(c.module->dims).high < bound) return true;
-  const std::optional<ir::DimRange> tight = bounds_from_low(value, c.module->dims);
-  return tight && tight->high < bound;
+  return c.module != nullptr && ir::always_below(value, c.module->dims, bound);
 }
 
 ir::Attr derive_last_axis(const InferContext& c) {

@@ -3,9 +3,10 @@
 // It judges the operations, so it shares no formula with scalar.h or math/: the C library's functions on a
 // wider type W (double where f32 is the main type, long double for f64). Meaning of {value, bound}: what the
 // declared arithmetic computes lies within value ± bound. bound 0: exactly that value, infinities and NaN
-// included. bound infinity: undecided. The functions here propagate the operands' bounds and add W's own
-// rounding; the evaluator then adds the operation's declared rounding (round_to). Integers and bool are exact
-// or undecided.
+// included. bound infinity: undecided. Besides, it is not below `floor`: a sum of squares, say, is not
+// negative however wide its bound, and its root exists. The functions here propagate the operands' bounds and
+// add W's own rounding; the evaluator then adds the operation's declared rounding (round_to). Integers and
+// bool are exact or undecided.
 #pragma once
 
 #include <algorithm>
@@ -21,11 +22,27 @@ template <class W>
 struct Wide {
   W value = 0, bound = 0;
   DType dtype = DType::f32;
+  W floor = -std::numeric_limits<W>::infinity();
+  bool twin = false;  // of an operand: the other operand is the same value
 
   bool exact() const { return bound == 0; }
   bool undecided() const { return !(bound < std::numeric_limits<W>::infinity()); }
-  W low() const { return value - bound; }
+  W low() const { return std::max(value - bound, floor); }
   W high() const { return value + bound; }
+  // The least magnitude: 0 where the sign is open.
+  W least() const { return std::max(std::abs(value) - bound, std::max(floor, W(0))); }
+  // The same, known not to be below `limit`; the bound is cut there.
+  Wide above(W limit) const {
+    Wide out = *this;
+    out.floor = std::max(floor, limit);
+    if (exact() || undecided() || !std::isfinite(value) || value - bound >= limit) return out;
+    const W half = (value + bound - limit) / 2;
+    if (!(half >= 0)) return out;
+    out.value = limit + half;
+    out.bound = half * (1 + 8 * std::numeric_limits<W>::epsilon()) +
+                std::abs(out.value) * 4 * std::numeric_limits<W>::epsilon();
+    return out;
+  }
 };
 
 namespace wide {
@@ -73,13 +90,22 @@ Wide<W> integers(const Wide<W>& a, const Wide<W>& b, F f) {
   return integer<W>(f(static_cast<__int128>(a.value), static_cast<__int128>(b.value)), a.dtype);
 }
 
+// A product or sum of least values, rounded down in W.
+template <class W>
+W down(W x) {
+  return x * (1 - 4 * std::numeric_limits<W>::epsilon());
+}
+template <class W>
+inline constexpr W no_floor = -std::numeric_limits<W>::infinity();
+
 template <class W>
 Wide<W> add(const Wide<W>& a, const Wide<W>& b) {
   if (!is_float(a.dtype)) return integers(a, b, [](auto x, auto y) { return x + y; });
   const W v = a.value + b.value;
   // Exact operands: the sum in W may still round, unless it does not need to.
   if (a.exact() && b.exact() && v - a.value == b.value && v - b.value == a.value) return exactly(v, a.dtype);
-  return within(v, a.bound + b.bound, a.dtype);
+  return within(v, a.bound + b.bound, a.dtype)
+      .above(a.low() >= 0 && b.low() >= 0 ? down(a.low() + b.low()) : no_floor<W>);
 }
 template <class W>
 Wide<W> neg(const Wide<W>& a) {
@@ -89,6 +115,7 @@ Wide<W> neg(const Wide<W>& a) {
 template <class W>
 Wide<W> sub(const Wide<W>& a, const Wide<W>& b) {
   if (!is_float(a.dtype)) return integers(a, b, [](auto x, auto y) { return x - y; });
+  if (a.twin && !a.undecided() && std::isfinite(a.value)) return exactly(W(0), a.dtype);
   return add(a, neg(b));
 }
 template <class W>
@@ -102,7 +129,9 @@ Wide<W> mul(const Wide<W>& a, const Wide<W>& b) {
   if (!std::isfinite(v)) return exactly(v, a.dtype);
   // A zero whose operand is surely zero stays one, sign included where both are exact.
   if (a.exact() && b.exact() && std::fma(a.value, b.value, -v) == 0) return exactly(v, a.dtype);
-  return within(v, std::abs(a.value) * b.bound + std::abs(b.value) * a.bound + a.bound * b.bound, a.dtype);
+  const bool positive = a.twin || (a.low() >= 0 && b.low() >= 0);
+  return within(v, std::abs(a.value) * b.bound + std::abs(b.value) * a.bound + a.bound * b.bound, a.dtype)
+      .above(positive ? down(a.least() * b.least()) : no_floor<W>);
 }
 template <class W>
 Wide<W> div(const Wide<W>& a, const Wide<W>& b) {
@@ -110,13 +139,13 @@ Wide<W> div(const Wide<W>& a, const Wide<W>& b) {
     return integers(a, b, [](auto x, auto y) { return y == 0 ? __int128{0} : static_cast<__int128>(x / y); });
   if (a.undecided() || b.undecided()) return undecided<W>(a.dtype);
   if (std::isnan(a.value) || std::isnan(b.value)) return exactly(a.value + b.value, a.dtype);
-  if (b.bound > 0 && std::abs(b.value) <= b.bound) return undecided<W>(a.dtype);
+  if (b.bound > 0 && !(b.least() > 0)) return undecided<W>(a.dtype);
   if (b.value == 0 && a.bound > 0 && std::abs(a.value) <= a.bound) return undecided<W>(a.dtype);
   if (std::isinf(a.value) || !std::isfinite(b.value) || b.value == 0)
     return exactly(a.value / b.value, a.dtype);
   const W v = a.value / b.value;
-  const W least = std::abs(b.value) - b.bound;
-  return within(v, (a.bound + std::abs(v) * b.bound) / least, a.dtype);
+  return within(v, (a.bound + std::abs(v) * b.bound) / b.least(), a.dtype)
+      .above(a.low() >= 0 && b.low() > 0 ? down(a.low() / b.high()) : no_floor<W>);
 }
 template <class W>
 Wide<W> rem(const Wide<W>& a, const Wide<W>& b) {
@@ -125,7 +154,8 @@ Wide<W> rem(const Wide<W>& a, const Wide<W>& b) {
 template <class W>
 Wide<W> abs(const Wide<W>& a) {
   if (!is_float(a.dtype)) return integers(a, a, [](auto x, auto) { return x < 0 ? -x : x; });
-  return {std::abs(a.value), a.bound, a.dtype};
+  if (a.undecided() || a.exact()) return {std::abs(a.value), a.bound, a.dtype};
+  return Wide<W>{std::abs(a.value), a.bound, a.dtype}.above(a.least());
 }
 template <class W>
 Wide<W> sign(const Wide<W>& a) {
@@ -150,7 +180,7 @@ Wide<W> extreme(const Wide<W>& a, const Wide<W>& b, bool largest) {
   const W high = largest ? std::max(a.high(), b.high()) : std::min(a.high(), b.high());
   const Wide<W>& pick = (a.value > b.value) == largest ? a : b;
   if (pick.exact() && low == pick.value && high == pick.value) return pick;
-  return within(pick.value, std::max(high - pick.value, pick.value - low), a.dtype);
+  return within(pick.value, std::max(high - pick.value, pick.value - low), a.dtype).above(low);
 }
 template <class W>
 Wide<W> max(const Wide<W>& a, const Wide<W>& b) {
@@ -208,7 +238,8 @@ Wide<W> select(const Wide<W>& condition, const Wide<W>& a, const Wide<W>& b) {
   if (a.exact() && b.exact() && a.value == b.value && std::signbit(a.value) == std::signbit(b.value))
     return a;
   if (!is_float(a.dtype) || !std::isfinite(a.value) || !std::isfinite(b.value)) return undecided<W>(a.dtype);
-  return between(std::min(a.low(), b.low()), std::max(a.high(), b.high()), a.dtype);
+  const W low = std::min(a.low(), b.low());
+  return between(low, std::max(a.high(), b.high()), a.dtype).above(low);
 }
 
 // A function that grows (or falls) over [left, right], where the operand must surely lie.
@@ -229,7 +260,7 @@ Wide<W> monotone(const Wide<W>& a, F f, W left = -std::numeric_limits<W>::infini
 }
 template <class W>
 Wide<W> exp(const Wide<W>& a) {
-  return monotone(a, [](W x) { return std::exp(x); });
+  return monotone(a, [](W x) { return std::exp(x); }).above(0);
 }
 template <class W>
 Wide<W> expm1(const Wide<W>& a) {
@@ -245,12 +276,12 @@ Wide<W> log1p(const Wide<W>& a) {
 }
 template <class W>
 Wide<W> sqrt(const Wide<W>& a) {
-  return monotone(a, [](W x) { return std::sqrt(x); }, W(0));
+  return monotone(a, [](W x) { return std::sqrt(x); }, W(0)).above(a.exact() ? no_floor<W> : W(0));
 }
 template <class W>
 Wide<W> rsqrt(const Wide<W>& a) {
-  if (a.bound > 0 && std::abs(a.value) <= a.bound) return undecided<W>(a.dtype);
-  return monotone(a, [](W x) { return 1 / std::sqrt(x); }, W(0));
+  if (a.bound > 0 && !(a.least() > 0)) return undecided<W>(a.dtype);
+  return monotone(a, [](W x) { return 1 / std::sqrt(x); }, W(0)).above(a.exact() ? no_floor<W> : W(0));
 }
 template <class W>
 Wide<W> tanh(const Wide<W>& a) {
@@ -259,11 +290,16 @@ Wide<W> tanh(const Wide<W>& a) {
 template <class W>
 Wide<W> sigmoid(const Wide<W>& a) {
   // (1 + tanh(x/2)) / 2 loses the left tail; there e^x / (1 + e^x) has no cancellation.
-  return monotone(a, [](W x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); });
+  return monotone(a, [](W x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); })
+      .above(0);
 }
 template <class W>
 Wide<W> erf(const Wide<W>& a) {
   return monotone(a, [](W x) { return std::erf(x); });
+}
+template <class W>
+Wide<W> erfc(const Wide<W>& a) {
+  return monotone(a, [](W x) { return std::erfc(x); }).above(0);
 }
 template <class W>
 Wide<W> floor(const Wide<W>& a) {
@@ -287,12 +323,21 @@ template <class W>
 Wide<W> cos(const Wide<W>& a) {
   return wave(a, [](W x) { return std::cos(x); });
 }
+// The C library's pow, but for the sign of a negative base's power: glibc's for long double takes some even
+// exponents beyond 2^62 for odd ones.
+template <class W>
+W signed_pow(W x, W y) {
+  if (!std::signbit(x) || std::isnan(x) || std::isnan(y)) return std::pow(x, y);
+  if (std::isinf(y) || std::floor(y) != y) return std::pow(x, y);
+  const W magnitude = std::pow(-x, y);
+  return std::fmod(y, W(2)) != 0 ? -magnitude : magnitude;
+}
 template <class W>
 Wide<W> pow(const Wide<W>& x, const Wide<W>& y) {
   if (x.exact() && x.value == 1) return exactly(W(1), x.dtype);
   if (y.exact() && y.value == 0) return exactly(W(1), x.dtype);
   if (x.undecided() || y.undecided()) return undecided<W>(x.dtype);
-  const W v = std::pow(x.value, y.value);
+  const W v = signed_pow(x.value, y.value);
   if (x.exact() && y.exact()) {
     if (!std::isfinite(v) || v == 0) {
       // Beyond W's range, and beyond the declared type's: the same infinity or zero.
@@ -306,20 +351,21 @@ Wide<W> pow(const Wide<W>& x, const Wide<W>& y) {
   // A surely negative base with a surely fractional exponent.
   if (x.high() < 0 && std::floor(y.low()) == std::floor(y.high()) && std::floor(y.low()) < y.low())
     return exactly(std::numeric_limits<W>::quiet_NaN(), x.dtype);
-  if (x.low() > 0) {
+  if (x.low() > 0 || (x.low() == 0 && y.low() > 0)) {
     // Extremes lie at the corners: pow is monotone in each argument.
     const W c[] = {std::pow(x.low(), y.low()), std::pow(x.low(), y.high()), std::pow(x.high(), y.low()),
                    std::pow(x.high(), y.high())};
     const W low = *std::min_element(c, c + 4), high = *std::max_element(c, c + 4);
     if (!std::isfinite(high)) return undecided<W>(x.dtype);
-    return within(v, std::max(high - v, v - low) + high * std::numeric_limits<W>::epsilon() * 4, x.dtype, 4);
+    return within(v, std::max(high - v, v - low) + high * std::numeric_limits<W>::epsilon() * 4, x.dtype, 4)
+        .above(0);
   }
   const bool whole = y.exact() && std::floor(y.value) == y.value;
   if (!whole) return undecided<W>(x.dtype);
   const W most = std::abs(x.value) + x.bound, least = std::abs(x.value) - x.bound;
   if (y.value < 0 && least <= 0) return undecided<W>(x.dtype);
   const W slope = std::abs(y.value) * std::pow(y.value < 1 ? least : most, y.value - 1);
-  return within(v, slope * x.bound, x.dtype, 4);
+  return within(v, slope * x.bound, x.dtype, 4).above(std::fmod(y.value, W(2)) == 0 ? W(0) : no_floor<W>);
 }
 template <class W>
 Wide<W> is_finite(const Wide<W>& a) {
@@ -329,7 +375,7 @@ Wide<W> is_finite(const Wide<W>& a) {
 template <class W>
 Wide<W> cast(const Wide<W>& a, DType to) {
   if (a.undecided()) return undecided<W>(to);
-  if (is_float(to)) return {a.value, a.bound, to};
+  if (is_float(to)) return {a.value, a.bound, to, a.floor};
   if (is_bool(to)) {
     if (a.bound > 0 && std::abs(a.value) <= a.bound) return undecided<W>(to);
     return exactly<W>(a.value != 0, to);
@@ -372,7 +418,9 @@ Wide<W> round_to(Wide<W> a, double ulp) {
   if (std::abs(a.value) - a.bound - margin > halfway)
     return {std::copysign(std::numeric_limits<W>::infinity(), a.value), 0, a.dtype};
   if (std::abs(a.value) + a.bound + margin >= halfway) return wide::undecided<W>(a.dtype);
-  return {a.value, a.bound + grow, a.dtype};
+  // Rounding keeps the order, and the sign.
+  const W floor = a.floor - W(ulp) * (std::abs(a.floor) * unit + smallest);
+  return {a.value, a.bound + grow, a.dtype, a.floor >= 0 ? std::max(floor, W(0)) : floor};
 }
 
 template <class Rule, size_t N>

@@ -1,6 +1,7 @@
 #include "transforms/derive.h"
 
 #include <algorithm>
+#include <map>
 
 #include "ir/builder.h"
 #include "ir/compact.h"
@@ -123,16 +124,22 @@ Result<std::vector<std::string>> trained(const Module& module, const Derive& der
   return out;
 }
 
-// Values of the function that a pattern of `wrt` names: parameters by pattern, any value by name.
-std::vector<ValueId> named_values(const Function& f, const std::string& pattern) {
+// Values of the function that a pattern of `wrt` names: parameters by pattern, in the order of their
+// declarations (in which the function uses them says nothing), any value by name.
+std::vector<ValueId> named_values(const Module& module, const Function& f, const std::string& pattern) {
   std::vector<ValueId> out;
   const bool literal = pattern.find_first_of("*?") == std::string::npos;
+  std::map<std::string_view, ValueId> globals;
   for (size_t i = 0; i < f.graph.value_count(); ++i) {
     const ir::Value& v = f.graph.value(ValueId(i));
     if (v.name.empty() || !is_float(v.type.dtype)) continue;
-    if (literal ? v.name == pattern : v.arg == ArgKind::global && glob_match(pattern, v.name))
-      out.push_back(ValueId(i));
+    if (literal && v.name == pattern) out.push_back(ValueId(i));
+    if (v.arg == ArgKind::global) globals[v.name] = ValueId(i);
   }
+  if (literal) return out;
+  for (const ir::Global& g : module.globals)
+    if (const auto at = globals.find(g.name); at != globals.end() && glob_match(pattern, g.name))
+      out.push_back(at->second);
   return out;
 }
 
@@ -190,7 +197,7 @@ Result<Function> derive_grad(Module& module, const Derive& derive) {
   if (Status s = resolve_mode(module, f, mode); !s) return at_derive(module, derive, s.take_errors());
   std::vector<ValueId> wrt;
   for (const std::string& pattern : patterns) {
-    const std::vector<ValueId> found = named_values(f, pattern);
+    const std::vector<ValueId> found = named_values(module, f, pattern);
     if (found.empty()) {
       std::vector<std::string_view> names;
       for (size_t i = 0; i < f.graph.value_count(); ++i) {

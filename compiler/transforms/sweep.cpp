@@ -1,5 +1,7 @@
 #include "transforms/sweep.h"
 
+#include <algorithm>
+
 #include "ir/print.h"
 #include "ops/expr.h"
 #include "transforms/transforms.h"
@@ -48,24 +50,61 @@ Errors Sweep::refuse(const Node& node, const std::string& why, const std::string
 
 void Sweep::grow() {
   cotangent_.resize(graph_.value_count());
+  parts_.resize(graph_.value_count());
   active_.resize(graph_.value_count());
+  wanted_.resize(graph_.value_count());
+}
+
+void Sweep::add_cotangent(ValueId v, Cotangent part) {
+  TENON_CHECK(graph_.type(v) == graph_.type(part.value), "a cotangent is " + graph_.type(part.value).text() +
+                                                             " for a value that is " + graph_.type(v).text());
+  TENON_CHECK(!cotangent_[v.index].value.valid(), "a cotangent comes after they were added");
+  parts_[v.index].push_back(part);
+}
+
+ValueId Sweep::settled(const Cotangent& c) {
+  if (!c.stale) return c.value;
+  return ops::select({&b_, c.taken}, {&b_, c.value}, 0.0).id;
+}
+
+const Sweep::Cotangent& Sweep::gather(ValueId v) {
+  std::vector<Cotangent> parts = std::move(parts_[v.index]);
+  parts_[v.index].clear();
+  if (parts.size() == 1 && !wanted_[v.index]) {
+    cotangent_[v.index] = parts[0];
+  } else if (!parts.empty()) {
+    std::vector<std::pair<uint64_t, ValueId>> terms;
+    for (const Cotangent& part : parts) {
+      const ValueId value = settled(part);
+      terms.push_back({structure_.of(value), value});
+    }
+    // Terms of one hash are computed alike and have equal bits.
+    std::stable_sort(terms.begin(), terms.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    ValueId sum = terms[0].second;
+    for (size_t i = 1; i < terms.size(); ++i) sum = b_.emit("add", {sum, terms[i].second});
+    grow();
+    cotangent_[v.index] = {sum, {}, false};
+  }
+  return cotangent_[v.index];
+}
+
+ValueId Sweep::settled_cotangent(ValueId v) {
+  const Cotangent c = gather(v);
+  const ValueId value = c.value.valid() ? settled(c) : ValueId();
+  grow();
+  cotangent_[v.index] = {value, {}, false};
+  return value;
 }
 
 ValueId Sweep::cotangent_or_zero(ValueId v) {
-  if (has_cotangent(v)) return cotangent_[v.index];
+  if (has_cotangent(v)) return settled_cotangent(v);
   const ir::Type type = graph_.type(v);
   return zeros(b_, type);
 }
 
-void Sweep::add_cotangent(ValueId v, ValueId cotangent) {
-  TENON_CHECK(graph_.type(v) == graph_.type(cotangent), "a cotangent is " + graph_.type(cotangent).text() +
-                                                            " for a value that is " + graph_.type(v).text());
-  ValueId& slot = cotangent_[v.index];
-  slot = slot.valid() ? b_.emit("add", {slot, cotangent}) : cotangent;
-}
-
 void Sweep::name_cotangent(ValueId v) {
-  const ValueId c = cotangent_[v.index];
+  const ValueId c = cotangent_[v.index].value;
   const std::string& name = graph_.value(v).name;
   if (!c.valid() || name.empty()) return;
   // A cotangent that several values share keeps its first name; arguments and given cotangents keep theirs.
@@ -73,14 +112,56 @@ void Sweep::name_cotangent(ValueId v) {
   b_.set_name(c, name + "'");
 }
 
+// Is every element surely 0: a constant, or one broadcast?
+bool Sweep::is_zero(ValueId v) const {
+  const Node* node = graph_.producer(v);
+  while (node != nullptr && node->op->index_map != nullptr && node->operands.size() == 1)
+    node = graph_.producer(node->operands[0]);
+  if (node == nullptr || node->op->generate == nullptr || node->op->generate->what != ir::Generator::constant)
+    return false;
+  const Array& value = *node->get<std::shared_ptr<const Array>>("value");
+  bool zero = true;
+  with_dtype(value.dtype(), [&]<class T>() {
+    for (T x : value.as<T>()) zero = zero && x == T(0);
+  });
+  return zero;
+}
+
+// A cotangent that is a choice between something and 0 tells where the operand has no part in the result.
+ValueId Sweep::taken_side(ValueId cotangent) {
+  const Node* node = graph_.producer(cotangent);
+  if (node == nullptr || node->op->elementwise == nullptr || node->operands.size() != 3) return {};
+  if (!is_bool(graph_.type(node->operands[0]).dtype)) return {};
+  const ValueId condition = node->operands[0];
+  if (is_zero(node->operands[2])) return condition;
+  return is_zero(node->operands[1]) ? b_.emit("not", {condition}) : ValueId();
+}
+
 void Sweep::rule(const Node& node) {
   ir::VjpContext context{b_, node, node.operands, node.results, {}, {}, {}};
-  for (ValueId r : node.results) context.cotangents.push_back(cotangent_or_zero(r));
+  // Elementwise, element i of all operands' cotangents comes from element i of the result's.
+  Cotangent whole;
+  if (node.op->elementwise != nullptr) {
+    whole = cotangent_[node.results[0].index];
+    context.cotangents.push_back(whole.value);
+  } else {
+    for (ValueId r : node.results) context.cotangents.push_back(cotangent_or_zero(r));
+  }
   for (ValueId v : node.operands) context.wanted.push_back(active_[v.index]);
   context.out.resize(node.operands.size());
+  const size_t before = graph_.value_count();
   node.op->vjp(context);
   for (size_t i = 0; i < node.operands.size(); ++i) {
-    if (context.wanted[i] && context.out[i].valid()) add_cotangent(node.operands[i], context.out[i]);
+    if (!context.wanted[i] || !context.out[i].valid()) continue;
+    Cotangent part = whole;
+    part.value = context.out[i];
+    if (part.value != whole.value) part.stale = part.taken.valid();
+    if (part.value.index >= before) {
+      if (const ValueId taken = taken_side(part.value); taken.valid())
+        part.taken = part.taken.valid() ? b_.emit("and", {part.taken, taken}) : taken;
+    }
+    grow();
+    add_cotangent(node.operands[i], part);
   }
 }
 
@@ -101,9 +182,10 @@ void Sweep::expand(const Node& node) {
   }
   extend_activity(graph_, first, &active_);
   grow();
+  structure_.extend();  // before loops and conds among them are given more results
   for (size_t r = 0; r < results.size(); ++r) {
     // A body may hand an operand through; its cotangent is then the operand's.
-    if (has_cotangent(node.results[r]) && active_[results[r].index])
+    if (cotangent_[node.results[r].index].value.valid() && active_[results[r].index])
       add_cotangent(results[r], cotangent_[node.results[r].index]);
   }
   todo_.push_back({first, graph_.node_count()});
@@ -115,12 +197,15 @@ Status Sweep::visit(NodeId id) {
     if (has_cotangent(r)) any_cotangent = true;
   }
   if (!any_cotangent) return Ok{};
-  for (ValueId r : std::vector<ValueId>(graph_.node(id).results)) name_cotangent(r);
-  for (ValueId v : graph_.node(id).operands) any_active = any_active || active_[v.index];
-  if (!any_active) return Ok{};
   const Node node = detached(graph_.node(id));
   b_.set_location(node.location);
   b_.set_scope(node.scope);
+  for (ValueId r : node.results) {
+    gather(r);
+    name_cotangent(r);
+  }
+  for (ValueId v : node.operands) any_active = any_active || active_[v.index];
+  if (!any_active) return Ok{};
   const ir::OpDef& op = *node.op;
   if (op.control != nullptr) {
     switch (op.control->what) {
@@ -152,9 +237,13 @@ Result<std::vector<ValueId>> Sweep::run(const std::vector<ValueId>& outputs,
   TENON_CHECK(outputs.size() == cotangents.size());
   original_values_ = graph_.value_count();
   grow();
-  for (ValueId v : wrt)
-    if (is_float(graph_.type(v).dtype)) active_[v.index] = 1;
+  for (ValueId v : wrt) {
+    if (!is_float(graph_.type(v).dtype)) continue;
+    active_[v.index] = 1;
+    wanted_[v.index] = 1;
+  }
   extend_activity(graph_, 0, &active_);
+  structure_.extend();  // before loops and conds among them are given more results
   const size_t nodes = graph_.node_count();
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (active_[outputs[i].index]) add_cotangent(outputs[i], cotangents[i]);
@@ -174,8 +263,9 @@ Result<std::vector<ValueId>> Sweep::run(const std::vector<ValueId>& outputs,
   if (!errors.empty()) return errors;
   std::vector<ValueId> out;
   for (ValueId v : wrt) {
+    const ValueId cotangent = settled_cotangent(v);
     name_cotangent(v);
-    out.push_back(cotangent_[v.index]);
+    out.push_back(cotangent);
   }
   return out;
 }

@@ -1,6 +1,7 @@
 // Reverse mode through a cond: both branches yield the residuals of either (zeros for those of the other
 // one), and a second cond with the same predicate turns the cotangents of the results into those of the
 // captures.
+#include "support/hash.h"
 #include "transforms/residuals.h"
 #include "transforms/sweep.h"
 
@@ -35,6 +36,7 @@ Status Sweep::cond(NodeId id) {
     Branch& branch = branches[k];
     branch.graph = *graph_.node(id).regions[k];
     branch.nodes = branch.graph.node_count();
+    std::vector<uint64_t> seeds = structure_.region_seeds(graph_.node(id), branch.graph);
     std::vector<ValueId> outputs, wrt, needed;
     std::vector<size_t> wrt_index;
     for (size_t r : with_cotangent) {
@@ -47,7 +49,9 @@ Status Sweep::cond(NodeId id) {
       wrt.push_back(branch.graph.args[i]);
       wrt_index.push_back(i);
     }
-    Sweep inner(branch.graph, module_);
+    seeds.resize(captures);
+    for (size_t r : with_cotangent) seeds.push_back(Hasher().add("cotangent").add(uint64_t{r}).low());
+    Sweep inner(branch.graph, module_, std::move(seeds));
     TENON_ASSIGN(std::vector<ValueId> found, inner.run(outputs, branch.cotangents, wrt));
     branch.of_arg.resize(captures);
     for (size_t w = 0; w < wrt.size(); ++w) {
@@ -84,7 +88,7 @@ Status Sweep::cond(NodeId id) {
 
   // Reverse: captures are [cotangents, then's residuals, else's residuals, captures].
   std::vector<ValueId> inputs{operands[0]};
-  for (size_t r : with_cotangent) inputs.push_back(cotangent_[results[r].index]);
+  for (size_t r : with_cotangent) inputs.push_back(settled_cotangent(results[r]));
   for (Branch& branch : branches)
     inputs.insert(inputs.end(), branch.residuals.begin(), branch.residuals.end());
   Flags used(captures);

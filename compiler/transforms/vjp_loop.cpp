@@ -7,6 +7,7 @@
 //   of
 //             the slices, stacked
 // Both are ordinary nodes, so higher orders follow; the cost is linear in the trip count.
+#include "support/hash.h"
 #include "transforms/loop_parts.h"
 #include "transforms/residuals.h"
 #include "transforms/sweep.h"
@@ -68,7 +69,10 @@ Status Sweep::loop(NodeId id) {
     wrt.push_back(body.args[i]);
     wrt_index.push_back(i);
   }
-  Sweep inner(body, module_);
+  std::vector<uint64_t> inner_seeds = structure_.region_seeds(graph_.node(id), *graph_.node(id).regions[0]);
+  inner_seeds.resize(body_args);
+  for (size_t r : output_index) inner_seeds.push_back(Hasher().add("cotangent").add(uint64_t{r}).low());
+  Sweep inner(body, module_, std::move(inner_seeds));
   TENON_ASSIGN(std::vector<ValueId> found, inner.run(outputs, output_cotangents, wrt));
   std::vector<ValueId> of_arg(body_args);  // cotangent of each argument in the body, where a path leads
   std::vector<ValueId> needed;

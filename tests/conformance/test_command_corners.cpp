@@ -227,6 +227,43 @@ TEST_CASE("check-grad judges f32 rules by the rounding of their constants, and s
     }
 }
 
+TEST_CASE("check-grad moves inputs, and says which values it cannot move") {
+  const Folder folder;
+  folder.write("m.tenon",
+               "tenon 1\nmodule m\ndim n = 1..9\nparam w : f64[3] = normal(0.0, 1.0)\n"
+               "func f(x: f64[n,3], k: f64[]) -> l: f64[] {\n  h = mul x, w\n  t = tanh h\n  s = mul t, k\n"
+               "  l = reduce_sum s\n  return l\n}\n"
+               "func flat(x: f64[3]) -> l: f64[] {\n  r = mul x, 0.0\n  q = stop_gradient x\n"
+               "  p = add r, q\n  l = reduce_sum p\n  return l\n}\n");
+  Ran ran = folder.tenon("check-grad m.tenon f --wrt x,k,w,t --json");
+  INFO(ran.out << ran.err);
+  CHECK(ran.status == 0);
+  CHECK(ran.out.find("\"good\": 3") != std::string::npos);
+  ran = folder.tenon("check-grad m.tenon f --wrt x,t");
+  CHECK(ran.out.find("1/1 parameters and inputs") != std::string::npos);
+  CHECK(ran.out.find("not checked: a value on the way") != std::string::npos);
+  // The gradient of flat by x is 0 by its word, and 1 by differences: inputs are truly moved.
+  ran = folder.tenon("check-grad m.tenon flat --wrt x");
+  CHECK(ran.status == 1);
+  CHECK(ran.out.find("WRONG") != std::string::npos);
+}
+
+TEST_CASE("diff tells how much the wide evaluator decided") {
+  const Folder folder;
+  folder.write("m.tenon",
+               "tenon 1\nmodule m\nfunc f(x: f32[8]) -> y: f32[8] {\n  y = exp x\n  return y\n}\n"
+               "func g(x: f32[8]) -> y: f32[] {\n  e = exp x\n  s = sub e, e\n  c = exp x\n  d = sub c, e\n"
+               "  q = div 1.0, d\n  y = reduce_sum q\n  return y\n}\n");
+  Ran ran = folder.tenon("diff m.tenon f");
+  CHECK(ran.out.find("equal; wide decided 8 of 8 elements") != std::string::npos);
+  ran = folder.tenon("diff m.tenon g");
+  INFO(ran.out << ran.err);
+  CHECK(ran.status == 0);
+  CHECK(ran.out.find("equal bits; wide decided nothing") != std::string::npos);
+  ran = folder.tenon("diff m.tenon g --json");
+  CHECK(ran.out.find("\"wide_decided\": 0") != std::string::npos);
+}
+
 TEST_CASE("numbers too long are refused, and until takes the names of records") {
   const Folder folder;
   folder.write("line.tenon", line);

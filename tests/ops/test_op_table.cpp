@@ -96,6 +96,7 @@ TEST_CASE("the families of the first version are all there", "[ops]") {
                                 "sin",
                                 "cos",
                                 "erf",
+                                "erfc",
                                 "pow",
                                 "max",
                                 "min",

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 #include <vector>
 
@@ -129,4 +131,79 @@ TEST_CASE("bernoulli draws true with its probability, exactly at both ends", "[o
   CHECK(count(1) == 100000);
   CHECK(std::llabs(count(0.8) - 80000) < 600);
   CHECK(std::llabs(count(0.03) - 3000) < 250);
+}
+
+TEST_CASE("every pair of a seed and a stream has a key of its own, near or far", "[ops]") {
+  std::set<std::pair<uint32_t, uint32_t>> keys;
+  size_t pairs = 0;
+  std::vector<int64_t> numbers;
+  for (int64_t k = 0; k < 32; ++k) numbers.insert(numbers.end(), {k, -k - 1, k << 32, (k + 1) * 0x9E3779B9});
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  for (int64_t seed : numbers)
+    for (int64_t number : numbers) {
+      const Stream<U> s = stream(seed, {}, number);
+      keys.insert({s.k0.v, s.k1.v});
+      ++pairs;
+    }
+  CHECK(keys.size() == pairs);
+}
+
+TEST_CASE("neighbouring seeds, streams and counters are independent of each other", "[ops]") {
+  // For two neighbours: uniform pairs fill 16 x 16 cells evenly, and are not correlated.
+  const int64_t n = 65536;
+  const auto check = [&](const Stream<U>& a, const Stream<U>& b) {
+    std::vector<double> cells(256);
+    double product = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      const double x = random_uniform<double>(a, at(i), 0, 1).v, y = random_uniform<double>(b, at(i), 0, 1).v;
+      cells[static_cast<size_t>(x * 16) * 16 + static_cast<size_t>(y * 16)] += 1;
+      product += (x - 0.5) * (y - 0.5) / static_cast<double>(n);
+    }
+    double chi = 0;
+    const double expected = static_cast<double>(n) / 256;
+    for (double c : cells) chi += (c - expected) * (c - expected) / expected;
+    // 255 degrees of freedom: mean 255, deviation 22.6; correlation: deviation 1 / (12 sqrt n).
+    CHECK(chi > 255 - 5 * 22.6);
+    CHECK(chi < 255 + 5 * 22.6);
+    CHECK(std::fabs(product) < 5.0 / 12 / std::sqrt(n));
+  };
+  for (int64_t k = 0; k < 6; ++k) {
+    check(stream(k, {0}, 0), stream(k + 1, {0}, 0));
+    check(stream(0, {0}, k), stream(0, {0}, k + 1));
+    check(stream(k, {0}, 1), stream(1, {0}, k + 2));
+    check(stream(k, {0}, k), stream(k + 1, {0}, k + 1));
+    check(stream(7, {k}, 3), stream(7, {k + 1}, 3));
+    check(stream(7, {k, 1}, 3), stream(7, {k + 1, 0}, 3));
+  }
+}
+
+TEST_CASE("uniform deviates stay between bounds of any width, and fill it", "[ops]") {
+  const Stream<U> s = stream(5, {1}, 2);
+  const auto check = [&]<class T>(T low, T high) {
+    double sum = 0;
+    T smallest = high, largest = low;
+    bool inside = true;
+    const int64_t n = 20000;
+    for (int64_t i = 0; i < n; ++i) {
+      const T x = random_uniform<T>(s, at(i), low, high).v;
+      inside = inside && x >= low && x <= high;
+      smallest = std::min(smallest, x);
+      largest = std::max(largest, x);
+      sum += static_cast<double>((x / 2 - low / 2) / (high / 2 - low / 2)) / static_cast<double>(n);
+    }
+    INFO(low << " .. " << high);
+    CHECK(inside);
+    CHECK(std::fabs(sum - 0.5) < 0.01);
+    CHECK((smallest / 2 - low / 2) / (high / 2 - low / 2) < 0.001);
+    CHECK((largest / 2 - low / 2) / (high / 2 - low / 2) > 0.999);
+  };
+  const float f = std::numeric_limits<float>::max();
+  const double d = std::numeric_limits<double>::max();
+  check(-3e38f, 3e38f);
+  check(-f, f);
+  check(-f, 0.0f);
+  check(-d, d);
+  check(-1e308, 1.7e308);
+  check(0.0, 1.0);
 }

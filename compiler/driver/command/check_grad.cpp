@@ -37,10 +37,23 @@ class Checker {
   Checker(const ir::Module& module, const ir::Function& loss, evaluate::Inputs inputs)
       : module_(module), loss_(loss), inputs_(std::move(inputs)) {}
 
+  // A parameter or an input of the function; null where the name is neither.
+  Array* place(const std::string& name) {
+    if (const auto global = inputs_.globals.find(name); global != inputs_.globals.end())
+      return &global->second;
+    size_t input = 0;
+    for (const ir::ValueId a : loss_.graph.args) {
+      const ir::Value& arg = loss_.graph.value(a);
+      if (arg.arg != ir::ArgKind::input) continue;
+      if (arg.name == name && is_float(arg.type.dtype)) return &inputs_.arguments.at(input);
+      ++input;
+    }
+    return nullptr;
+  }
+
   // d loss / dt along elements[i] += t * direction[i], by central differences of falling width, extrapolated.
-  Result<Difference> along(const std::string& parameter, const std::vector<int64_t>& elements,
+  Result<Difference> along(Array& array, const std::vector<int64_t>& elements,
                            const std::vector<double>& direction) {
-    Array& array = inputs_.globals.at(parameter);
     const Array saved = array;
     const std::span<const double> from = saved.as<double>();
     const std::span<double> to = array.as<double>();
@@ -93,7 +106,7 @@ class CheckGrad : public Verb {
   void declare(Options& options) override {
     model_.declare(options, false);
     options.positional("function", &function_, "a function that returns one float first");
-    options.texts("--wrt", &wrt_, "parameters, or patterns; all where left out", true);
+    options.texts("--wrt", &wrt_, "parameters (or patterns) and inputs; all parameters where left out", true);
     options.texts("--size", &sizes_, "dim=N: sizes of drawn inputs; 3 each where left out");
     options.text("--params", &params_, "safetensors of the state; drawn where left out");
     options.number("--samples", &samples_, "elements tried of each parameter; 6 where left out");
@@ -163,14 +176,20 @@ class CheckGrad : public Verb {
         {"parameter", "type", "tried", "undecided", "worst error/bound"}};
     Json report = Json::array();
     size_t good = 0, all = 0;
+    bool inputs_too = false;
     for (size_t g = 0; g < grad.returns; ++g) {
       std::string name = grad.result_names[g];
       if (!name.empty() && name.back() == '\'') name.pop_back();
-      const auto global = inputs.globals.find(name);
-      // Values on the way have gradients too, but no place to move them at.
-      if (global == inputs.globals.end()) continue;
-      ++all;
       const Array& found = exact.returned[g];
+      const std::string type = std::string(dtype_name(found.dtype())) + shape_text(found.shape());
+      Array* const place = checker.place(name);
+      if (place == nullptr) {
+        // Values on the way have gradients too, but no place to move them at.
+        rows.push_back({name, type, "0", "0", "not checked: a value on the way"});
+        continue;
+      }
+      ++all;
+      inputs_too = inputs_too || inputs.globals.count(name) == 0;
       const evaluate::WideArray& judged = wide.returned[g];
       const int64_t count = found.count();
       double worst = 0;
@@ -204,7 +223,7 @@ class CheckGrad : public Verb {
       const bool every = count <= samples_;
       for (int64_t s = 0; s < std::min(count, samples_); ++s) {
         const int64_t i = every ? s : static_cast<int64_t>(random.below(static_cast<uint64_t>(count)));
-        TENON_ASSIGN(const Difference d, checker.along(name, {i}, {1.0}));
+        TENON_ASSIGN(const Difference d, checker.along(*place, {i}, {1.0}));
         judge(rules[static_cast<size_t>(i)], d);
       }
       if (!every) {
@@ -218,12 +237,11 @@ class CheckGrad : public Verb {
           direction.push_back(random.bits() % 2 != 0 ? step : -step);
           value += direction.back() * rules[static_cast<size_t>(i)];
         }
-        TENON_ASSIGN(const Difference d, checker.along(name, elements, direction));
+        TENON_ASSIGN(const Difference d, checker.along(*place, elements, direction));
         judge(value, d);
       }
       const bool ok = worst <= 1 && (count == 0 || undecided < tried);
       good += ok;
-      const std::string type = std::string(dtype_name(found.dtype())) + shape_text(found.shape());
       rows.push_back({name, type, std::to_string(tried), std::to_string(undecided),
                       short_text(worst) + (ok ? "" : "  WRONG")});
       report.push_back({{"name", name},
@@ -235,9 +253,12 @@ class CheckGrad : public Verb {
     }
     if (all == 0)
       return error(Code::bad_option,
-                   "check-grad: nothing to check: " + function_ + " reaches no parameter that was asked for",
-                   "gradients of parameters are checked, values on the way through those behind them");
-    c.print(table(rows) + "\n" + std::to_string(good) + "/" + std::to_string(all) + " parameters\n");
+                   "check-grad: nothing to check: " + function_ +
+                       " reaches no parameter and no input that was asked for",
+                   "gradients of parameters and inputs are checked, values on the way through those behind "
+                   "them");
+    c.print(table(rows) + "\n" + std::to_string(good) + "/" + std::to_string(all) +
+            (inputs_too ? " parameters and inputs\n" : " parameters\n"));
     c.report()["good"] = good;
     c.report()["parameters"] = std::move(report);
     return good == all ? Exit::done : Exit::no;

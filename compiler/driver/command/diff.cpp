@@ -47,13 +47,17 @@ struct Judged {
   double worst = 0;  // error over bound
   int64_t undecided = 0, at = -1;
 };
+// Undecided are elements whose bound says nothing: it is infinite, or as wide as the largest element is
+// large, so that any value of usual size would pass.
 Judged judge(const evaluate::WideArray& wide, const Array& found) {
   Judged out;
+  double largest = 0;
+  for (double v : wide.value)
+    if (std::isfinite(v)) largest = std::max(largest, std::abs(v));
   for (size_t i = 0; i < wide.value.size(); ++i) {
-    if (std::isinf(wide.bound[i]) || std::isnan(wide.bound[i])) {
-      ++out.undecided;
-      continue;
-    }
+    const bool vague = wide.bound[i] > 0 && wide.bound[i] >= largest && wide.bound[i] > 1e-6;
+    if (vague || std::isnan(wide.bound[i])) ++out.undecided;
+    if (std::isinf(wide.bound[i]) || std::isnan(wide.bound[i])) continue;
     const double x = element(found, static_cast<int64_t>(i));
     if ((std::isnan(x) && std::isnan(wide.value[i])) || x == wide.value[i]) continue;
     const double error = std::abs(x - wide.value[i]);
@@ -179,7 +183,9 @@ class Diff : public Verb {
         undecided += j.undecided;
         total += in_jit.count();
         verdict = "worst error/bound " + short_text(j.worst);
-        if (j.undecided != 0) verdict += ", " + std::to_string(j.undecided) + " undecided";
+        if (j.undecided != 0)
+          verdict +=
+              ", " + std::to_string(j.undecided) + " of " + std::to_string(in_jit.count()) + " undecided";
         one["wide_worst"] = j.worst;
         one["wide_undecided"] = j.undecided;
         if (j.worst > 1) equal = false;
@@ -222,7 +228,16 @@ class Diff : public Verb {
       sizes += (sizes.empty() ? "" : ", ") + d.name + " " + std::to_string(inputs.dims.at(d.name));
       dims[d.name] = inputs.dims.at(d.name);
     }
-    c.print(std::string("\n") + (equal ? "equal" : "NOT equal") + (sizes.empty() ? "" : " at " + sizes) +
+    const int64_t decided = total - undecided;
+    const double share = total == 0 ? 0 : static_cast<double>(decided) / static_cast<double>(total);
+    const std::string judged_text = decided == 0 ? "; wide decided nothing"
+                                                 : "; wide decided " + std::to_string(decided) + " of " +
+                                                       std::to_string(total) + " elements";
+    c.print(std::string("\n") +
+            (!equal         ? "NOT equal"
+             : decided == 0 ? "equal bits"
+                            : "equal") +
+            (sizes.empty() ? "" : " at " + sizes) + judged_text +
             (linked->linked() ? "; aot linked by cc" : "; aot loaded in process (no cc)") +
             (failed ? "; the call fails with T" + std::to_string(exact.status) + " in every engine" : "") +
             (wide ? "" : "; wide: " + wide.errors().list[0].message) + "\n");
@@ -235,6 +250,7 @@ class Diff : public Verb {
     r["wide_worst"] = worst;
     r["wide_undecided"] = undecided;
     r["wide_elements"] = total;
+    r["wide_decided"] = share;
     r["values"] = std::move(report);
     return equal ? Exit::done : Exit::no;
   }

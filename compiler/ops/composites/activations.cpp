@@ -22,7 +22,8 @@ void relu_vjp(ir::VjpContext& c) {
 std::vector<ir::ValueId> gelu_body(ir::BodyContext& c) {
   const V x{&c.b, c.operands[0]};
   if (c.node.get<std::string>("approximate") == "none") {
-    return {(x * 0.5 * (erf(x * (std::numbers::sqrt2 / 2)) + 1.0)).id};
+    // Not 1 + erf: it loses the left tail.
+    return {(x * 0.5 * emit("erfc", {x * (-std::numbers::sqrt2 / 2)})).id};
   }
   const V inner = (x + x * x * x * 0.044715) * (std::numbers::sqrt2 * std::numbers::inv_sqrtpi);
   return {(x * 0.5 * (tanh(inner) + 1.0)).id};
@@ -34,7 +35,7 @@ constexpr OperandDef floats[] = {{.name = "x", .doc = "the value", .dtypes = DTy
 constexpr AttrDef gelu_attrs[] = {
     {.name = "approximate",
      .kind = AttrKind::text,
-     .doc = "none: by erf; tanh: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))",
+     .doc = "none: by erfc; tanh: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))",
      .preset = "none",
      .choices = "none|tanh"}};
 
@@ -42,7 +43,7 @@ constexpr OpDef defs[] = {
     {.name = "gelu",
      .doc =
          "Gaussian error linear unit (Hendrycks and Gimpel 2016): x times the normal distribution function, "
-         "0.5 x (1 + erf(x / sqrt 2)).",
+         "0.5 x erfc(-x / sqrt 2).",
      .operands = floats,
      .attrs = gelu_attrs,
      .composite = &gelu_form,

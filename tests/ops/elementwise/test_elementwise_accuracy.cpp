@@ -43,7 +43,7 @@ const Function functions[] = {
     FUNCTION(sqrt, 0.5, 0.5001, std::sqrt(x), 0, 10), FUNCTION(rsqrt, 1, 1, 1 / std::sqrt(x), 0, 10),
     FUNCTION(tanh, 2.5, 2, std::tanh(x), -12, 12),    FUNCTION(sigmoid, 2, 2, wide_sigmoid(x), -110, 110),
     FUNCTION(sin, 1.5, 1.5, std::sin(x), -100, 100),  FUNCTION(cos, 1.5, 1.5, std::cos(x), -100, 100),
-    FUNCTION(erf, 1.5, 1.5, std::erf(x), -6.5, 6.5),
+    FUNCTION(erf, 1.5, 1.5, std::erf(x), -6.5, 6.5),  FUNCTION(erfc, 4, 4, std::erfc(x), -6.5, 27),
 };
 
 struct Worst {

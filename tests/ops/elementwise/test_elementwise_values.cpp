@@ -115,6 +115,7 @@ TEST_CASE("functions at special arguments") {
   expect("sin", {list({0.f, -0.f, inf, qnan, 1e-40f})}, list({0.f, -0.f, qnan, qnan, 1e-40f}));
   expect("cos", {list({0.f, -0.f, -inf, qnan})}, list({1.f, 1.f, qnan, qnan}));
   expect("sin", {list({1e22, 0x1.921fb54442d18p+1})}, list({-0.8522008497671888, 1.2246467991473532e-16}));
+  expect("erfc", {list({0.f, -0.f, inf, -inf, qnan, 11.f})}, list({1.f, 1.f, 0.f, 2.f, qnan, 0.f}));
   expect("erf", {list({0.f, -0.f, inf, -inf, qnan, 4.f})}, list({0.f, -0.f, 1.f, -1.f, qnan, 1.f}));
   expect("floor", {list({-0.5f, 1.5f, -0.f, inf})}, list({-1.f, 1.f, -0.f, inf}));
 }

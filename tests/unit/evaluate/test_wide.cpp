@@ -157,3 +157,42 @@ TEST_CASE("wide: integers are exact or undecided") {
         &undecided);
   CHECK(undecided == 0);
 }
+
+TEST_CASE("wide: what cannot be negative is not, however wide its bound") {
+  // Adam's first step where the gradient is the rounding of a difference: its square has a bound above it.
+  const std::string adam =
+      "func f(x: f32[4], y: f32[4]) -> r: f32[4], s: f32[4], q: f32[4], l: f32[] {\n"
+      "  a = exp x : f32[4]\n  b = exp y : f32[4]\n  g = sub a, b : f32[4]\n  v = mul g, g : f32[4]\n"
+      "  w = mul v, 0.05 : f32[4]\n  r = sqrt w : f32[4]\n  d = add r, 0.001 : f32[4]\n"
+      "  q = div g, d : f32[4]\n  s = rsqrt d : f32[4]\n  t = reduce_sum v : f32[]\n  l = sqrt t : f32[]\n"
+      "  return r, s, q, l\n}\n";
+  int64_t undecided = 0;
+  const Array x = Array::of<float>({4}, {0.5f, 1, 2, 3}), y = Array::of<float>({4}, {0.5f, 1.0000001f, 2, 3});
+  judge(adam, {x, y}, &undecided);
+  CHECK(undecided == 0);
+  // A difference of one value with itself is 0; its sign is not lost on the way through rows and sums.
+  const std::string rows =
+      "func f(x: f64[3,4]) -> r: f64[4], z: f64[3,4] {\n  e = exp x : f64[3,4]\n  z = sub e, e : f64[3,4]\n"
+      "  c = cos x : f64[3,4]\n  s = sin x : f64[3,4]\n  cc = mul c, c : f64[3,4]\n  ss = mul s, s : "
+      "f64[3,4]\n"
+      "  o = add cc, ss : f64[3,4]\n  n = sub o, 1.0 : f64[3,4]\n  p = pow n, 2.0 : f64[3,4]\n"
+      "  t = transpose p {perm = [1, 0]} : f64[4,3]\n  m = reduce_sum t {axes = [1]} : f64[4]\n"
+      "  r = sqrt m : f64[4]\n  return r, z\n}\n";
+  undecided = 0;
+  judge(rows, {drawn(DType::f64, {3, 4}, -3, 3, 5)}, &undecided);
+  CHECK(undecided == 0);
+}
+
+TEST_CASE("wide: powers of negative bases have the sign of their exponent's parity") {
+  const double inf = std::numeric_limits<double>::infinity(), big = 9223372036854775808.0;
+  const std::string text =
+      "func f(x: f64[], y: f64[]) -> r: f64[] {\n  r = pow x, y : f64[]\n  return r\n}\n";
+  for (double x : {-inf, -0.0, -1.0, -1.5, -0.5})
+    for (double y : {big, -big, big / 2, -big / 2, 2 * big, -2 * big, 9007199254740991.0, -9007199254740991.0,
+                     3.0, -3.0, 2.0, inf, -inf, 0.5}) {
+      int64_t undecided = 0;
+      judge(text, {Array::scalar(x), Array::scalar(y)}, &undecided);
+      INFO(x << " to " << y);
+      CHECK(undecided == 0);
+    }
+}

@@ -1,5 +1,6 @@
 #include <set>
 
+#include "ir/inline_calls.h"
 #include "transforms/gradients.h"
 
 using namespace tenon;
@@ -270,4 +271,89 @@ func loss(xs: f64[3,4], c: bool[]) -> f64[] {
     streams.insert(printed.substr(at, printed.find('}', at) - at));
   INFO(printed);
   CHECK(streams.size() == 3);
+}
+
+namespace {
+
+// The streams of a function in training form, by the names of what draws; and the printed module.
+std::map<std::string, std::string> streams_of(const std::string& text, std::string* printed) {
+  ir::Module m = parsed(text);
+  ir::Function& f = *m.find_function("f");
+  const Status s = transforms::resolve_mode(m, f, ir::Mode::training);
+  if (!s) FAIL(s.errors().text());
+  *printed = ir::print(m);
+  std::map<std::string, std::string> out;
+  for (size_t i = 0; i < f.graph.node_count(); ++i) {
+    const ir::Node& node = f.graph.node(ir::NodeId(i));
+    if (node.op->mode == nullptr && node.op->generate == nullptr) continue;
+    if (node.op->find_attr("stream") == nullptr) continue;
+    // The mask has no name; the value that is made of it has.
+    for (size_t k = i + 1; k < f.graph.node_count(); ++k) {
+      const std::string& name = f.graph.value(f.graph.node(ir::NodeId(k)).results[0]).name;
+      if (name.empty()) continue;
+      out[name] = std::to_string(node.get<int64_t>("stream"));
+      break;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("every call draws random numbers of its own, whichever call is written first") {
+  const std::string head = R"(tenon 1
+module noise
+func layer(z: f64[4]) -> r: f64[4] {
+  d = dropout z {rate = 0.5}
+  r = mul d, 2.0
+  return r
+}
+func pair(z: f64[4]) -> r: f64[4] {
+  a = call layer(z)
+  b = call layer(z)
+  r = add a, b
+  return r
+}
+func f(x: f64[4]) -> f64[4] {
+)";
+  const std::string one = head +
+                          "  p = call pair(x)\n  q = call pair(x)\n  y = call layer(x)\n"
+                          "  s = add p, q\n  t = add s, y\n  return t\n}\n";
+  const std::string two = head +
+                          "  y = call layer(x)\n  q = call pair(x)\n  p = call pair(x)\n"
+                          "  s = add p, q\n  t = add s, y\n  return t\n}\n";
+  std::string printed[2];
+  const auto first = streams_of(one, &printed[0]), second = streams_of(two, &printed[1]);
+  INFO(printed[0] << printed[1]);
+  std::set<std::string> distinct;
+  for (const auto& [name, stream] : first) distinct.insert(stream);
+  CHECK(first.size() == 5);
+  CHECK(distinct.size() == 5);
+  CHECK(first == second);
+  // A dump of the module says the same.
+  ir::Module m = parsed(one);
+  if (Status s = ir::inline_calls(m, m.find_function("f")->graph); !s) FAIL(s.errors().text());
+  std::string again;
+  CHECK(streams_of(ir::print(m), &again) == first);
+}
+
+TEST_CASE("a gradient by patterns gives results in the order of declarations") {
+  const ir::Module m = derived(R"(tenon 1
+module order
+param a.w : f64[2] = ones
+param b.w : f64[2] = ones
+param c.b : f64[2] = ones
+func loss(x: f64[2]) -> l: f64[] {
+  p = mul x, c.b
+  q = mul p, b.w
+  r = add q, a.w
+  l = reduce_sum r
+  return l
+}
+derive all = grad loss
+derive some = grad loss {wrt = [c.*, *.w]}
+)");
+  const auto names = [&](const char* f) { return m.find_function(f)->result_names; };
+  CHECK(names("all") == std::vector<std::string>{"a.w'", "b.w'", "c.b'"});
+  CHECK(names("some") == std::vector<std::string>{"c.b'", "a.w'", "b.w'"});
 }

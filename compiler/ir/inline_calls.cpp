@@ -192,6 +192,24 @@ class Inliner {
   std::map<std::string, size_t> unnamed_;  // calls without a name, by callee
 };
 
+// Operations of a graph once its calls are put in. `sizes`: those of callees. Saturates past the limit.
+constexpr uint64_t most_operations = 1 << 20;
+uint64_t size_inlined(const Graph& graph, const std::map<std::string, uint64_t, std::less<>>& sizes) {
+  uint64_t size = 0;
+  for (size_t i = 0; i < graph.node_count(); ++i) {
+    const Node& node = graph.node(NodeId(i));
+    size += is_call(node) ? sizes.at(node.get<std::string>("callee")) : 1;
+    for (const std::unique_ptr<Graph>& region : node.regions) size += size_inlined(*region, sizes);
+    if (size > most_operations) return most_operations + 1;
+  }
+  return size;
+}
+
+Errors too_large(const std::string& what) {
+  return error(Code::compile_limit, what + " has more than 1,048,576 operations once its calls are put in",
+               "calls that double at every level multiply: repeat the work in a loop instead");
+}
+
 Graph without_calls(const Module& module, const Callees& callees, const Graph& from) {
   Graph out;
   std::vector<ValueId> map(from.value_count());
@@ -234,6 +252,7 @@ Status inline_calls(const Module& module, Graph& graph) {
     collect_callees(callee->graph, &wanted);
   }
   Callees callees;
+  std::map<std::string, uint64_t, std::less<>> sizes;
   for (const Function& f : module.functions) {
     if (!reached.contains(f.name)) continue;
     Names inner;
@@ -243,8 +262,11 @@ Status inline_calls(const Module& module, Graph& graph) {
         return error(Code::undefined_name,
                      "call: " + name + " is not declared before " + f.name + ", which calls it");
     }
+    const uint64_t size = sizes[f.name] = size_inlined(f.graph, sizes);
+    if (size > most_operations) return too_large("function " + f.name);
     callees.emplace(f.name, without_calls(module, callees, f.graph));
   }
+  if (size_inlined(graph, sizes) > most_operations) return too_large("a function");
   graph = without_calls(module, callees, graph);
   return Ok{};
 }

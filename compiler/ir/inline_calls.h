@@ -12,7 +12,7 @@
 
 namespace tenon::ir {
 
-// T103 where a callee does not exist.
+// T103 where a callee does not exist; T502 where the graph would pass 2^20 operations.
 Status inline_calls(const Module& module, Graph& graph);
 bool has_calls(const Graph& graph);
 

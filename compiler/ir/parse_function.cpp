@@ -82,6 +82,7 @@ bool Parser::function_rest(Function f, bool fresh) {
   }
   if (!expect("{") || !line_end()) return false;
   function_ = f.name;
+  written_.clear();
   bool good = block(scope, &f, &types);
   function_.clear();
   if (!good) {
@@ -227,8 +228,7 @@ bool Parser::set(Scope& scope, Function* function) {
                                         : "hyper-parameter " + target + " cannot be written",
                 named, near.empty() || near == target ? "" : "did you mean " + std::string(near) + "?");
   }
-  for (const Write& w : function->writes)
-    if (w.global == target) return fail(Code::state_write, target + " is written twice", named);
+  if (written_.contains(target)) return fail(Code::state_write, target + " is written twice", named);
   if (!value.value.valid() || global_lines_[found->second] == 0) {
     scope.failed = true;
     return true;
@@ -237,6 +237,7 @@ bool Parser::set(Scope& scope, Function* function) {
   if (from != to)
     return fail(Code::state_write, target + " is " + to.text() + ", the value written is " + from.text(),
                 value.token);
+  written_.insert(target);
   function->writes.push_back({target});
   scope.graph.results.push_back(value.value);
   return true;

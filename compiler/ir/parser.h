@@ -150,6 +150,7 @@ class Parser {
   uint32_t file_ = ~0u;  // index of this text in module_.files, once one is needed
   std::unordered_map<std::string, size_t> globals_, functions_;
   std::string function_;                              // whose body is read
+  std::unordered_set<std::string> written_;           // by the function that is read
   std::unordered_set<std::string> failed_functions_;  // named, but their first line could not be read
   std::vector<uint32_t> global_lines_;  // of declarations in this text; 0: its declaration failed
 };

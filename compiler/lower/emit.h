@@ -32,15 +32,23 @@ class TermEmitter {
   bool is_held(ValueId value) const { return held_.count(value.index) != 0; }
   ExprId emit(TermId id);
   // Forget what was emitted: the block it stands in was closed, or memory was written.
-  void forget() { memo_.clear(); }
+  void forget() {
+    memo_.clear();
+    remembered_.clear();
+  }
   std::unordered_map<uint32_t, ExprId> save() const { return memo_; }
   void restore(std::unordered_map<uint32_t, ExprId> memo) { memo_ = std::move(memo); }
 
  private:
+  ExprId emitted(TermId id) const;  // invalid: not yet
+  void emit_one(TermId id);
+  void remember(uint32_t key, ExprId e);
+  void forget_since(size_t mark);
   ExprId emit_load(const Term& term);
   ExprId emit_choose(const Term& term);
   ExprId emit_scalar(const Term& term);
   ExprId emit_literal(const Term& term);
+  ExprId emit_folded(const Term& term);
 
   Frame& frame_;
   const Scope& scope_;
@@ -48,6 +56,7 @@ class TermEmitter {
   // Memo keys of checked run-time indices, beside those of terms.
   static constexpr uint32_t checked_key = 1u << 31;
   std::unordered_map<uint32_t, ExprId> memo_, held_;
+  std::vector<uint32_t> remembered_;                   // keys of memo_ in the order in which they came
   std::unordered_map<uint32_t, std::string> checked_;  // key -> bound
 };
 

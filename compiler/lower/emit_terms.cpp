@@ -18,8 +18,42 @@ ExprId apply_binary(kernel::Builder& b, std::string_view op, DType dtype, ExprId
   return apply_scalar(b, *def->elementwise, dtype, dtype, {x, y});
 }
 
-ExprId TermEmitter::emit(TermId id) {
-  if (auto it = memo_.find(id.index); it != memo_.end()) return it->second;
+// Reads come before their readers, on a stack of our own: chains of terms are as long as a kernel is large.
+ExprId TermEmitter::emit(TermId root) {
+  std::vector<std::pair<TermId, bool>> stack{{root, false}};
+  std::vector<TermId> reads;
+  while (!stack.empty()) {
+    const auto [id, ready] = stack.back();
+    if (emitted(id).valid()) {
+      stack.pop_back();
+      continue;
+    }
+    if (ready) {
+      stack.pop_back();
+      emit_one(id);
+      continue;
+    }
+    stack.back().second = true;
+    reads.clear();
+    for_each_read(terms_.term(id), [&](TermId read) { reads.push_back(read); });
+    for (size_t i = reads.size(); i-- > 0;) stack.push_back({reads[i], false});
+  }
+  return emitted(root);
+}
+
+ExprId TermEmitter::emitted(TermId id) const {
+  const Term& term = terms_.term(id);
+  if (term.kind == TermKind::held) {
+    const auto held = held_.find(term.value.index);
+    TENON_CHECK(held != held_.end(), "a reduction's result is used before it is there");
+    return held->second;
+  }
+  const auto it = memo_.find(id.index);
+  return it == memo_.end() ? ExprId() : it->second;
+}
+
+// A term all of whose reads are emitted.
+void TermEmitter::emit_one(TermId id) {
   const Term& term = terms_.term(id);
   kernel::Builder& b = frame_.b;
   ExprId e;
@@ -30,11 +64,8 @@ ExprId TermEmitter::emit(TermId id) {
     case TermKind::load:
       e = emit_load(term);
       break;
-    case TermKind::held: {
-      auto it = held_.find(term.value.index);
-      TENON_CHECK(it != held_.end(), "a reduction's result is used before it is there");
-      return it->second;
-    }
+    case TermKind::held:
+      return;
     case TermKind::scalar:
       e = emit_scalar(term);
       break;
@@ -47,39 +78,54 @@ ExprId TermEmitter::emit(TermId id) {
     case TermKind::extent:
       e = b.cast(frame_.dim(term.address.constant), term.dtype);
       break;
-    case TermKind::folded: {
-      // From the identity, as the order says: -0 becomes +0 in sums and products' sums.
-      ExprId x = emit(term.args[0]), zero = b.constant(term.dtype, 0);
-      if (term.node->op->contract != nullptr) {
-        e = zero;
-        for (size_t i = 0; i < term.args.size(); i += 2) {
-          ExprId y = emit(term.args[i + 1]);
-          if (i != 0) x = emit(term.args[i]);
-          e = is_float(term.dtype) ? b.fma(x, y, e) : i == 0 ? b.mul(x, y) : b.add(e, b.mul(x, y));
-        }
-        // The tree adds +0 from lanes that have no element.
-        if (is_float(term.dtype) && term.node->get<std::string>("order") == "lanes") e = b.add(e, zero);
-      } else if (term.node->op->reduce->combiner == ir::Combiner::sum && is_float(term.dtype)) {
-        e = b.add(x, zero);
-      } else {
-        e = x;
-      }
+    case TermKind::folded:
+      e = emit_folded(term);
       break;
-    }
     case TermKind::quotient:
       e = b.binary(kernel::Op::div, affine_value(frame_, term.address, axes), frame_.dim(term.stride));
       break;
     case TermKind::random: {
       std::vector<ExprId> args;
-      for (TermId a : term.args) args.push_back(emit(a));
+      for (TermId a : term.args) args.push_back(emitted(a));
       e = random_element(b, *term.node, affine_value(frame_, term.address, axes), args);
       break;
     }
   }
   // Every value is bound where it is made: a later store must not move its loads.
   if (term.kind != TermKind::literal) e = b.let("v", e);
-  memo_[id.index] = e;
-  return e;
+  remember(id.index, e);
+}
+
+// From the identity, as the order says: -0 becomes +0 in sums and products' sums.
+ExprId TermEmitter::emit_folded(const Term& term) {
+  kernel::Builder& b = frame_.b;
+  const ExprId zero = b.constant(term.dtype, 0);
+  ExprId x = emitted(term.args[0]);
+  if (term.node->op->contract != nullptr) {
+    ExprId e = zero;
+    for (size_t i = 0; i < term.args.size(); i += 2) {
+      const ExprId y = emitted(term.args[i + 1]);
+      x = emitted(term.args[i]);
+      e = is_float(term.dtype) ? b.fma(x, y, e) : i == 0 ? b.mul(x, y) : b.add(e, b.mul(x, y));
+    }
+    // The tree adds +0 from lanes that have no element.
+    if (is_float(term.dtype) && term.node->get<std::string>("order") == "lanes") e = b.add(e, zero);
+    return e;
+  }
+  if (term.node->op->reduce->combiner == ir::Combiner::sum && is_float(term.dtype)) return b.add(x, zero);
+  return x;
+}
+
+void TermEmitter::remember(uint32_t key, ExprId e) {
+  memo_[key] = e;
+  remembered_.push_back(key);
+}
+
+void TermEmitter::forget_since(size_t mark) {
+  while (remembered_.size() > mark) {
+    memo_.erase(remembered_.back());
+    remembered_.pop_back();
+  }
 }
 
 ExprId TermEmitter::emit_literal(const Term& term) {
@@ -91,7 +137,7 @@ ExprId TermEmitter::emit_literal(const Term& term) {
 
 ExprId TermEmitter::emit_scalar(const Term& term) {
   std::vector<ExprId> args;
-  for (TermId a : term.args) args.push_back(emit(a));
+  for (TermId a : term.args) args.push_back(emitted(a));
   const ir::ElementwiseForm& form = *term.node->op->elementwise;
   return apply_scalar(frame_.b, form, frame_.b.dtype(args[form.key < args.size() ? form.key : 0]), term.dtype,
                       args);
@@ -102,10 +148,10 @@ ExprId TermEmitter::emit_load(const Term& term) {
   const Place& place = scope_.places[term.value.index];
   ExprId address = affine_value(frame_, term.address, axes);
   for (const auto& [offset, stride] : term.offsets)
-    address = b.add(address, b.mul(emit(offset), frame_.dim(stride)));
+    address = b.add(address, b.mul(emitted(offset), frame_.dim(stride)));
   if (!term.dynamic.valid()) return frame_.load(place, term.dtype, address);
   if (!term.checked) {
-    ExprId row = b.cast(emit(term.dynamic), DType::i64);
+    ExprId row = b.cast(emitted(term.dynamic), DType::i64);
     return frame_.load(place, term.dtype, b.add(address, b.mul(row, frame_.dim(term.stride))));
   }
   // Rows taken from several values by one index are checked once.
@@ -113,7 +159,7 @@ ExprId TermEmitter::emit_load(const Term& term) {
   const bool positive = frame_.low(term.bound) > 0;
   if (auto it = memo_.find(key); it != memo_.end() && positive && checked_[key] == term.bound.text())
     return frame_.load(place, term.dtype, b.add(address, b.mul(it->second, frame_.dim(term.stride))));
-  ExprId given = emit(term.dynamic);
+  ExprId given = emitted(term.dynamic);
   ExprId index = b.let("index", b.cast(given, DType::i64));
   ExprId bound = frame_.dim(term.bound);
   ExprId inside = b.let("inside", b.binary(kernel::Op::band, b.binary(kernel::Op::le, b.index(0), index),
@@ -129,7 +175,7 @@ ExprId TermEmitter::emit_load(const Term& term) {
       safe = b.select(inside, index, b.index(0));
     }
     safe = b.let("safe", safe);
-    memo_[key] = safe;
+    remember(key, safe);
     checked_[key] = term.bound.text();
     return frame_.load(place, term.dtype, b.add(address, b.mul(safe, frame_.dim(term.stride))));
   }
@@ -145,9 +191,9 @@ ExprId TermEmitter::emit_choose(const Term& term) {
   kernel::Builder& b = frame_.b;
   VarId out = b.declare("chosen", term.dtype, b.constant(term.dtype, 0));
   size_t open = 0;
-  auto outside = memo_;
+  const size_t outside = remembered_.size();
   for (const TermPiece& piece : term.pieces) {
-    memo_ = outside;
+    forget_since(outside);
     ExprId holds;
     for (const TermGuard& g : piece.guards) {
       ExprId i = affine_value(frame_, g.index, axes);
@@ -176,7 +222,7 @@ ExprId TermEmitter::emit_choose(const Term& term) {
     }
   }
   for (size_t i = 0; i < open; ++i) b.end();
-  memo_ = std::move(outside);
+  forget_since(outside);
   return b.use(out);
 }
 

@@ -66,7 +66,9 @@ EntryEmitter::EntryEmitter(const ir::Module& module, const ir::Function& functio
       plan_(plan),
       options_(options),
       out_(out),
-      b_(entry_) {}
+      b_(entry_) {
+  for (const kernel::Function& f : out->functions) kernels_.insert(f.name);
+}
 
 ExprId EntryEmitter::dim(const Dim& d) {
   return dim_value(b_, d, module_.dims, [this](const std::string& name) {
@@ -216,7 +218,7 @@ void EntryEmitter::outline(const std::string& comment, const Work& work,
   body(frame, begin, end);
   f.name = "k_" + kernel::structural_hash(f).hex().substr(0, 12);
   std::string name = f.name;
-  if (out_->find(name) == nullptr) out_->functions.push_back(std::move(f));
+  if (kernels_.insert(name).second) out_->functions.push_back(std::move(f));
 
   auto call = [&](ExprId lo, ExprId hi) {
     std::vector<ExprId> args;
@@ -321,15 +323,34 @@ void EntryEmitter::scope(const Scope& s) {
   }
 }
 
+// One kernel, or several one after the other where its code would be large: code generation takes more than
+// twice as long for a function of twice the size.
+void EntryEmitter::serial_kernels(const Scope& s) {
+  constexpr uint64_t most_code = 8192;
+  const std::vector<uint64_t> sizes = code_sizes(s);
+  Work work;
+  work.serial = true;
+  size_t first = 0;
+  do {
+    size_t last = first;
+    for (uint64_t code = 0; last < sizes.size(); ++last) {
+      code += sizes[last];
+      if (last > first && code > most_code) break;
+    }
+    // A kernel that stops leaves itself only.
+    if (first > 0 && s.may_fail) b_.stop_on_failure();
+    outline(function_.name, work, [&](Frame& f, ExprId, ExprId) { emit_scope(f, s, first, last); });
+    first = last;
+  } while (first < sizes.size());
+}
+
 void EntryEmitter::run() {
   parameters();
   arena_offsets();
   kernel::Function scratch;
   Frame probe(scratch, module_, plan_, *options_.target);
   if (scope_cycles(probe, *plan_.scope) <= options_.inline_cycles) {
-    Work serial;
-    serial.serial = true;
-    outline(function_.name, serial, [&](Frame& f, ExprId, ExprId) { emit_scope(f, *plan_.scope); });
+    serial_kernels(*plan_.scope);
   } else {
     scope(*plan_.scope);
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "lower/emit.h"
@@ -23,6 +24,7 @@ class EntryEmitter {
   void scope(const Scope& s);
   void group(const Scope& s, int32_t number);
   void loop(const Scope& s, int32_t number);
+  void serial_kernels(const Scope& s);
   void copy(const Copy& c);
   // Outlines what `body` emits into a leaf kernel and calls it; `work` cuts it into chunks.
   void outline(const std::string& comment, const Work& work,
@@ -37,6 +39,7 @@ class EntryEmitter {
   const Plan& plan_;
   const Options& options_;
   kernel::Module* out_;
+  std::set<std::string> kernels_;  // leaf kernels that there are
   kernel::Function entry_;
   kernel::Entry interface_;
   kernel::Builder b_;
@@ -50,8 +53,11 @@ class EntryEmitter {
 
 // Estimated vector cycles of one run of a scope at usual sizes, loops counted once.
 double scope_cycles(const Frame& frame, const Scope& scope);
-// Statements of a whole scope, serial, into one kernel.
-void emit_scope(Frame& frame, const Scope& scope);
+// Estimated instructions of each item's code, of the regions in it as well.
+std::vector<uint64_t> code_sizes(const Scope& scope);
+// Statements of the items `first` to before `last` of a scope, serial, into one kernel.
+void emit_scope(Frame& frame, const Scope& scope, size_t first, size_t last);
+inline void emit_scope(Frame& frame, const Scope& scope) { emit_scope(frame, scope, 0, scope.items.size()); }
 void emit_loop(Frame& frame, const Scope& scope, int32_t group);
 void emit_control(Frame& frame, const Scope& scope, int32_t group);
 // Byte offsets of the arena roots (in Plan::arena order) and the total, as expressions of `dim`.

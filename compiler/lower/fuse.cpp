@@ -4,6 +4,7 @@
 #include <set>
 
 #include "ir/print.h"
+#include "lower/cost.h"
 
 namespace tenon::lower {
 
@@ -59,7 +60,7 @@ bool constant_node(const Node& node) {
 class Fuser {
  public:
   Fuser(const Graph& graph, const FuseOptions& options, const IndexRanges& ranges)
-      : graph_(graph), options_(options), ranges_(ranges) {
+      : graph_(graph), options_(options), ranges_(ranges), costs_(graph) {
     out_.ranges = &ranges;
   }
 
@@ -71,6 +72,7 @@ class Fuser {
           is_index_only(graph_.node(NodeId(i))) || is_scalar_arithmetic(graph_, graph_.node(NodeId(i)));
     see_through_gathers();
     force_stored();
+    terms_ = bound_terms(graph_, &out_.index_only);
     for (size_t i = 0; i < graph_.node_count(); ++i) place(NodeId(i));
     return finish();
   }
@@ -79,6 +81,7 @@ class Fuser {
   // A working group; merged ones point on.
   struct Work {
     Group group;
+    uint64_t cost = 0;             // instructions of one element
     uint32_t first = 0, last = 0;  // node numbers, for pruning path searches
     std::set<uint32_t> preds;
     std::set<uint32_t> refused;  // producers whose values must be in memory first
@@ -126,17 +129,6 @@ class Fuser {
       if (n.valid()) out_.index_only[n.index] = false;
     };
     for (ValueId v : graph_.results) force(v);
-    // Long chains of index maps are cut, so that terms stay shallow.
-    constexpr uint32_t chain_limit = 32;
-    std::vector<uint32_t> chain(graph_.node_count(), 0);
-    for (size_t i = 0; i < graph_.node_count(); ++i) {
-      if (!out_.index_only[i]) continue;
-      for (ValueId v : graph_.node(NodeId(i)).operands) {
-        NodeId n = graph_.value(v).node;
-        if (n.valid() && out_.index_only[n.index]) chain[i] = std::max(chain[i], chain[n.index] + 1);
-      }
-      if (chain[i] > chain_limit) out_.index_only[i] = false;
-    }
     for (size_t i = graph_.node_count(); i-- > 0;) {
       const Node& node = graph_.node(NodeId(i));
       const ir::OpDef& op = *node.op;
@@ -203,6 +195,7 @@ class Fuser {
     work.group.reduced = domain.reduced;
     if (work.group.kind == GroupKind::reduce && !any(domain.reduced)) work.group.kind = GroupKind::pointwise;
     work.first = work.last = id.index;
+    work.cost = cost(node);
     work.forward = self;
     works_.push_back(std::move(work));
     out_.group_of[id.index] = static_cast<int32_t>(self);
@@ -225,17 +218,22 @@ class Fuser {
         NodeId producer = graph_.value(stored).node;
         if (!producer.valid()) continue;
         uint32_t g = find(static_cast<uint32_t>(out_.group_of[producer.index]));
-        edges.push_back({g, stored, std::move(s.at), !indexed || s.dynamic || !(stored == s.value)});
+        // What is read under a guard is evaluated there: in one kernel it would be made once more outside.
+        const bool barrier = !indexed || s.dynamic || s.guarded || !(stored == s.value);
+        edges.push_back({g, stored, std::move(s.at), barrier});
         works_[self].preds.insert(g);
       }
     }
     if (!options_.enabled) return;
-    // The producer met last is tried first: it is the one most likely in cache and shares most operands.
+    // The producer met last is tried first: it is the one most likely in cache and shares most operands. What
+    // has no reductions goes before: with it the consumer still fits into the epilogue of one that has, while
+    // the other way round it would have to be in memory.
     std::vector<uint32_t> producers;
     for (const Edge& e : edges)
       if (std::find(producers.begin(), producers.end(), e.group) == producers.end())
         producers.push_back(e.group);
-    std::sort(producers.begin(), producers.end(), std::greater<>());
+    auto rank = [&](uint32_t g) { return std::pair(works_[g].group.kind == GroupKind::pointwise, g); };
+    std::sort(producers.begin(), producers.end(), [&](uint32_t x, uint32_t y) { return rank(x) > rank(y); });
     for (uint32_t g : producers) {
       std::string reason = refuse(id, find(self), find(g), edges);
       NodeId producer = works_[g].group.nodes.back();
@@ -249,6 +247,21 @@ class Fuser {
         out_.notes.push_back({producer, id, false, reason});
       }
     }
+  }
+
+  // Instructions of one element, with those of what is recomputed for it.
+  uint64_t cost(const Node& node) {
+    constexpr uint64_t access = 4, shared = 8;
+    const bool scalar = node.results.size() == 1 && graph_.type(node.results[0]).shape.empty();
+    uint64_t all = costs_.node(node);
+    for (ValueId v : node.operands) {
+      const NodeId n = graph_.value(v).node;
+      if (!n.valid() || terms_[n.index] <= 1) continue;
+      // Single numbers are made once, outside of loops, for all that read them.
+      const bool number = graph_.node(n).op->elementwise != nullptr && !scalar;
+      all += number ? terms_[n.index] / shared : terms_[n.index] * access;
+    }
+    return all;
   }
 
   // Position of a node in a group: 1 full, 2 outer, 0 neither.
@@ -272,7 +285,7 @@ class Fuser {
     if (!fusible(gb.kind)) return "the producer lowers on its own";
     if (!fusible(ga.kind)) return "the consumer lowers on its own";
     if (ga.kind == GroupKind::contract) return "a contraction reads its operands from memory";
-    if (ga.nodes.size() + gb.nodes.size() > options_.max_nodes) return "the kernel would grow past its limit";
+    if (works_[a].cost + works_[b].cost > options_.most_cost) return "the kernel would grow past its limit";
     if (gb.kind == GroupKind::contract && ga.kind == GroupKind::reduce)
       return "a reduction does not run inside a contraction's tile";
     std::optional<Group> merged = combined(ga, gb);
@@ -365,6 +378,7 @@ class Fuser {
     a.group = std::move(merged);
     a.first = std::min(a.first, b.first);
     a.last = std::max(a.last, b.last);
+    a.cost += b.cost;
     a.preds.insert(b.preds.begin(), b.preds.end());
     a.refused.insert(b.refused.begin(), b.refused.end());
     b.preds.clear();
@@ -379,6 +393,8 @@ class Fuser {
   const Graph& graph_;
   const FuseOptions& options_;
   const IndexRanges& ranges_;
+  Costs costs_;
+  std::vector<uint32_t> terms_;  // of one element of each recomputed node
   Fusion out_;
   std::vector<Work> works_;
 };

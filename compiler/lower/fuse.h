@@ -48,8 +48,8 @@ struct Fusion {
 };
 
 struct FuseOptions {
-  bool enabled = true;     // false: one node a group
-  size_t max_nodes = 192;  // per group: bounds kernels and the depth of terms
+  bool enabled = true;        // false: one node a group
+  uint64_t most_cost = 1024;  // instructions of one element of a group: bounds kernels and their compile time
 };
 
 // `ranges` outlives the result.

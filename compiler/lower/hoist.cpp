@@ -1,46 +1,51 @@
 #include "lower/hoist.h"
 
-#include <unordered_map>
+#include <vector>
 
 namespace tenon::lower {
 namespace {
 
+// Terms are numbered behind what they read, so that one pass over the numbers sees each once.
 struct Hoister {
   TermEmitter& emitter;
   const TermGraph& terms;
   const std::function<bool(uint32_t)>& outer;
-  std::unordered_map<uint32_t, bool> invariant;
+  std::vector<bool> invariant;
 
   bool affine_ok(const AffineIndex& a) const {
     for (const AffineIndex::Part& p : a.parts)
       if (!outer(p.axis)) return false;
     return true;
   }
-  bool is_invariant(TermId id) {
-    if (auto it = invariant.find(id.index); it != invariant.end()) return it->second;
-    const Term& t = terms.term(id);
+  bool is_invariant(const Term& t) const {
     bool ok = affine_ok(t.address) && (t.kind != TermKind::held || emitter.is_held(t.value));
-    if (t.dynamic.valid()) ok = is_invariant(t.dynamic) && ok;
-    for (TermId a : t.args) ok = is_invariant(a) && ok;
-    for (const auto& [offset, stride] : t.offsets) ok = is_invariant(offset) && ok;
+    for_each_read(t, [&](TermId read) { ok = ok && invariant[read.index]; });
     for (const TermPiece& p : t.pieces) {
-      for (const TermGuard& g : p.guards) ok = affine_ok(g.index) && ok;
-      ok = is_invariant(p.term) && ok;
+      for (const TermGuard& g : p.guards) ok = ok && affine_ok(g.index);
+      ok = ok && invariant[p.term.index];
     }
-    invariant[id.index] = ok;
     return ok;
   }
-  void visit(TermId id) {
-    const Term& t = terms.term(id);
-    if (t.kind == TermKind::literal || t.kind == TermKind::held) return;
-    if (is_invariant(id)) {
-      emitter.emit(id);
-      return;
+  // The terms of which the roots are made, largest invariant ones first met, in the order of evaluation.
+  void visit(const std::vector<TermId>& roots) {
+    std::vector<bool> seen(terms.size(), false);
+    std::vector<TermId> stack(roots.rbegin(), roots.rend()), reads;
+    while (!stack.empty()) {
+      const TermId id = stack.back();
+      stack.pop_back();
+      if (seen[id.index]) continue;
+      seen[id.index] = true;
+      const Term& t = terms.term(id);
+      if (t.kind == TermKind::literal || t.kind == TermKind::held) continue;
+      if (invariant[id.index]) {
+        emitter.emit(id);
+        continue;
+      }
+      reads.clear();
+      // Pieces stay under their guards.
+      for_each_read(t, [&](TermId read) { reads.push_back(read); });
+      stack.insert(stack.end(), reads.rbegin(), reads.rend());
     }
-    if (t.dynamic.valid()) visit(t.dynamic);
-    for (const auto& [offset, stride] : t.offsets) visit(offset);
-    for (TermId a : t.args) visit(a);
-    // Pieces stay under their guards.
   }
 };
 
@@ -49,7 +54,9 @@ struct Hoister {
 void hoist(TermEmitter& emitter, const TermGraph& terms, const std::vector<TermId>& roots,
            const std::function<bool(uint32_t)>& outer) {
   Hoister h{emitter, terms, outer, {}};
-  for (TermId r : roots) h.visit(r);
+  h.invariant.reserve(terms.size());
+  for (size_t i = 0; i < terms.size(); ++i) h.invariant.push_back(h.is_invariant(terms.term(TermId(i))));
+  h.visit(roots);
 }
 
 }  // namespace tenon::lower

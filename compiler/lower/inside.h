@@ -23,4 +23,7 @@ struct Part {
 // where they are not. `inner`: whether the parts of a node count in place of its result.
 std::vector<Part> parts_of(const Graph& graph, ValueId whole, const std::function<bool(NodeId)>& inner);
 
+// Whether a node lays its operands whole, one behind the other, along one axis.
+bool joins_operands(const Graph& graph, const Node& node);
+
 }  // namespace tenon::lower

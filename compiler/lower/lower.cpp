@@ -3,15 +3,17 @@
 #include <algorithm>
 
 #include "ir/print.h"
+#include "lower/canonical.h"
 #include "lower/entry.h"
 
 namespace tenon::lower {
 namespace {
 
 void explain(const std::string& function, const Scope& s, std::vector<Explanation>* out) {
+  const std::vector<std::string> names = ir::value_names(*s.graph);
+  const auto text = [&](NodeId node) { return ir::node_text(*s.graph, node, names); };
   for (const EdgeNote& n : s.fusion.notes)
-    out->push_back({function, ir::node_text(*s.graph, n.producer), ir::node_text(*s.graph, n.consumer),
-                    n.reason, n.fused});
+    out->push_back({function, text(n.producer), text(n.consumer), n.reason, n.fused});
   for (const auto& regions : s.regions)
     for (const auto& region : regions) explain(function, *region, out);
 }
@@ -35,11 +37,13 @@ Result<kernel::Module> lower(const ir::Module& module, const Options& options,
     ir::Function prepared;
     prepared.name = f.name;
     prepared.origin = f.origin;
-    prepared.graph = prepare_contractions(f.graph, module);
+    prepared.graph = f.graph;
     prepared.returns = f.returns;
     prepared.result_names = f.result_names;
     prepared.writes = f.writes;
     prepared.mode = f.mode;
+    order_globals(module, &prepared);
+    prepared.graph = prepare_contractions(prepared.graph, module);
     PlanOptions plan_options = options.plan;
     plan_options.target = options.target;
     Plan p = plan(module, prepared, &layout, plan_options);

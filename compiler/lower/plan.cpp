@@ -1,6 +1,7 @@
 #include "lower/plan.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "lower/planner.h"
 #include "lower/registers.h"
@@ -22,6 +23,9 @@ Plan Planner::run() {
   const Graph& graph = function_.graph;
   std::vector<Place> args(graph.args.size());
   uint32_t inputs = 0;
+  std::unordered_set<std::string_view> hypers;
+  for (const ir::Global& g : module_.globals)
+    if (g.kind == ir::GlobalKind::hyper) hypers.insert(g.name);
   for (size_t i = 0; i < graph.args.size(); ++i) {
     const ir::Value& v = graph.value(graph.args[i]);
     Root root;
@@ -29,9 +33,7 @@ Plan Planner::run() {
     root.count = v.type.count();
     root.name = v.name;
     if (v.arg == ir::ArgKind::global) {
-      const ir::Global* g = module_.find_global(v.name);
-      TENON_CHECK(g != nullptr);
-      if (g->kind == ir::GlobalKind::hyper) {
+      if (hypers.contains(v.name)) {
         root.base = RootBase::hyper;
       } else {
         args[i].root = state_root(v.name);
@@ -67,8 +69,9 @@ Plan Planner::run() {
 RootId Planner::state_root(const std::string& name) {
   auto [it, fresh] = state_roots_.try_emplace(name);
   if (fresh) {
-    const kernel::StateSlot* slot = layout_->find(name);
-    TENON_CHECK(slot != nullptr, name);
+    const auto found = slots_.find(name);
+    TENON_CHECK(found != slots_.end(), name);
+    const kernel::StateSlot* slot = found->second;
     Root root{RootBase::state, slot->dtype,
               Dim(static_cast<int64_t>(slot->bytes / dtype_bytes(slot->dtype)))};
     root.name = name;

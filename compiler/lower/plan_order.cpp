@@ -1,6 +1,7 @@
 // The order of groups: reads of old values, and what may fail, before the writes that end them.
 #include <algorithm>
 
+#include "lower/group_order.h"
 #include "lower/planner.h"
 
 namespace tenon::lower {
@@ -61,28 +62,16 @@ bool Planner::group_fails(const Scope& s, const Group& group) const {
 void Planner::order_groups(Scope* s, const std::vector<Destination>& results, std::vector<bool>* direct) {
   const Graph& graph = *s->graph;
   size_t n = s->fusion.groups.size();
-  std::vector<std::set<uint32_t>> preds(n);
+  GroupOrder order(n);
   std::map<uint32_t, std::vector<std::pair<uint32_t, bool>>> readers;  // root -> (group, aligned)
   for (uint32_t g = 0; g < n; ++g) {
     for (const Read& r : reads(*s, s->fusion.groups[g])) {
       NodeId producer = graph.value(r.value).node;
-      if (producer.valid()) preds[g].insert(static_cast<uint32_t>(s->fusion.group_of[producer.index]));
+      if (producer.valid()) order.add(static_cast<uint32_t>(s->fusion.group_of[producer.index]), g);
       const Place& p = s->places[r.value.index];
       if (!producer.valid() && p.root.valid()) readers[p.root.index].push_back({g, r.aligned});
     }
   }
-  auto reaches = [&](uint32_t from, uint32_t to) {  // does `to` depend on `from`?
-    std::vector<uint32_t> work{to};
-    std::set<uint32_t> seen{to};
-    while (!work.empty()) {
-      uint32_t g = work.back();
-      work.pop_back();
-      if (g == from) return true;
-      for (uint32_t p : preds[g])
-        if (seen.insert(p).second) work.push_back(p);
-    }
-    return false;
-  };
   std::vector<uint32_t> failing;
   for (uint32_t g = 0; g < n; ++g)
     if (group_fails(*s, s->fusion.groups[g])) failing.push_back(g);
@@ -124,11 +113,11 @@ void Planner::order_groups(Scope* s, const std::vector<Destination>& results, st
     for (uint32_t g : failing)
       if (g != writer && !(go_on && commits(graph.node(s->fusion.groups[g].nodes[0])))) before.push_back(g);
     if (!is_loop && group_fails(*s, group) && !writes_after_checks(graph, group)) ok = false;
-    for (uint32_t g : before) ok = ok && !reaches(writer, g);
+    for (uint32_t g : before) ok = ok && !order.reaches(writer, g);
     // Several outputs of one group: each reads the old values of the others at the same element only, which
     // holds because every read was checked as aligned above and all loads of an element precede its stores.
     if (ok)
-      for (uint32_t g : before) preds[writer].insert(g);
+      for (uint32_t g : before) order.add(g, writer);
     return ok;
   };
   std::vector<uint32_t> uses(graph.value_count(), 0);
@@ -167,9 +156,8 @@ void Planner::order_groups(Scope* s, const std::vector<Destination>& results, st
   std::vector<std::vector<uint32_t>> succs(n);
   std::set<uint32_t> ready;
   for (uint32_t g = 0; g < n; ++g) {
-    preds[g].erase(g);
-    waiting[g] = static_cast<uint32_t>(preds[g].size());
-    for (uint32_t p : preds[g]) succs[p].push_back(g);
+    waiting[g] = static_cast<uint32_t>(order.before(g).size());
+    for (uint32_t p : order.before(g)) succs[p].push_back(g);
     if (waiting[g] == 0) ready.insert(g);
   }
   while (!ready.empty()) {

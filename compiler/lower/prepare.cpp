@@ -1,6 +1,8 @@
 #include <algorithm>
 
 #include "ir/builder.h"
+#include "lower/canonical.h"
+#include "lower/inside.h"
 #include "lower/lower.h"
 
 namespace tenon::lower {
@@ -48,6 +50,23 @@ bool unstacks(const ir::Graph& graph, const ir::Node& node) {
   const Dim results = graph.type(node.results[0]).count();
   if (!results.is_constant() || results.constant() < 2 || results.constant() > most) return false;
   return takes_rows(graph, node.operands[0]) || takes_rows(graph, node.operands[1]);
+}
+
+// Values laid one behind the other in groups of a few, and groups of groups: an element of the result is
+// then found by few comparisons. The groups get their places inside the result where it is in memory.
+constexpr size_t most_parts = 16;
+std::vector<ValueId> join_in_parts(ir::Builder& b, const ir::Node& node, std::vector<ValueId> parts) {
+  while (parts.size() > most_parts) {
+    std::vector<ValueId> joined;
+    for (size_t i = 0; i < parts.size(); i += most_parts) {
+      const std::vector<ValueId> few(
+          parts.begin() + static_cast<std::ptrdiff_t>(i),
+          parts.begin() + static_cast<std::ptrdiff_t>(std::min(i + most_parts, parts.size())));
+      joined.push_back(few.size() == 1 ? few[0] : b.emit_all(*node.op, few, node.attrs)[0]);
+    }
+    parts = std::move(joined);
+  }
+  return parts;
 }
 
 class Unstacker {
@@ -115,10 +134,12 @@ ir::Graph prepare_contractions(const ir::Graph& graph, const ir::Module& module)
     const ir::Value& v = graph.value(a);
     map[a.index] = out.add_arg(v.type, v.arg, v.name);
   }
-  for (size_t i = 0; i < graph.node_count(); ++i) {
-    const ir::Node& node = graph.node(NodeId(i));
+  for (const NodeId id : canonical_order(graph, graph.results)) {
+    const ir::Node& node = graph.node(id);
     std::vector<ValueId> operands;
     for (ValueId v : node.operands) operands.push_back(map[v.index]);
+    if (operands.size() > most_parts && joins_operands(graph, node))
+      operands = join_in_parts(b, node, operands);
     if (unstacks(graph, node)) {
       const ValueId v = Unstacker(b, graph, node, operands).part(0);
       out.value(v).name = graph.value(node.results[0]).name;

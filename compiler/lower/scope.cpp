@@ -2,6 +2,7 @@
 // work.
 #include <algorithm>
 
+#include "lower/cost.h"
 #include "lower/entry.h"
 #include "lower/registers.h"
 
@@ -69,9 +70,27 @@ std::vector<Copy> initial_copies(const Scope& outer, int32_t group, const Scope&
   return out;
 }
 
-void emit_scope(Frame& frame, const Scope& s) {
-  bool stopped = !s.may_fail;
+std::vector<uint64_t> code_sizes(const Scope& s) {
+  constexpr uint64_t around = 32;  // loops, addresses, branches
+  Costs costs(*s.graph);
+  std::vector<uint64_t> out;
   for (const Item& item : s.items) {
+    uint64_t size = around;
+    if (item.group >= 0) {
+      for (NodeId id : s.fusion.groups[static_cast<size_t>(item.group)].nodes)
+        size += costs.node(s.graph->node(id));
+      for (const auto& region : s.regions[static_cast<size_t>(item.group)])
+        for (const uint64_t inner : code_sizes(*region)) size += inner;
+    }
+    out.push_back(size);
+  }
+  return out;
+}
+
+void emit_scope(Frame& frame, const Scope& s, size_t first, size_t last) {
+  bool stopped = !s.may_fail;
+  for (size_t i = first; i < last; ++i) {
+    const Item& item = s.items[i];
     if (item.writes_old && !stopped) {
       frame.b.stop_on_failure();
       stopped = true;

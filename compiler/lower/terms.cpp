@@ -9,34 +9,64 @@ TermId TermGraph::add(Term term) {
   return TermId(terms_.size() - 1);
 }
 
-TermId TermGraph::element(ValueId value, const Index& at) {
+std::string TermGraph::key_of(ValueId value, const Index& at) {
   std::string key = std::to_string(value.index);
   for (const AffineIndex& a : at) key += "|" + affine_text(a);
-  if (auto it = memo_.find(key); it != memo_.end()) return it->second;
+  return key;
+}
 
+TermId TermGraph::element(ValueId value, const Index& at) {
+  std::vector<Request> stack;
+  stack.push_back({value, at, key_of(value, at)});
+  TermId id;
+  while (!stack.empty()) {
+    if (auto it = memo_.find(stack.back().key); it != memo_.end()) {
+      id = it->second;
+      stack.pop_back();
+      continue;
+    }
+    missing_.clear();
+    id = make(stack.back());
+    if (missing_.empty()) {
+      memo_.emplace(std::move(stack.back().key), id);
+      stack.pop_back();
+    }
+    // The first one missing is made first.
+    for (size_t i = missing_.size(); i-- > 0;) stack.push_back(std::move(missing_[i]));
+  }
+  return id;
+}
+
+// An element that a term reads: there already, or requested.
+TermId TermGraph::read(ValueId value, Index at) {
+  std::string key = key_of(value, at);
+  if (auto it = memo_.find(key); it != memo_.end()) return it->second;
+  missing_.push_back({value, std::move(at), std::move(key)});
+  return {};
+}
+
+TermId TermGraph::make(const Request& request) {
+  const ValueId value = request.value;
   Mode mode = Mode::computed;
   if (auto it = mode_.find(value.index); it != mode_.end()) mode = it->second;
   NodeId producer = graph_.value(value).node;
   bool here = producer.valid() &&
               (fusion_.index_only[producer.index] || fusion_.group_of[producer.index] == group_) &&
               graph_.node(producer).op->view == nullptr;
-  TermId id;
   if (mode == Mode::held) {
     Term t{TermKind::held};
     t.dtype = graph_.type(value).dtype;
     t.value = value;
-    id = add(std::move(t));
-  } else if (mode == Mode::stored || !here) {
+    return add(std::move(t));
+  }
+  if (mode == Mode::stored || !here) {
     Term t{TermKind::load};
     t.dtype = graph_.type(value).dtype;
     t.value = value;
-    t.address = affine_linear(at, graph_.type(value).shape);
-    id = add(std::move(t));
-  } else {
-    id = node_element(graph_.node(producer), at);
+    t.address = affine_linear(request.at, graph_.type(value).shape);
+    return add(std::move(t));
   }
-  memo_.emplace(std::move(key), id);
-  return id;
+  return node_element(graph_.node(producer), request.at);
 }
 
 Index TermGraph::substituted(const Index& index, const Index& at) const {
@@ -82,8 +112,8 @@ TermId TermGraph::divided(ValueId value, const ir::IndexPiece& piece, const Inde
   return add(std::move(load));
 }
 
-// The factors of a contraction's element, in the order of its sum.
-void TermGraph::chain_arguments(const Node& node, const Index& at, Term* term) {
+// The factors of a contraction's element, in the order of its sum; false where some are missing.
+bool TermGraph::chain_arguments(const Node& node, const Index& at, Term* term) {
   term->kind = TermKind::folded;
   NodeDomain domain = contraction_domain(graph_, node);
   const Shape& shape = graph_.type(node.results[0]).shape;
@@ -102,8 +132,55 @@ void TermGraph::chain_arguments(const Node& node, const Index& at, Term* term) {
       rest /= domain.domain[a].constant();
     }
     for (size_t i = 0; i < 2; ++i)
-      term->args.push_back(element(node.operands[i], substituted(domain.operands[i], axes)));
+      term->args.push_back(read(node.operands[i], substituted(domain.operands[i], axes)));
   }
+  return missing_.empty();
+}
+
+// A node of an index map: the piece that holds, or the only one itself.
+TermId TermGraph::map_element(const Node& node, const Index& at, Term t) {
+  std::vector<ir::Type> types;
+  for (ValueId v : node.operands) types.push_back(graph_.type(v));
+  std::vector<ir::IndexPiece> pieces = node.op->index_map->pieces(node, types, graph_.type(node.results[0]));
+  // Elements that pieces read are there before any term of this node is made.
+  for (const ir::IndexPiece& piece : pieces) {
+    if (!has_quotient(piece)) read(node.operands[piece.operand], substituted(piece.index, at));
+    if (piece.guards.empty()) break;
+  }
+  if (!missing_.empty()) return {};
+  t.kind = TermKind::choose;
+  for (const ir::IndexPiece& piece : pieces) {
+    TermPiece out;
+    out.term = has_quotient(piece) ? divided(node.operands[piece.operand], piece, at)
+                                   : read(node.operands[piece.operand], substituted(piece.index, at));
+    for (const auto& g : piece.guards) out.guards.push_back({at[g.axis], g.low, g.high, g.stride});
+    t.pieces.push_back(std::move(out));
+    if (piece.guards.empty()) break;
+  }
+  if (t.pieces.size() == 1 && t.pieces[0].guards.empty()) return t.pieces[0].term;
+  return add(std::move(t));
+}
+
+TermId TermGraph::gather_element(const Node& node, const Index& at, Term t) {
+  t.kind = TermKind::load;
+  t.value = node.operands[0];
+  const Shape& shape = graph_.type(t.value).shape;
+  auto axis = static_cast<size_t>(node.get<int64_t>("axis"));
+  size_t rank = graph_.type(node.operands[1]).rank();
+  Index indices(at.begin() + static_cast<std::ptrdiff_t>(axis),
+                at.begin() + static_cast<std::ptrdiff_t>(axis + rank));
+  t.dynamic = read(node.operands[1], std::move(indices));
+  if (!missing_.empty()) return {};
+  Index source;
+  t.stride = Dim(1);
+  for (size_t d = 0; d < shape.size(); ++d) {
+    source.push_back(d < axis ? at[d] : d == axis ? affine_constant(Dim(0)) : at[d + rank - 1]);
+    if (d > axis) t.stride = t.stride * shape[d];
+  }
+  t.bound = shape[axis];
+  t.checked = fusion_.ranges->may_fail(node);
+  t.address = affine_linear(source, shape);
+  return add(std::move(t));
 }
 
 TermId TermGraph::node_element(const Node& node, const Index& at) {
@@ -112,49 +189,12 @@ TermId TermGraph::node_element(const Node& node, const Index& at) {
   t.dtype = type.dtype;
   t.node = &node;
   if (node.op->elementwise != nullptr) {
-    for (ValueId v : node.operands) t.args.push_back(element(v, at));
-    return add(std::move(t));
+    for (ValueId v : node.operands) t.args.push_back(read(v, at));
+    return missing_.empty() ? add(std::move(t)) : TermId();
   }
-  if (node.op->index_map != nullptr) {
-    std::vector<ir::Type> types;
-    for (ValueId v : node.operands) types.push_back(graph_.type(v));
-    std::vector<ir::IndexPiece> pieces = node.op->index_map->pieces(node, types, type);
-    t.kind = TermKind::choose;
-    for (const ir::IndexPiece& piece : pieces) {
-      TermPiece out;
-      out.term = has_quotient(piece) ? divided(node.operands[piece.operand], piece, at)
-                                     : element(node.operands[piece.operand], substituted(piece.index, at));
-      for (const auto& g : piece.guards) out.guards.push_back({at[g.axis], g.low, g.high, g.stride});
-      t.pieces.push_back(std::move(out));
-      if (piece.guards.empty()) break;
-    }
-    if (t.pieces.size() == 1 && t.pieces[0].guards.empty()) return t.pieces[0].term;
-    return add(std::move(t));
-  }
-  if (node.op->gather != nullptr) {
-    t.kind = TermKind::load;
-    t.value = node.operands[0];
-    const Shape& shape = graph_.type(t.value).shape;
-    auto axis = static_cast<size_t>(node.get<int64_t>("axis"));
-    size_t rank = graph_.type(node.operands[1]).rank();
-    Index indices(at.begin() + static_cast<std::ptrdiff_t>(axis),
-                  at.begin() + static_cast<std::ptrdiff_t>(axis + rank));
-    t.dynamic = element(node.operands[1], indices);
-    Index source;
-    t.stride = Dim(1);
-    for (size_t d = 0; d < shape.size(); ++d) {
-      source.push_back(d < axis ? at[d] : d == axis ? affine_constant(Dim(0)) : at[d + rank - 1]);
-      if (d > axis) t.stride = t.stride * shape[d];
-    }
-    t.bound = shape[axis];
-    t.checked = fusion_.ranges->may_fail(node);
-    t.address = affine_linear(source, shape);
-    return add(std::move(t));
-  }
-  if (node.op->contract != nullptr) {
-    chain_arguments(node, at, &t);
-    return add(std::move(t));
-  }
+  if (node.op->index_map != nullptr) return map_element(node, at, std::move(t));
+  if (node.op->gather != nullptr) return gather_element(node, at, std::move(t));
+  if (node.op->contract != nullptr) return chain_arguments(node, at, &t) ? add(std::move(t)) : TermId();
   if (node.op->reduce != nullptr) {
     // Over one element: all reduced extents are 1.
     t.kind = TermKind::folded;
@@ -163,8 +203,8 @@ TermId TermGraph::node_element(const Node& node, const Index& at) {
     Index axes;
     for (size_t d = 0; d < at.size(); ++d)
       if (!is_one(type.shape[d])) axes.push_back(at[d]);
-    t.args.push_back(element(node.operands[0], substituted(domain.operands[0], axes)));
-    return add(std::move(t));
+    t.args.push_back(read(node.operands[0], substituted(domain.operands[0], axes)));
+    return missing_.empty() ? add(std::move(t)) : TermId();
   }
   if (node.op->arg_reduce != nullptr) {
     t.kind = TermKind::extent;
@@ -187,7 +227,8 @@ TermId TermGraph::node_element(const Node& node, const Index& at) {
     default:
       t.kind = TermKind::random;
       t.address = affine_linear(at, type.shape);
-      for (ValueId v : node.operands) t.args.push_back(element(v, {}));
+      for (ValueId v : node.operands) t.args.push_back(read(v, {}));
+      if (!missing_.empty()) return {};
       break;
   }
   return add(std::move(t));

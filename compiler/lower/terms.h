@@ -49,6 +49,14 @@ struct Term {
   std::vector<TermPiece> pieces = {};
 };
 
+// The terms that a term reads wherever it is evaluated: of its pieces only one is, under its guards.
+template <class F>
+void for_each_read(const Term& t, F&& f) {
+  if (t.dynamic.valid()) f(t.dynamic);
+  for (const auto& [offset, stride] : t.offsets) f(offset);
+  for (const TermId a : t.args) f(a);
+}
+
 class TermGraph {
  public:
   // `group` tells the nodes whose values are computed here; others are loaded.
@@ -60,7 +68,8 @@ class TermGraph {
   Term& term(TermId id) { return terms_[id.index]; }
   size_t size() const { return terms_.size(); }
 
-  // The element of `value` at `at`.
+  // The element of `value` at `at`. Terms are numbered behind those they read; one element is one term,
+  // however many read it. No recursion: time and memory grow with the number of terms.
   TermId element(ValueId value, const Index& at);
   // From now on read from memory, or from a register.
   void set_stored(ValueId value) {
@@ -84,9 +93,21 @@ class TermGraph {
 
  private:
   enum class Mode : uint8_t { computed, stored, held };
+  // An element that is wanted. It is made once all elements that it reads are there.
+  struct Request {
+    ValueId value;
+    Index at;
+    std::string key;
+  };
+  static std::string key_of(ValueId value, const Index& at);
   TermId add(Term term);
+  // The term, or an invalid one where elements are missing: those are requested.
+  TermId make(const Request& request);
+  TermId read(ValueId value, Index at);
   TermId node_element(const Node& node, const Index& at);
-  void chain_arguments(const Node& node, const Index& at, Term* term);
+  TermId map_element(const Node& node, const Index& at, Term t);
+  TermId gather_element(const Node& node, const Index& at, Term t);
+  bool chain_arguments(const Node& node, const Index& at, Term* term);
   TermId divided(ValueId value, const ir::IndexPiece& piece, const Index& at);
   Index substituted(const Index& index, const Index& at) const;
 
@@ -95,6 +116,7 @@ class TermGraph {
   int32_t group_;
   std::vector<Term> terms_;
   std::unordered_map<std::string, TermId> memo_;
+  std::vector<Request> missing_;
   std::unordered_map<uint32_t, Mode> mode_;
 };
 

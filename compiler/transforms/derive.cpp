@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "ir/builder.h"
 #include "ir/compact.h"
@@ -98,6 +100,9 @@ Result<std::vector<std::string>> trained(const Module& module, const Derive& der
   std::vector<std::string> patterns{"*"};
   if (const ir::Option* over = find_option(derive.options, "over")) patterns = names_of(*over);
   std::vector<char> used(patterns.size());
+  std::unordered_set<std::string_view> read;
+  for (ValueId a : f.graph.args)
+    if (f.graph.value(a).arg == ArgKind::global) read.insert(f.graph.value(a).name);
   std::vector<std::string> out;
   for (const ir::Global& g : module.globals) {
     if (g.kind != ir::GlobalKind::param) continue;
@@ -107,10 +112,7 @@ Result<std::vector<std::string>> trained(const Module& module, const Derive& der
       used[i] = 1;
       wanted = true;
     }
-    bool reached = false;
-    for (ValueId a : f.graph.args)
-      reached = reached || (f.graph.value(a).arg == ArgKind::global && f.graph.value(a).name == g.name);
-    if (wanted && reached && !g.frozen && is_float(g.type.dtype)) out.push_back(g.name);
+    if (wanted && read.contains(g.name) && !g.frozen && is_float(g.type.dtype)) out.push_back(g.name);
   }
   const bool given = find_option(derive.options, "over") != nullptr;
   for (size_t i = 0; i < patterns.size(); ++i) {
@@ -165,7 +167,10 @@ Result<Function> derive_step(Module& module, const Derive& derive) {
     return at_derive(module, derive, s.take_errors());
   TENON_ASSIGN(const std::vector<std::string> params, trained(module, derive, f));
   std::vector<ValueId> wrt;
-  for (const std::string& name : params) wrt.push_back(global_value(module, f.graph, name));
+  std::unordered_map<std::string_view, ValueId> entries;
+  for (ValueId a : f.graph.args)
+    if (f.graph.value(a).arg == ArgKind::global) entries.emplace(f.graph.value(a).name, a);
+  for (const std::string& name : params) wrt.push_back(entries.at(name));
   Result<std::vector<ValueId>> gradients = grad(f.graph, module, f.graph.results[0], wrt);
   if (!gradients) return at_derive(module, derive, gradients.take_errors());
   if (Status s = add_optimizer(module, f, *with, params, *gradients); !s)
@@ -196,6 +201,7 @@ Result<Function> derive_grad(Module& module, const Derive& derive) {
   // its operand, which keeps its own name.
   if (Status s = resolve_mode(module, f, mode); !s) return at_derive(module, derive, s.take_errors());
   std::vector<ValueId> wrt;
+  std::unordered_set<uint32_t> taken;
   for (const std::string& pattern : patterns) {
     const std::vector<ValueId> found = named_values(module, f, pattern);
     if (found.empty()) {
@@ -209,7 +215,7 @@ Result<Function> derive_grad(Module& module, const Derive& derive) {
                           near.empty() ? "" : "did you mean " + std::string(near) + "?");
     }
     for (ValueId v : found)
-      if (std::find(wrt.begin(), wrt.end(), v) == wrt.end()) wrt.push_back(v);
+      if (taken.insert(v.index).second) wrt.push_back(v);
   }
   Result<std::vector<ValueId>> gradients = grad(f.graph, module, f.graph.results[0], wrt);
   if (!gradients) return at_derive(module, derive, gradients.take_errors());
@@ -240,8 +246,13 @@ Result<Function> make_init(const Module& module) {
   Errors errors;
   for (const ir::Global& g : module.globals) {
     if (g.kind == ir::GlobalKind::hyper) continue;
+    // Each global stands once: no write is looked for.
+    auto write = [&](ValueId value) {
+      f.writes.push_back({g.name});
+      f.graph.results.push_back(value);
+    };
     if (g.name == rng_seed) {
-      set_write(f, g.name, seed);
+      write(seed);
       continue;
     }
     if (Status s = ops::check_init(g.init, g.type, g.name); !s) {
@@ -249,7 +260,7 @@ Result<Function> make_init(const Module& module) {
       continue;
     }
     const int64_t stream = static_cast<int64_t>(fnv1a(g.name) >> 1);
-    set_write(f, g.name, ops::emit_init(b, g.init, g.type, seed, stream));
+    write(ops::emit_init(b, g.init, g.type, seed, stream));
   }
   if (!errors.empty()) return errors;
   return f;

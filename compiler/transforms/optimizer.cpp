@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <unordered_map>
 
 #include "ops/expr.h"
 #include "support/text.h"
@@ -25,7 +26,12 @@ struct Setting {
 class Stage {
  public:
   Stage(ir::Module& module, ir::Function& function, const ir::Option& with, std::span<const Setting> settings)
-      : module_(module), function_(function), with_(with), settings_(settings), b_(function.graph, &module) {}
+      : module_(module), function_(function), with_(with), settings_(settings), b_(function.graph, &module) {
+    const ir::Graph& graph = function.graph;
+    for (ValueId a : graph.args)
+      if (graph.value(a).arg == ir::ArgKind::global) entries_.emplace(graph.value(a).name, a);
+    for (size_t i = 0; i < function.writes.size(); ++i) writes_.emplace(function.writes[i].global, i);
+  }
 
   Status check() const {
     std::vector<std::string_view> known;
@@ -79,8 +85,21 @@ class Stage {
     return given->word == "true" || parse_double(given->word).value_or(0) != 0;
   }
 
-  V entry(std::string_view global) { return {&b_, global_value(module_, function_.graph, global)}; }
-  void write(const std::string& global, V value) { set_write(function_, global, value.id); }
+  V entry(const std::string& global) {
+    auto [at, fresh] = entries_.try_emplace(global);
+    if (fresh) at->second = global_value(module_, function_.graph, global);
+    return {&b_, at->second};
+  }
+  // Appends a write, or replaces the value of the one that stands.
+  void write(const std::string& global, V value) {
+    auto [at, fresh] = writes_.try_emplace(global, function_.writes.size());
+    if (!fresh) {
+      function_.graph.results[function_.returns + at->second] = value.id;
+      return;
+    }
+    function_.writes.push_back({global});
+    function_.graph.results.push_back(value.id);
+  }
 
   // A state beside the parameter. Where another step of the module has a slot of this name already, this step
   // gets its own.
@@ -124,6 +143,8 @@ class Stage {
   std::span<const Setting> settings_;
   ir::Builder b_;
   std::map<std::pair<std::string, DType>, ValueId> numbers_;
+  std::unordered_map<std::string, ValueId> entries_;  // arguments for globals
+  std::unordered_map<std::string, size_t> writes_;    // position of each written global
   std::string counter_;
   ValueId next_;
 };

@@ -1,0 +1,113 @@
+#include "lower/canonical.h"
+
+#include <algorithm>
+#include <string_view>
+#include <unordered_map>
+
+namespace tenon::lower {
+
+using ir::Graph;
+using ir::Node;
+using ir::NodeId;
+using ir::ValueId;
+
+namespace {
+
+class Orderer {
+ public:
+  explicit Orderer(const Graph& graph) : graph_(graph), depth_(graph.node_count(), 0), taken_(depth_.size()) {
+    for (uint32_t i = 0; i < depth_.size(); ++i)
+      for (ValueId v : graph.node(NodeId(i)).operands) depth_[i] = std::max(depth_[i], depth(v) + 1);
+  }
+
+  std::vector<NodeId> run(const std::vector<ValueId>& results) {
+    std::vector<NodeId> roots;
+    for (ValueId v : results)
+      if (const NodeId n = graph_.value(v).node; n.valid()) roots.push_back(n);
+    std::vector<bool> used(depth_.size(), false);
+    for (uint32_t i = 0; i < depth_.size(); ++i)
+      for (ValueId v : graph_.node(NodeId(i)).operands)
+        if (const NodeId n = graph_.value(v).node; n.valid()) used[n.index] = true;
+    for (uint32_t i = 0; i < depth_.size(); ++i)
+      if (!used[i]) roots.push_back(NodeId(i));
+    std::stable_sort(roots.begin(), roots.end(),
+                     [&](NodeId a, NodeId b) { return depth_[a.index] < depth_[b.index]; });
+    for (NodeId n : roots) visit(n);
+    return std::move(order_);
+  }
+
+ private:
+  uint32_t depth(ValueId v) const {
+    const NodeId n = graph_.value(v).node;
+    return n.valid() ? depth_[n.index] : 0;
+  }
+
+  void visit(NodeId root) {
+    struct Open {
+      NodeId node;
+      std::vector<NodeId> operands;  // still to be visited, the first at the end
+    };
+    std::vector<Open> stack;
+    auto open = [&](NodeId n) {
+      if (taken_[n.index]) return;
+      taken_[n.index] = true;
+      std::vector<ValueId> operands = graph_.node(n).operands;
+      std::stable_sort(operands.begin(), operands.end(),
+                       [&](ValueId a, ValueId b) { return depth(a) > depth(b); });
+      Open o{n, {}};
+      for (size_t i = operands.size(); i-- > 0;)
+        if (const NodeId p = graph_.value(operands[i]).node; p.valid()) o.operands.push_back(p);
+      stack.push_back(std::move(o));
+    };
+    open(root);
+    while (!stack.empty()) {
+      if (stack.back().operands.empty()) {
+        order_.push_back(stack.back().node);
+        stack.pop_back();
+        continue;
+      }
+      const NodeId next = stack.back().operands.back();
+      stack.back().operands.pop_back();
+      open(next);
+    }
+  }
+
+  const Graph& graph_;
+  std::vector<uint32_t> depth_;  // operations on the longest way to a node
+  std::vector<bool> taken_;
+  std::vector<NodeId> order_;
+};
+
+}  // namespace
+
+std::vector<NodeId> canonical_order(const Graph& graph, const std::vector<ValueId>& results) {
+  return Orderer(graph).run(results);
+}
+
+void order_globals(const ir::Module& module, ir::Function* function) {
+  std::unordered_map<std::string_view, size_t> declared;
+  for (size_t i = 0; i < module.globals.size(); ++i) declared.emplace(module.globals[i].name, i);
+  auto position = [&](const std::string& name) {
+    const auto found = declared.find(name);
+    return found == declared.end() ? declared.size() : found->second;
+  };
+  Graph& graph = function->graph;
+  std::vector<std::pair<size_t, ValueId>> writes;
+  for (size_t i = 0; i < function->writes.size(); ++i)
+    writes.push_back({position(function->writes[i].global), graph.results[function->returns + i]});
+  std::stable_sort(writes.begin(), writes.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::stable_sort(
+      function->writes.begin(), function->writes.end(),
+      [&](const ir::Write& a, const ir::Write& b) { return position(a.global) < position(b.global); });
+  for (size_t i = 0; i < writes.size(); ++i) graph.results[function->returns + i] = writes[i].second;
+  auto rank = [&](ValueId v) {
+    const ir::Value& arg = graph.value(v);
+    return arg.arg == ir::ArgKind::global ? 1 + position(arg.name) : 0;
+  };
+  std::stable_sort(graph.args.begin(), graph.args.end(),
+                   [&](ValueId a, ValueId b) { return rank(a) < rank(b); });
+  for (size_t i = 0; i < graph.args.size(); ++i) graph.value(graph.args[i]).result = static_cast<uint32_t>(i);
+}
+
+}  // namespace tenon::lower

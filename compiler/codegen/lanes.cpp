@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 #include <limits>
 
 #include "codegen/emitter.h"
@@ -13,6 +14,53 @@ namespace tenon::codegen {
 using kernel::FoldOp;
 using kernel::Stmt;
 using llvm::BasicBlock;
+
+namespace {
+
+// Folds by halving, several at once: a step takes the low and the high halves of two vectors into one vector
+// each and combines those, so that it serves two folds. Every fold keeps its own tree. Parts of a vector are
+// halved first.
+std::vector<llvm::Value*> fold_together(
+    llvm::IRBuilderBase& b, const std::function<llvm::Value*(llvm::Value*, llvm::Value*)>& combine,
+    std::vector<std::vector<llvm::Value*>> folds) {
+  std::vector<llvm::Value*> all;
+  for (std::vector<llvm::Value*>& parts : folds) {
+    for (; parts.size() > 1; parts.resize(parts.size() / 2))
+      for (size_t p = 0, half = parts.size() / 2; p < half; ++p)
+        parts[p] = combine(parts[p], parts[p + half]);
+    all.push_back(parts[0]);
+  }
+  unsigned width = llvm::cast<llvm::FixedVectorType>(all[0]->getType())->getNumElements();
+  // Vectors of `width` lanes, in which every fold has `length` neighbours left, in the order of the folds.
+  for (unsigned length = width; length > 1; length /= 2) {
+    const bool pairs = all.size() > 1;
+    if (!pairs && width == 2) break;  // the last step is one of scalars
+    if (all.size() % 2 != 0 && pairs) all.push_back(llvm::PoisonValue::get(all[0]->getType()));
+    std::vector<int> low, high;
+    for (unsigned at = 0; at < (pairs ? 2 * width : width); at += length)
+      for (unsigned i = 0; i < length / 2; ++i) {
+        low.push_back(static_cast<int>(at + i));
+        high.push_back(static_cast<int>(at + length / 2 + i));
+      }
+    std::vector<llvm::Value*> next;
+    for (size_t v = 0; v < all.size(); v += pairs ? 2 : 1) {
+      llvm::Value* other = pairs ? all[v + 1] : llvm::PoisonValue::get(all[v]->getType());
+      next.push_back(
+          combine(b.CreateShuffleVector(all[v], other, low), b.CreateShuffleVector(all[v], other, high)));
+    }
+    all = std::move(next);
+    if (!pairs) width /= 2;
+  }
+  auto element = [&](size_t i) {
+    return b.CreateExtractElement(all[i / width], static_cast<uint64_t>(i % width));
+  };
+  if (folds.size() == 1 && width == 2) return {combine(element(0), element(1))};
+  std::vector<llvm::Value*> out;
+  for (size_t i = 0; i < folds.size(); ++i) out.push_back(element(i));
+  return out;
+}
+
+}  // namespace
 
 void FunctionEmitter::emit_lanes(const Stmt& s) {
   if (lanes_) return m_.refuse(f_, "a lanes loop stands in another");
@@ -119,24 +167,42 @@ void FunctionEmitter::lanes_block(const Stmt& s, llvm::Value* base, int width, l
   lane.stride = width == 1 ? 0 : 1;
   bind_loop(s.var, std::move(lane));
   emit(s.body);
-  for (const kernel::Fold& fold : s.folds) {
-    const Value value = evaluate(fold.value);
-    const DType dtype = f_.expr(fold.value).dtype;
-    std::vector<llvm::Value*> parts;
-    for (int p = 0; p < lanes.parts; ++p) {
-      llvm::Value* x = part(value, p);
-      if (count != nullptr) {
-        llvm::Constant* identity = llvm::ConstantVector::getSplat(
-            llvm::ElementCount::getFixed(static_cast<unsigned>(lanes.part_lanes)),
-            fold_identity(fold.op, dtype));
-        x = builder_.CreateSelect(lanes_->mask[static_cast<size_t>(p)], x, identity);
+  for (size_t k = 0; k < s.folds.size();) {
+    // Neighbours of one kind share the steps of their trees, but for those that read what one before changes.
+    const FoldOp op = s.folds[k].op;
+    const DType dtype = f_.expr(s.folds[k].value).dtype;
+    auto joins = [&](size_t i) {
+      if (s.folds[i].op != op || f_.expr(s.folds[i].value).dtype != dtype) return false;
+      const std::vector<uint32_t>& reads = a_.reads[s.folds[i].value.index];
+      for (size_t before = k; before < i; ++before)
+        if (std::binary_search(reads.begin(), reads.end(), s.folds[before].target.index)) return false;
+      return true;
+    };
+    size_t end = k;
+    std::vector<std::vector<llvm::Value*>> values;
+    for (; end < s.folds.size() && joins(end); ++end) {
+      const Value value = evaluate(s.folds[end].value);
+      std::vector<llvm::Value*>& parts = values.emplace_back();
+      for (int p = 0; p < lanes.parts; ++p) {
+        llvm::Value* x = part(value, p);
+        if (count != nullptr) {
+          llvm::Constant* identity = llvm::ConstantVector::getSplat(
+              llvm::ElementCount::getFixed(static_cast<unsigned>(lanes.part_lanes)),
+              fold_identity(op, dtype));
+          x = builder_.CreateSelect(lanes_->mask[static_cast<size_t>(p)], x, identity);
+        }
+        parts.push_back(x);
       }
-      parts.push_back(x);
     }
-    llvm::Value* block_value = fold_tree(fold.op, dtype, std::move(parts));
-    Variable& target = variables_[fold.target.index];
-    llvm::Value* old = target.elements[0].scalar();
-    assign_element(target, 0, here(combine(fold.op, dtype, old, block_value)));
+    const std::vector<llvm::Value*> folded = fold_together(
+        builder_, [&](llvm::Value* x, llvm::Value* y) { return combine(op, dtype, x, y); },
+        std::move(values));
+    for (; k < end; ++k) {
+      const kernel::VarId to = s.folds[k].target;
+      llvm::Value* old = variables_[to.index].elements[0].scalar();
+      llvm::Value* sum = combine(op, dtype, old, folded[folded.size() - (end - k)]);
+      assign_element(variables_[to.index], 0, here(sum));
+    }
   }
   lanes_.reset();
   memory_changed();
@@ -226,24 +292,8 @@ void FunctionEmitter::emit_exchange(const Stmt& s) {
 }
 
 llvm::Value* FunctionEmitter::fold_tree(FoldOp op, DType dtype, std::vector<llvm::Value*> parts) {
-  while (parts.size() > 1) {
-    const size_t half = parts.size() / 2;
-    for (size_t p = 0; p < half; ++p) parts[p] = combine(op, dtype, parts[p], parts[p + half]);
-    parts.resize(half);
-  }
-  llvm::Value* v = parts[0];
-  unsigned n = llvm::cast<llvm::FixedVectorType>(v->getType())->getNumElements();
-  for (; n > 2; n /= 2) {
-    std::vector<int> low, high;
-    for (unsigned i = 0; i < n / 2; ++i) {
-      low.push_back(static_cast<int>(i));
-      high.push_back(static_cast<int>(i + n / 2));
-    }
-    v = combine(op, dtype, builder_.CreateShuffleVector(v, low), builder_.CreateShuffleVector(v, high));
-  }
-  llvm::Value* first = builder_.CreateExtractElement(v, uint64_t{0});
-  if (n == 1) return first;
-  return combine(op, dtype, first, builder_.CreateExtractElement(v, uint64_t{1}));
+  return fold_together(builder_, [&](llvm::Value* x, llvm::Value* y) { return combine(op, dtype, x, y); },
+                       {std::move(parts)})[0];
 }
 
 llvm::Constant* FunctionEmitter::fold_identity(FoldOp op, DType dtype) {

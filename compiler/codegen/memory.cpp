@@ -87,14 +87,63 @@ const std::vector<llvm::Value*>& FunctionEmitter::lane_scalars(llvm::Value* indi
   return scalars;
 }
 
-// Lane by lane into a vector. Processors gather no faster than they load scalars, and some far slower, so a
-// gather is left to masked lanes.
+namespace {
+
+// A vector loaded `at` elements from the first; what its shuffle with those loaded before leaves in each
+// lane.
+struct Piece {
+  int64_t at;
+  std::vector<int> lanes;
+};
+
+// Elements a few apart are shuffled out of whole vectors, from the first to the last of them and none beyond.
+std::vector<Piece> pieces_apart(int64_t stride, int64_t lanes) {
+  const int64_t apart = std::abs(stride), span = apart * (lanes - 1) + 1;
+  std::vector<Piece> out;
+  std::vector<bool> there(static_cast<size_t>(lanes), false);
+  for (int64_t from = 0; from < span; from += lanes) {
+    Piece piece{std::min(from, span - lanes), {}};
+    for (int64_t l = 0; l < lanes; ++l) {
+      const int64_t element = (stride < 0 ? lanes - 1 - l : l) * apart - piece.at;
+      const auto lane = static_cast<size_t>(l);
+      if (there[lane] || element < 0 || element >= lanes) {
+        piece.lanes.push_back(there[lane] ? static_cast<int>(l) : -1);
+      } else {
+        piece.lanes.push_back(static_cast<int>(out.empty() ? element : element + lanes));
+        there[lane] = true;
+      }
+    }
+    out.push_back(std::move(piece));
+  }
+  return out;
+}
+
+}  // namespace
+
+// Lane by lane into a vector, or in vectors where lanes are few elements apart. Processors gather no faster
+// than they load scalars, and some far slower, so a gather is left to masked lanes.
 llvm::Value* FunctionEmitter::load_lanes(const Expr& x, const Value& index, int p) {
   llvm::Type* type = m_.memory_type(x.dtype);
   const auto lanes = static_cast<unsigned>(lanes_->part_lanes);
   const llvm::Align align(dtype_bytes(x.dtype));
   llvm::Value* raw = llvm::PoisonValue::get(llvm::FixedVectorType::get(type, lanes));
   const bool affine = index.shape == Value::Shape::affine;
+  constexpr int64_t few = 4;
+  if (affine && std::abs(index.stride) <= few && lanes > 1) {
+    // From vectors: the first element of all may be the last lane's.
+    const auto count = static_cast<int64_t>(lanes);
+    const int64_t start = index.stride * p * count + std::min<int64_t>(0, index.stride * (count - 1));
+    auto* vector = llvm::FixedVectorType::get(type, lanes);
+    llvm::Value* all = nullptr;
+    for (const Piece& piece : pieces_apart(index.stride, count)) {
+      llvm::Value* offset = builder_.getInt64(static_cast<uint64_t>(start + piece.at));
+      llvm::Value* address = element_address(x.var, builder_.CreateAdd(index.scalar(), offset));
+      llvm::Value* loaded = builder_.CreateAlignedLoad(vector, address, align);
+      all = all == nullptr ? builder_.CreateShuffleVector(loaded, piece.lanes)
+                           : builder_.CreateShuffleVector(all, loaded, piece.lanes);
+    }
+    return all;
+  }
   const std::vector<llvm::Value*> scalars =
       affine ? std::vector<llvm::Value*>{} : lane_scalars(part(index, p));
   for (unsigned l = 0; l < lanes; ++l) {

@@ -51,9 +51,11 @@ class ContractEmitter {
     return std::max<int64_t>(1, std::min(most, (n + lanes() - 1) / lanes()));
   }
   // The last columns, where they would leave most of a vector idle: half a vector, or four lanes, take them.
+  // Behind a single vector they stay in its panel: read again for them, the left factor would cost as much.
   int64_t edge() const {
     const Dim n = n_extent();
     if (packed_ || !n.is_constant() || n.constant() < lanes() || cut() == Cut::columns) return 0;
+    if (n.constant() > lanes() && n.constant() < 2 * lanes()) return 0;
     const int64_t rest = n.constant() % lanes();
     return rest <= lanes() / 2 ? rest : 0;
   }

@@ -80,12 +80,31 @@ int64_t chain_length(const Graph& graph, const Node& node) {
   return products <= node.get<int64_t>("block") ? products : 0;
 }
 
-bool right_is_even(const Graph& graph, const Node& node) {
-  const Shape& shape = graph.type(node.operands[1]).shape;
-  const auto& contract = node.get<std::vector<int64_t>>("rhs_contract");
+namespace {
+
+// The last dimension that is not 1; 0 where all are.
+int64_t innermost(const Shape& shape) {
   int64_t last = static_cast<int64_t>(shape.size()) - 1;
   while (last > 0 && is_one(shape[static_cast<size_t>(last)])) --last;
+  return last;
+}
+
+}  // namespace
+
+bool right_is_even(const Graph& graph, const Node& node) {
+  const auto& contract = node.get<std::vector<int64_t>>("rhs_contract");
+  const int64_t last = innermost(graph.type(node.operands[1]).shape);
   return std::find(contract.begin(), contract.end(), last) == contract.end();
+}
+
+bool runs_along(const Graph& graph, const Node& node, size_t side) {
+  const Shape& shape = graph.type(node.operands[side]).shape;
+  const auto& contract = node.get<std::vector<int64_t>>(side == 0 ? "lhs_contract" : "rhs_contract");
+  for (size_t i = contract.size(); i-- > 0;) {
+    if (is_one(shape[static_cast<size_t>(contract[i])])) continue;
+    return contract[i] == innermost(shape);
+  }
+  return true;
 }
 
 bool packs_right(const Graph& graph, const Node& node) {

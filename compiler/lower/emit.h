@@ -31,6 +31,8 @@ class TermEmitter {
   void release(ValueId value) { held_.erase(value.index); }
   bool is_held(ValueId value) const { return held_.count(value.index) != 0; }
   ExprId emit(TermId id);
+  // `id` was made already, as this expression.
+  void preset(TermId id, ExprId expression) { memo_[id.index] = expression; }
   // Forget what was emitted: the block it stands in was closed, or memory was written.
   void forget() {
     memo_.clear();

@@ -42,6 +42,146 @@ struct Pointwise {
   }
 };
 
+// Loads across memory along the last axis, but along memory on another axis, go through squares of as many
+// registers as a vector has lanes: read along memory, exchanged, and used along the last axis.
+class Squares {
+ public:
+  Squares(Frame& frame, const Scope& scope, const Pointwise& p, TermEmitter& emitter)
+      : frame_(frame), b_(frame.b), scope_(scope), p_(p), emitter_(emitter) {
+    find();
+  }
+  bool any() const { return !loads_.empty(); }
+
+  void emit(ExprId begin, ExprId end) {
+    const auto last = static_cast<uint32_t>(p_.extents.size() - 1);
+    auto lo = [&](uint32_t a) { return a == 0 ? begin : b_.index(0); };
+    auto hi = [&](uint32_t a) { return a == 0 ? end : frame_.dim(p_.extents[a]); };
+    emitter_.axes.assign(p_.extents.size(), b_.index(0));
+    for (uint32_t a = 0; a < last; ++a) {
+      if (a == axis_) continue;
+      emitter_.axes[a] = b_.begin_for("i", lo(a), hi(a), b_.index(1));
+    }
+    ExprId side = b_.index(side_), a1 = hi(axis_), c1 = hi(last);
+    ExprId a0 = b_.begin_for("i0", lo(axis_), a1, side);
+    ExprId c0 = b_.begin_for("j0", b_.index(0), c1, side);
+    ExprId l = b_.begin_lanes("l", b_.index(0), side, side);
+    const bool even = axis_ != 0 && divides(p_.extents[axis_]) && divides(p_.extents[last]);
+    if (!even)
+      b_.begin_if(b_.binary(kernel::Op::band, b_.binary(kernel::Op::le, b_.add(a0, side), a1),
+                            b_.binary(kernel::Op::le, b_.add(c0, side), c1)));
+    square(a0, {}, c0, {}, l);
+    if (!even) {
+      b_.begin_else();
+      square(a0, a1, c0, c1, l);
+      b_.end();
+    }
+    for (size_t i = 0; i < p_.extents.size() + 1; ++i) b_.end();
+  }
+
+ private:
+  static constexpr size_t most_loads = 2;
+
+  bool divides(const Dim& extent) const { return extent.is_constant() && extent.constant() % side_ == 0; }
+
+  void find() {
+    if (p_.extents.size() < 2) return;
+    const auto last = static_cast<uint32_t>(p_.extents.size() - 1);
+    std::vector<bool> always(p_.terms.size(), false);
+    for (TermId t : p_.values) mark(t, &always);
+    size_t bytes = 0;
+    for (size_t i = 0; i < p_.terms.size() && loads_.size() < most_loads; ++i) {
+      const TermId id(i);
+      const Term& t = p_.terms.term(id);
+      if (!always[i] || t.kind != TermKind::load || t.dynamic.valid() || !t.offsets.empty()) continue;
+      const size_t size = dtype_bytes(t.dtype);
+      if (size < 4 || (bytes != 0 && size != bytes) || frame_.keeps(scope_.places[t.value.index].root))
+        continue;
+      std::optional<uint32_t> along;
+      bool across = false;
+      for (const AffineIndex::Part& part : t.address.parts) {
+        if (part.axis == last) across = !(part.coefficient == Dim(1));
+        if (part.axis != last && part.coefficient == Dim(1)) along = part.axis;
+      }
+      if (!across || !along || (!loads_.empty() && *along != axis_)) continue;
+      axis_ = *along;
+      bytes = size;
+      loads_.push_back(id);
+    }
+    if (any()) side_ = frame_.target().lanes(bytes);
+  }
+  // Terms that are made for every element, under no guard.
+  void mark(TermId id, std::vector<bool>* always) const {
+    std::vector<TermId> work = {id};
+    while (!work.empty()) {
+      const TermId at = work.back();
+      work.pop_back();
+      if ((*always)[at.index]) continue;
+      (*always)[at.index] = true;
+      const Term& t = p_.terms.term(at);
+      if (t.dynamic.valid()) work.push_back(t.dynamic);
+      for (const auto& [offset, stride] : t.offsets) work.push_back(offset);
+      work.insert(work.end(), t.args.begin(), t.args.end());
+    }
+  }
+
+  // One square; with bounds, what lies inside of them.
+  void square(ExprId a0, ExprId a1, ExprId c0, ExprId c1, ExprId l) {
+    const auto last = static_cast<uint32_t>(p_.extents.size() - 1);
+    const bool bounded = a1.valid();
+    ExprId side = b_.index(side_);
+    auto memo = emitter_.save();
+    auto bound = [&](ExprId i, ExprId hi) {
+      if (bounded) b_.begin_if(b_.binary(kernel::Op::lt, i, hi));
+    };
+    auto close = [&](int ifs) {
+      for (int i = 0; bounded && i < ifs; ++i) b_.end();
+    };
+    // No more rows than the extent has.
+    auto rows = [&](uint32_t a) {
+      const Dim& extent = p_.extents[a];
+      return bounded && extent.is_constant() && extent.constant() < side_ ? b_.index(extent.constant())
+                                                                          : side;
+    };
+    std::vector<VarId> squares;
+    for (TermId t : loads_) {
+      const DType dtype = p_.terms.term(t).dtype;
+      squares.push_back(b_.declare("square", dtype, b_.constant(dtype, 0), {side}));
+    }
+    ExprId r = b_.begin_unroll("r", b_.index(0), rows(last));
+    emitter_.axes[axis_] = b_.add(a0, l);
+    emitter_.axes[last] = b_.add(c0, r);
+    bound(emitter_.axes[last], c1);
+    bound(emitter_.axes[axis_], a1);
+    for (size_t i = 0; i < loads_.size(); ++i) {
+      emitter_.forget();
+      b_.assign(squares[i], emitter_.emit(loads_[i]), {r});
+    }
+    close(2);
+    b_.end();
+    for (VarId v : squares) b_.exchange(v);
+    r = b_.begin_unroll("r", b_.index(0), rows(axis_));
+    emitter_.restore(memo);
+    emitter_.axes[axis_] = b_.add(a0, r);
+    emitter_.axes[last] = b_.add(c0, l);
+    bound(emitter_.axes[axis_], a1);
+    bound(emitter_.axes[last], c1);
+    for (size_t i = 0; i < loads_.size(); ++i) emitter_.preset(loads_[i], b_.use(squares[i], {r}));
+    p_.store(frame_, scope_, emitter_);
+    close(2);
+    b_.end();
+    emitter_.restore(std::move(memo));
+  }
+
+  Frame& frame_;
+  kernel::Builder& b_;
+  const Scope& scope_;
+  const Pointwise& p_;
+  TermEmitter& emitter_;
+  std::vector<TermId> loads_;
+  uint32_t axis_ = 0;
+  int64_t side_ = 0;
+};
+
 }  // namespace
 
 void emit_pointwise(Frame& frame, const Scope& scope, int32_t number, ExprId begin, ExprId end) {
@@ -49,6 +189,11 @@ void emit_pointwise(Frame& frame, const Scope& scope, int32_t number, ExprId beg
   Pointwise p(scope, number);
   TermEmitter emitter(frame, scope, p.terms);
   size_t n = p.extents.size();
+  if (Squares squares(frame, scope, p, emitter); squares.any()) {
+    hoist(emitter, p.terms, p.values, [](uint32_t) { return false; });
+    squares.emit(begin, end);
+    return;
+  }
   for (size_t a = 0; a < n; ++a) {
     hoist(emitter, p.terms, p.values, [a](uint32_t axis) { return axis < a; });
     ExprId lo = a == 0 ? begin : b.index(0);

@@ -129,6 +129,7 @@ class Fuser {
       if (n.valid()) out_.index_only[n.index] = false;
     };
     for (ValueId v : graph_.results) force(v);
+    store_across();
     for (size_t i = graph_.node_count(); i-- > 0;) {
       const Node& node = graph_.node(NodeId(i));
       const ir::OpDef& op = *node.op;
@@ -140,7 +141,45 @@ class Fuser {
           chain_length(graph_, node) == 0)
         for (size_t k = 0; k < 2; ++k)
           if (!plain_read(node.operands[k], k == 1 && !packs_right(graph_, node))) force(node.operands[k]);
+      // The right factor is met once a row: where it does not run along memory, a copy does.
+      if (op.contract != nullptr && node.get<std::string>("order") == "lanes" &&
+          !right_is_even(graph_, node) && runs_along(graph_, node, 0) && runs_along(graph_, node, 1) &&
+          !plain_read(node.operands[1], true))
+        force(node.operands[1]);
     }
+  }
+
+  // A reduction of everything goes along memory: what it would read across is copied before, in squares.
+  void store_across() {
+    std::vector<bool> summed(graph_.value_count(), false);
+    for (size_t i = graph_.node_count(); i-- > 0;) {
+      const Node& node = graph_.node(NodeId(i));
+      const bool all = node.op->reduce != nullptr && squeeze(graph_.type(node.results[0]).shape).empty();
+      const bool passed = node.op->elementwise != nullptr && summed[node.results[0].index];
+      if (all || passed)
+        for (ValueId v : node.operands) summed[v.index] = true;
+      if (node.op->index_map != nullptr && summed[node.results[0].index] && reads_across(node.results[0])) {
+        out_.index_only[i] = false;
+        across_.insert(static_cast<uint32_t>(i));
+      }
+    }
+  }
+  bool reads_across(ValueId v) const {
+    constexpr int64_t near = 4;
+    const Shape& shape = graph_.type(v).shape;
+    std::vector<Source> sources;
+    Index at;
+    for (uint32_t d = 0; d < shape.size(); ++d) at.push_back(affine_axis(d));
+    collect_sources(graph_, v, at, out_.index_only, &sources);
+    if (sources.size() != 1 || sources[0].guarded || sources[0].dynamic) return false;
+    const AffineIndex address = affine_linear(sources[0].at, graph_.type(sources[0].value).shape);
+    uint32_t last = 0, axes = 0;
+    for (uint32_t d = 0; d < shape.size(); ++d)
+      if (!is_one(shape[d])) last = d, ++axes;
+    for (const AffineIndex::Part& p : address.parts)
+      if (p.axis == last && axes > 1)
+        return !p.coefficient.is_constant() || std::abs(p.coefficient.constant()) > near;
+    return false;
   }
 
   // Interior padding reads its operand at a quotient of positions.
@@ -286,6 +325,9 @@ class Fuser {
     if (!fusible(ga.kind)) return "the consumer lowers on its own";
     if (ga.kind == GroupKind::contract) return "a contraction reads its operands from memory";
     if (works_[a].cost + works_[b].cost > options_.most_cost) return "the kernel would grow past its limit";
+    if (ga.kind == GroupKind::reduce &&
+        std::any_of(gb.nodes.begin(), gb.nodes.end(), [&](NodeId n) { return across_.count(n.index) != 0; }))
+      return "the producer reads across memory, the reduction along it";
     if (gb.kind == GroupKind::contract && ga.kind == GroupKind::reduce)
       return "a reduction does not run inside a contraction's tile";
     std::optional<Group> merged = combined(ga, gb);
@@ -397,6 +439,7 @@ class Fuser {
   std::vector<uint32_t> terms_;  // of one element of each recomputed node
   Fusion out_;
   std::vector<Work> works_;
+  std::set<uint32_t> across_;  // nodes: see store_across
 };
 
 Fusion Fuser::finish() {

@@ -60,6 +60,8 @@ bool group_may_fail(const Graph& graph, const IndexRanges& ranges, const Group& 
 bool writes_after_checks(const Graph& graph, const Group& group);
 // Whether neighbours along the last dimension of a contraction's right factor are neighbours in memory.
 bool right_is_even(const Graph& graph, const Node& node);
+// Whether neighbours along a contraction's last contracted dimension are neighbours in operand `side`.
+bool runs_along(const Graph& graph, const Node& node, size_t side);
 // Whether a contraction copies its right factor into panels before it multiplies: large factors with many
 // rows to multiply, whose columns are the rows of memory, or whose rows lie a multiple of the page apart,
 // where they would share few sets of the caches.

@@ -14,12 +14,15 @@ using Axes = std::vector<int64_t>;
 constexpr int64_t least_rows = 8;
 
 bool wants_copy(const ir::Graph& graph, const ir::Node& node, const ir::Module& module) {
-  if (node.op->contract == nullptr || node.get<std::string>("order") == "lanes") return false;
-  if (chain_length(graph, node) != 0) return false;
+  if (node.op->contract == nullptr || chain_length(graph, node) != 0) return false;
   if (packs_right(graph, node)) return false;  // packing reads it in any order
-  const Shape& shape = graph.type(node.operands[1]).shape;
-  if (shape.empty()) return false;
-  if (right_is_even(graph, node)) return false;
+  if (graph.type(node.operands[1]).shape.empty()) return false;
+  // In lanes the products of a result run along memory, in blocks its neighbours do.
+  if (node.get<std::string>("order") == "lanes") {
+    if (runs_along(graph, node, 1) || !runs_along(graph, node, 0)) return false;
+  } else if (right_is_even(graph, node)) {
+    return false;
+  }
   Dim rows(1);
   const Shape& lhs = graph.type(node.operands[0]).shape;
   const Axes &batch = node.get<Axes>("lhs_batch"), &inner = node.get<Axes>("lhs_contract");
@@ -148,18 +151,22 @@ ir::Graph prepare_contractions(const ir::Graph& graph, const ir::Module& module)
     }
     ir::Attrs attrs = node.attrs;
     if (wants_copy(graph, node, module)) {
-      // Batch, contracted, then free dimensions.
+      // Batch dimensions, then of the contracted and the free ones last what is to run along memory.
       const Axes &batch = node.get<Axes>("rhs_batch"), &contract = node.get<Axes>("rhs_contract");
-      Axes perm = batch;
-      perm.insert(perm.end(), contract.begin(), contract.end());
+      const bool lanes = node.get<std::string>("order") == "lanes";
+      Axes perm = batch, free;
       auto rank = static_cast<int64_t>(graph.type(node.operands[1]).rank());
       for (int64_t d = 0; d < rank; ++d)
-        if (std::find(perm.begin(), perm.end(), d) == perm.end()) perm.push_back(d);
+        if (std::find(batch.begin(), batch.end(), d) == batch.end() &&
+            std::find(contract.begin(), contract.end(), d) == contract.end())
+          free.push_back(d);
+      const size_t first = batch.size() + (lanes ? free.size() : 0);
+      for (const Axes& part : {lanes ? free : contract, lanes ? contract : free})
+        perm.insert(perm.end(), part.begin(), part.end());
       operands[1] = b.emit("transpose", {operands[1]}, {{"perm", perm}});
       Axes new_batch, new_contract;
       for (size_t d = 0; d < batch.size(); ++d) new_batch.push_back(static_cast<int64_t>(d));
-      for (size_t d = 0; d < contract.size(); ++d)
-        new_contract.push_back(static_cast<int64_t>(batch.size() + d));
+      for (size_t d = 0; d < contract.size(); ++d) new_contract.push_back(static_cast<int64_t>(first + d));
       attrs[node.op->attr_index("rhs_batch")] = new_batch;
       attrs[node.op->attr_index("rhs_contract")] = new_contract;
     }

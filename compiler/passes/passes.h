@@ -20,6 +20,7 @@ extern const Pass fold;          // fold.cpp
 extern const Pass simplify;      // simplify.cpp
 extern const Pass cse;           // cse.cpp
 extern const Pass motion;        // motion.cpp
+extern const Pass invariants;    // invariants.cpp
 extern const Pass dce;           // dce.cpp
 
 // All passes by name, for parse_pipeline.

@@ -5,8 +5,8 @@
 namespace tenon::passes {
 
 const std::vector<const Pass*>& all() {
-  static const std::vector<const Pass*> passes{&inline_calls, &expand, &canonicalize, &fold,
-                                               &simplify,     &cse,    &motion,       &dce};
+  static const std::vector<const Pass*> passes{&inline_calls, &expand, &canonicalize, &fold, &simplify,
+                                               &cse,          &motion, &invariants,   &dce};
   return passes;
 }
 
@@ -21,6 +21,7 @@ const std::vector<const Pass*>& pipeline() {
       &cse,           // merges what composites and their derivatives both compute
       &motion,        // after cse: it moves only through values with one user, and merging changes users
       &simplify,      // chains that motion brought together
+      &invariants,    // before cse: a loop and that of its gradient may compute the same
       &cse,           // equal moves that came from different places, and what regions made equal
       &dce,           // last: nothing dead reaches fusion, whose decisions count users
   };

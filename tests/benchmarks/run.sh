@@ -3,10 +3,11 @@
 #   4    chunks each of two workers takes in a training step
 #   6    a loop of a million trips over a small state, beside C
 #   7    matrix products, beside OpenBLAS and oneDNN
+#   8    widths 1 to 17 of products and reductions, beside JAX
 #   11   tiny models, beside C, JAX and Keras
 #   12   a training step, beside PyTorch and JAX
 #
-#   run.sh [--only 4|6|7|11|12]... [--quick]
+#   run.sh [--only 4|6|7|8|11|12]... [--quick]
 #
 # Peers are pinned and live in build/benchmarks, the libraries of C come from Debian. One that cannot be
 # installed is skipped by its name. TENON_BUILD names a build folder to take Tenon from instead of building.
@@ -19,9 +20,9 @@ bin=$work/bin
 only=() quick=()
 while [ $# -gt 0 ]; do
   case "$1" in
-    --only) case "${2:-}" in 4|6|7|11|12) only+=("$2"); shift 2 ;; *) echo "--only takes 4, 6, 7, 11 or 12" >&2; exit 2 ;; esac ;;
+    --only) case "${2:-}" in 4|6|7|8|11|12) only+=("$2"); shift 2 ;; *) echo "--only takes 4, 6, 7, 8, 11 or 12" >&2; exit 2 ;; esac ;;
     --quick) quick=(--quick); shift ;;
-    *) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    *) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
   esac
 done
 wanted() {
@@ -127,6 +128,15 @@ if wanted 7; then
     $bin/matmul ${quick[@]+"${quick[@]}"}
   else
     skip "matrix products: libopenblas-dev or libdnnl-dev cannot be installed"
+  fi
+fi
+if wanted 8; then
+  title "8: widths"
+  peers numpy 2.4.6 jax 0.10.2
+  if "$python" -c 'import jax' 2>/dev/null; then
+    "$python" -W ignore $here/widths.py --library "$library" --probe $bin/libprobe.so
+  else
+    skip "widths: no JAX"
   fi
 fi
 if wanted 11; then

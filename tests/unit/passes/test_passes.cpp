@@ -226,6 +226,29 @@ TEST_CASE("motion carries transposes to the inputs and into contractions") {
                     "motion,dce") == 1);
 }
 
+TEST_CASE("invariants computes before a loop what depends on captures alone") {
+  const auto moved = [](const std::string& body) {
+    pass::Counts counts;
+    nodes_after("(x: f32[n,4], h: f32[4], m: f32[4,4]) -> f32[4]", body + "return p\n", "invariants,dce",
+                &counts);
+    return counts["moved before the loop"];
+  };
+  // A function of a capture and what follows from it; a product of captures, with the move in front of it.
+  CHECK(moved("p = loop (s = h; r in x; h) : f32[4] {\n  e = exp h : f32[4]\n  g = mul e, 2.0 : f32[4]\n"
+              "  a = mul s, g : f32[4]\n  b = add a, r : f32[4]\n  yield b\n}\n") == 1);
+  CHECK(moved("p = loop (s = h; r in x; m) : f32[4] {\n  t = transpose m : f32[4,4]\n"
+              "  q = dot_general m, t {lhs_contract = [1], rhs_contract = [0]} : f32[4,4]\n"
+              "  a = dot_general s, q {lhs_contract = [0], rhs_contract = [0]} : f32[4]\n"
+              "  b = add a, r : f32[4]\n  yield b\n}\n") == 1);
+  // Out of two loops.
+  CHECK(moved("p = loop (s = h; r in x; h) : f32[4] {\n  q = loop (u = s; ; h) {trip = 3} : f32[4] {\n"
+              "    e = exp h : f32[4]\n    a = mul u, e : f32[4]\n    yield a\n  }\n  b = add q, r : f32[4]\n"
+              "  yield b\n}\n") == 2);
+  // Of the iteration; cheap, and computed where it is read.
+  CHECK(moved("p = loop (s = h; r in x; h) : f32[4] {\n  e = exp s : f32[4]\n  g = mul h, 2.0 : f32[4]\n"
+              "  a = mul e, g : f32[4]\n  b = add a, r : f32[4]\n  yield b\n}\n") == 0);
+}
+
 TEST_CASE("inline and expand leave primitives") {
   const std::string text = std::string(header) + R"(
 func g(x: f32[n,4]) -> f32[n,3] {

@@ -18,17 +18,30 @@ using support::Status;
 
 namespace {
 
-// Rows of one array, gathered.
-Array gather(const Array& from, std::span<const int64_t> rows) {
+// What the rows of one axis hold, gathered.
+Array gather(const Array& from, std::span<const int64_t> rows, size_t axis) {
   std::vector<int64_t> shape = from.shape();
-  const size_t stride = shape[0] == 0 ? 0 : from.bytes() / static_cast<size_t>(shape[0]);
-  shape[0] = static_cast<int64_t>(rows.size());
+  const auto extent = static_cast<size_t>(shape[axis]);
+  size_t outer = 1;
+  for (size_t d = 0; d < axis; ++d) outer *= static_cast<size_t>(shape[d]);
+  const size_t stride = outer == 0 || extent == 0 ? 0 : from.bytes() / outer / extent;
+  shape[axis] = static_cast<int64_t>(rows.size());
   Array out(from.dtype(), std::move(shape));
+  if (stride == 0) return out;
   std::byte* to = out.data();
-  for (int64_t row : rows) {
-    if (stride != 0) std::memcpy(to, from.data() + static_cast<size_t>(row) * stride, stride);
-    to += stride;
+  for (size_t o = 0; o < outer; ++o) {
+    const std::byte* base = from.data() + o * extent * stride;
+    for (int64_t row : rows) {
+      std::memcpy(to, base + static_cast<size_t>(row) * stride, stride);
+      to += stride;
+    }
   }
+  return out;
+}
+
+ArrayPtr gather(const Column& column, std::span<const int64_t> rows) {
+  ArrayPtr out = column.array;
+  for (const uint32_t axis : column.axes) out = std::make_shared<const Array>(gather(*out, rows, axis));
   return out;
 }
 
@@ -48,16 +61,24 @@ Status DataSet::add(Column column) {
   if (find(column.name) != nullptr)
     return error(Code::duplicate_name, "the data has two columns " + quoted(column.name),
                  "rename one of them");
-  if (column.array->rank() == 0)
+  if (column.array->rank() == 0 && column.axes == std::vector<uint32_t>{0})
     return error(Code::data_shape, "column " + quoted(column.name) + " has rank 0, and so no rows",
                  "give it a leading dimension of rows");
-  const int64_t rows = column.array->shape()[0];
-  if (!columns_.empty() && rows != rows_)
-    return error(Code::data_shape,
-                 "column " + quoted(column.name) + " has " + std::to_string(rows) + " rows, column " +
-                     quoted(columns_.front().name) + " has " + std::to_string(rows_),
-                 "all columns of a set have the same rows");
-  rows_ = rows;
+  for (const uint32_t axis : column.axes) {
+    if (axis >= column.array->rank())
+      return error(Code::data_shape, "column " + quoted(column.name) + " has rank " +
+                                         std::to_string(column.array->rank()) +
+                                         ", its rows are to lie along axis " + std::to_string(axis));
+    const int64_t rows = column.array->shape()[axis];
+    const std::string along = axis == 0 ? "" : " along axis " + std::to_string(axis);
+    if (!settled_by_.empty() && rows != rows_)
+      return error(Code::data_shape,
+                   "column " + quoted(column.name) + " has " + std::to_string(rows) + " rows" + along +
+                       ", column " + quoted(settled_by_) + " has " + std::to_string(rows_),
+                   "all columns of a set have the same rows");
+    rows_ = rows;
+    settled_by_ = column.name;
+  }
   columns_.push_back(std::move(column));
   return Ok{};
 }
@@ -82,6 +103,7 @@ Status DataSet::rename(std::string_view from, std::string to) {
     return error(Code::duplicate_name, "the data has a column " + quoted(to) + " already");
   for (Column& c : columns_)
     if (c.name == from) {
+      if (settled_by_ == from) settled_by_ = to;
       c.name = std::move(to);
       return Ok{};
     }
@@ -89,10 +111,12 @@ Status DataSet::rename(std::string_view from, std::string to) {
 }
 
 Status DataSet::replace(std::string_view name, Array array) {
-  if (array.rank() == 0 || array.shape()[0] != rows_)
-    return error(Code::data_shape, "column " + quoted(name) + " has " + std::to_string(rows_) + " rows");
   for (Column& c : columns_)
     if (c.name == name) {
+      for (const uint32_t axis : c.axes)
+        if (axis >= array.rank() || array.shape()[axis] != rows_)
+          return error(Code::data_shape,
+                       "column " + quoted(name) + " has " + std::to_string(rows_) + " rows");
       c.array = std::make_shared<const Array>(std::move(array));
       return Ok{};
     }
@@ -114,7 +138,8 @@ Result<DataSet> DataSet::take(std::span<const int64_t> rows) const {
       return error(Code::index_range, "row " + std::to_string(row) + " of a set of " + std::to_string(rows_));
   DataSet out;
   for (const Column& c : columns_) {
-    Column taken{c.name, std::make_shared<const Array>(gather(*c.array, rows)), c.file, c.classes, c.header};
+    Column taken = c;
+    taken.array = gather(c, rows);
     TENON_TRY(out.add(std::move(taken)));
   }
   if (lines_ != nullptr) {

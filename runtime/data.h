@@ -1,13 +1,16 @@
-// DataSet: named columns that share their rows. A column is an array whose first dimension is the row; arrays
-// are shared, never changed, so copies of a DataSet are cheap. Slices, splits and batches gather rows into
-// new arrays.
+// DataSet: named columns that share their rows. Rows lie along one axis of a column, the first where nothing
+// else is said, along several (a matrix of pairs of rows), or along none: such a column is the same for every
+// batch. Arrays are shared, never changed, so copies of a DataSet are cheap. Slices, splits and batches
+// gather rows into new arrays.
 //
-// Invariants: every column has rank >= 1 and the same number of rows; names are unique and not empty.
+// Invariants: every column that is cut has the same number of rows along each of its axes; names are unique
+// and not empty.
 // Refused: a name twice (T104), rows that differ or rank 0 (T305), a row number outside (T605), a split or a
 // batch size out of range (T610), no rows where some are needed (T301).
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -29,7 +32,10 @@ struct Column {
   std::string file;                  // where it came from; empty: generated, or given in memory
   std::vector<std::string> classes;  // texts that class indices stand for; empty: plain numbers
   std::string header = {};           // what it is called in the file, where that is another name
+  std::vector<uint32_t> axes = {0};  // along which the rows lie; none: the same for every batch
 };
+// Axes by column, for columns whose rows do not lie along the first one.
+using Cuts = std::map<std::string, std::vector<uint32_t>, std::less<>>;
 
 struct Place {
   std::string file;
@@ -49,7 +55,7 @@ class DataSet {
   int64_t rows() const { return rows_; }
   const std::vector<Column>& columns() const { return columns_; }
   const Column* find(std::string_view name) const;  // null: no such column
-  // Adds at the end. The first column settles the number of rows.
+  // Adds at the end. The first column that is cut settles the number of rows.
   support::Status add(Column column);
   support::Status add(std::string name, support::Array array);
   support::Status rename(std::string_view from, std::string to);
@@ -75,6 +81,7 @@ class DataSet {
   support::Errors no_column(std::string_view name) const;
 
   int64_t rows_ = 0;
+  std::string settled_by_;  // the column that settled the rows; empty: none has
   std::vector<Column> columns_;
   std::shared_ptr<const std::vector<uint32_t>> lines_;
 };

@@ -146,27 +146,33 @@ Result<TrainTest> load_tables(const std::string& train_path, const std::string& 
   return out;
 }
 
-Result<TrainTest> one_column(Result<Array> array, const std::string& path) {
-  TENON_ASSIGN(Array a, std::move(array));
-  if (a.rank() > 0 && a.shape()[0] == 0) return at_file(Code::data_missing, path, "the file has no rows");
-  TrainTest out;
-  TENON_TRY(out.train.add({"x", std::make_shared<const Array>(std::move(a)), path, {}}));
+Column column_of(std::string name, Array array, const std::string& path, const Cuts& cuts) {
+  Column out{std::move(name), std::make_shared<const Array>(std::move(array)), path, {}};
+  if (const auto found = cuts.find(out.name); found != cuts.end()) out.axes = found->second;
   return out;
 }
 
-Result<TrainTest> load_npy_folder(const std::string& folder, std::vector<std::string> files) {
+Result<TrainTest> one_column(Result<Array> array, const std::string& path, const Cuts& cuts) {
+  TENON_ASSIGN(Array a, std::move(array));
+  TrainTest out;
+  TENON_TRY(out.train.add(column_of("x", std::move(a), path, cuts)));
+  if (out.train.rows() == 0) return at_file(Code::data_missing, path, "the file has no rows");
+  return out;
+}
+
+Result<TrainTest> load_npy_folder(const std::string& folder, std::vector<std::string> files,
+                                  const Cuts& cuts) {
   TrainTest out;
   std::sort(files.begin(), files.end());
   for (const std::string& file : files) {
     TENON_ASSIGN(Array a, read_npy(file));
-    TENON_TRY(out.train.add(
-        {fs::path(file).stem().string(), std::make_shared<const Array>(std::move(a)), file, {}}));
+    TENON_TRY(out.train.add(column_of(fs::path(file).stem().string(), std::move(a), file, cuts)));
   }
   if (out.train.rows() == 0) return at_file(Code::data_missing, folder, "the arrays have no rows");
   return out;
 }
 
-Result<TrainTest> load_folder(const std::string& folder) {
+Result<TrainTest> load_folder(const std::string& folder, const Cuts& cuts) {
   if (is_idx_folder(folder)) return load_idx_folder(folder);
   for (const char* form : {".csv", ".csv.gz", ".tsv"}) {
     const std::string train = (fs::path(folder) / (std::string("train") + form)).string();
@@ -178,16 +184,17 @@ Result<TrainTest> load_folder(const std::string& folder) {
   for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code))
     if (it->path().extension() == ".npy") arrays.push_back(it->path().string());
   if (code) return at_file(Code::file_read, folder, "cannot read the folder");
-  if (!arrays.empty()) return load_npy_folder(folder, std::move(arrays));
+  if (!arrays.empty()) return load_npy_folder(folder, std::move(arrays), cuts);
   return at_file(Code::data_missing, folder, "the folder holds no data that is known",
                  "expected train-images-idx3-ubyte(.gz) and its labels, or train.csv, or *.npy");
 }
 
-Result<TrainTest> load_file(const std::string& path) {
-  if (ends_with(path, ".npy")) return one_column(read_npy(path), path);
+Result<TrainTest> load_file(const std::string& path, const Cuts& cuts) {
+  if (ends_with(path, ".npy")) return one_column(read_npy(path), path, cuts);
   for (const char* form : {".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz"})
     if (ends_with(path, form)) return load_tables(path, "", {});
-  if (ends_with(path, "-ubyte") || ends_with(path, "-ubyte.gz")) return one_column(read_idx(path), path);
+  if (ends_with(path, "-ubyte") || ends_with(path, "-ubyte.gz"))
+    return one_column(read_idx(path), path, cuts);
   return at_file(Code::data_format, path, "the form of this file is not known by its name",
                  "known: .npy, .csv, .tsv, .txt (plain or .gz), -ubyte (plain or .gz); csv:path=" + path +
                      " reads it as a table");
@@ -260,12 +267,12 @@ Result<TrainTest> generate(std::string_view name, Keys keys) {
 
 }  // namespace
 
-Result<TrainTest> load_data(const std::string& spec) {
+Result<TrainTest> load_data(const std::string& spec, const Cuts& cuts) {
   if (spec.empty())
     return error(Code::bad_option, "--data is empty", "name a folder, a file, or digits:rows=5000");
   std::error_code code;
-  if (fs::is_directory(spec, code)) return load_folder(spec);
-  if (exists(spec)) return load_file(spec);
+  if (fs::is_directory(spec, code)) return load_folder(spec, cuts);
+  if (exists(spec)) return load_file(spec, cuts);
   static constexpr std::string_view generators[] = {"regression", "classification", "digits", "csv"};
   const size_t colon = spec.find(':');
   const std::string_view name = std::string_view(spec).substr(0, colon);

@@ -18,6 +18,8 @@
 
 namespace tenon::runtime {
 
-support::Result<TrainTest> load_data(const std::string& spec);
+// Columns of a folder or a file of arrays are cut as `cuts` says, along the first axis where it does not name
+// them.
+support::Result<TrainTest> load_data(const std::string& spec, const Cuts& cuts = {});
 
 }  // namespace tenon::runtime

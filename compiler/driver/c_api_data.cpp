@@ -39,6 +39,11 @@ tenon_status tenon_data_load(const char* spec, tenon_data** train, tenon_data** 
 
 tenon_status tenon_data_new(const char* const* names, const tenon_tensor* columns, uint32_t count,
                             tenon_data** data, tenon_error** error) {
+  return tenon_data_new_cut(names, columns, nullptr, count, data, error);
+}
+
+tenon_status tenon_data_new_cut(const char* const* names, const tenon_tensor* columns, const uint32_t* cuts,
+                                uint32_t count, tenon_data** data, tenon_error** error) {
   return guarded(error, [&]() -> Status {
     TENON_NEED(data);
     if (count != 0) {
@@ -48,8 +53,14 @@ tenon_status tenon_data_new(const char* const* names, const tenon_tensor* column
     DataSet set;
     for (uint32_t i = 0; i < count; ++i) {
       TENON_NEED(names[i]);
-      TENON_ASSIGN(Array column, array_of(columns[i]));
-      TENON_TRY(set.add(names[i], std::move(column)));
+      TENON_ASSIGN(Array array, array_of(columns[i]));
+      Column column{names[i], std::make_shared<const Array>(std::move(array)), "", {}};
+      if (cuts != nullptr) {
+        column.axes.clear();
+        for (uint32_t axis = 0; axis < 32; ++axis)
+          if ((cuts[i] >> axis & 1) != 0) column.axes.push_back(axis);
+      }
+      TENON_TRY(set.add(std::move(column)));
     }
     *data = new tenon_data{std::move(set)};
     return Ok{};

@@ -6,6 +6,7 @@
 
 #include "codegen/c_functions.h"
 #include "driver/pipeline.h"
+#include "ir/batch.h"
 #include "ir/builder.h"
 #include "ir/op_def.h"
 #include "ir/verify.h"
@@ -14,6 +15,7 @@
 #include "lower/lower.h"
 #include "passes/passes.h"
 #include "support/text.h"
+#include "transforms/globals.h"
 #include "transforms/transforms.h"
 
 namespace tenon::driver {
@@ -39,33 +41,31 @@ bool wanted(const CompileOptions& options, std::string_view name) {
          });
 }
 
-// Whether a step can loop over batches: some input begins with a named dimension that is never 0, and every
-// input's use of it is what `epochs` slices by.
-bool has_batch(const ir::Module& module, const ir::Function& f) {
-  for (ir::ValueId a : f.graph.args) {
-    const ir::Value& arg = f.graph.value(a);
-    if (arg.arg != ir::ArgKind::input || arg.type.is_scalar()) continue;
-    const std::optional<std::string> symbol = arg.type.shape[0].as_symbol();
-    if (!symbol) continue;
-    const auto found = module.dims.find(*symbol);
-    return found != module.dims.end() && found->second.low >= 1;
-  }
-  return false;
+// Loops are as long to compile as all else of a program: they are made for those who name them.
+bool loop_asked_for(const CompileOptions& options, const std::string& name) {
+  const std::vector<std::string>& f = options.functions;
+  return std::find(f.begin(), f.end(), name) != f.end() || (options.step_loops && wanted(options, name));
 }
 
-// Appends `derive X.epochs = epochs X` for every step X that has none, and with `step_loops` the same in a
-// given order, which the C function of the loop takes as well.
+// Whether data can be cut for a step: it has a batch dimension, which is never 0.
+bool has_batch(const ir::Module& module, const ir::Function& f) {
+  const std::optional<ir::Batch> batch = ir::find_batch(f).batch;
+  if (!batch) return false;
+  const auto found = module.dims.find(batch->dim);
+  return found != module.dims.end() && found->second.low >= 1;
+}
+
+// Appends `derive X.epochs = epochs X` for every step X whose loop is asked for, and `X.epochs.order`, the
+// same in a given order, which the C function of the loop takes as well.
 void derive_epochs(ir::Module& module, const CompileOptions& options) {
-  auto add_loop = [&](const std::string& step, ir::Location location, bool given) {
-    const std::string name = epochs_name(step) + (given ? std::string(codegen::given_order_suffix) : "");
-    if (!wanted(options, name) || module.find_function(name) != nullptr) return;
-    for (const ir::Derive& d : module.derives)
-      if (d.name == name) return;
+  auto add_loop = [&](const ir::Function& step, bool given) {
+    const std::string name = epochs_name(step.name) + (given ? std::string(codegen::given_order_suffix) : "");
+    if (!loop_asked_for(options, name) || module.find_function(name) != nullptr) return;
     ir::Derive d;
     d.name = name;
     d.kind = "epochs";
-    d.source = step;
-    d.location = location;
+    d.source = step.name;
+    d.location = step.location;
     if (given) {
       ir::Option order;
       order.name = codegen::given_order;
@@ -74,19 +74,49 @@ void derive_epochs(ir::Module& module, const CompileOptions& options) {
     }
     module.derives.push_back(std::move(d));
   };
-  auto add = [&](const std::string& step, ir::Location location) {
-    add_loop(step, location, false);
-    if (options.step_loops) add_loop(step, location, true);
-  };
+  bool counts = false;
   for (const ir::Function& f : module.functions) {
-    if (f.mode == ir::Mode::training && !f.writes.empty() && !f.origin.starts_with("epochs") &&
-        has_batch(module, f))
-      add(f.name, f.location);
+    if (f.mode != ir::Mode::training || f.writes.empty() || f.origin.starts_with("epochs") ||
+        !has_batch(module, f))
+      continue;
+    // A loop draws the order of rows: a step that has one keeps the counter in its state, looped or not.
+    if (wanted(options, f.name)) counts = true;
+    add_loop(f, false);
+    add_loop(f, true);
   }
-  for (size_t i = 0, n = module.derives.size(); i < n; ++i) {
-    const ir::Derive d = module.derives[i];
-    const ir::Function* source = module.find_function(d.source);
-    if (d.kind == "step" && source != nullptr && has_batch(module, *source)) add(d.name, d.location);
+  if (counts) transforms::ensure_rng(module);
+}
+
+// A step's batch, for a function whose inputs are inputs of the step.
+std::optional<ir::Batch> batch_like(const ir::Function& f, const ir::Function& step, const ir::Batch& batch) {
+  ir::Batch own{batch.dim, {}};
+  for (ir::ValueId a : f.graph.args) {
+    const ir::Value& arg = f.graph.value(a);
+    if (arg.arg != ir::ArgKind::input) continue;
+    const bool same = std::any_of(step.graph.args.begin(), step.graph.args.end(), [&](ir::ValueId s) {
+      const ir::Value& of_step = step.graph.value(s);
+      return of_step.arg == ir::ArgKind::input && of_step.name == arg.name && of_step.type == arg.type;
+    });
+    const auto cut = std::find_if(batch.inputs.begin(), batch.inputs.end(),
+                                  [&](const ir::BatchInput& i) { return i.name == arg.name; });
+    if (!same || cut == batch.inputs.end()) return std::nullopt;
+    own.inputs.push_back(*cut);
+  }
+  return own.inputs.empty() ? std::nullopt : std::optional(std::move(own));
+}
+
+// What stands beside a step, its loss and metrics, is cut as the step is: where the step's directive says
+// how, or where their own inputs do not tell.
+void share_batches(ir::Module& module) {
+  for (const ir::Function& step : module.functions) {
+    if (step.mode != ir::Mode::training || step.writes.empty()) continue;
+    const std::optional<ir::Batch> batch = ir::find_batch(step).batch;
+    if (!batch) continue;
+    for (ir::Function& f : module.functions) {
+      if (!f.writes.empty() || !f.batch.dim.empty()) continue;
+      if (step.batch.dim.empty() && ir::find_batch(f).batch) continue;
+      if (std::optional<ir::Batch> own = batch_like(f, step, *batch)) f.batch = std::move(*own);
+    }
   }
 }
 
@@ -103,8 +133,9 @@ Status select(ir::Module& module, const CompileOptions& options) {
   if (options.functions.empty()) return Ok{};
   for (const std::string& name : options.functions)
     if (module.find_function(name) == nullptr) return unknown_function(module, name);
-  std::erase_if(module.functions,
-                [&](const ir::Function& f) { return f.name != "init" && !wanted(options, f.name); });
+  std::erase_if(module.functions, [&](const ir::Function& f) {
+    return f.name == "init" ? options.state_like != nullptr : !wanted(options, f.name);
+  });
   return Ok{};
 }
 
@@ -212,6 +243,7 @@ Result<ir::Module> derive(ir::Module module, const CompileOptions& options) {
     // Functions that name their mode, before init is made: their random numbers are part of the state.
     for (ir::Function& f : module.functions)
       if (wanted(options, f.name)) TENON_TRY(transforms::resolve_mode(module, f, f.mode));
+    TENON_TRY(transforms::expand_directives(module));
     if (options.epochs) derive_epochs(module, options);
     TENON_TRY(transforms::expand_derives(module));
   }
@@ -221,6 +253,7 @@ Result<ir::Module> derive(ir::Module module, const CompileOptions& options) {
     TENON_TRY(transforms::inline_calls(module, f));
     if (f.mode == ir::Mode::unresolved) TENON_TRY(transforms::resolve_mode(module, f, ir::Mode::inference));
   }
+  share_batches(module);
   TENON_TRY(select(module, options));
   TENON_TRY(bake(module, options));
   TENON_TRY(bind_dims(module, options.bind));
@@ -276,6 +309,7 @@ Result<kernel::Module> to_kernels(Unit unit, const CompileOptions& options, Comp
   lowering.plan.fuse.enabled = options.fuse;
   lowering.plan.in_place = options.in_place;
   lowering.parallel = options.parallel;
+  lowering.state_like = options.state_like;
   if (options.chunk_cycles > 0) lowering.chunk_cycles = options.chunk_cycles;
   if (options.inline_cycles >= 0) lowering.inline_cycles = options.inline_cycles;
   TENON_ASSIGN(kernel::Module kernels,

@@ -37,10 +37,15 @@ Result<std::string> print_unit(const Unit& unit, const std::string& side_directo
 struct CompileOptions {
   std::string cpu = "native";          // a name of target/
   std::vector<std::string> functions;  // entries; empty: all functions, and init
-  bool epochs = true;  // derive the native training loop `<step>.epochs` of every step (where it is wanted)
+  // Native training loops, `<step>.epochs`, are derived where they are asked for: named among `functions`, by
+  // `step_loops`, or by a program that fits (Program::loop_of). false: never.
+  bool epochs = true;
   // For C: a step among `functions` brings its native loop along, and `<step>.epochs.order`, the same loop in
   // an order of the caller's.
   bool step_loops = false;
+  // The state's slots of a program that stands already, which this one works on: nothing is to be
+  // initialized.
+  const std::vector<kernel::StateSlot>* state_like = nullptr;
   ir::DimBindings bind;            // dimensions specialized to constants
   std::vector<std::string> baked;  // patterns of parameters that become constants; needs `state` values
   const std::map<std::string, Array>* values = nullptr;  // of baked parameters

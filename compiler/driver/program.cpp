@@ -35,6 +35,13 @@ std::string shape_of(std::span<const int64_t> shape) {
   return out + "]";
 }
 
+// Whether native loops may be made later: there are steps, or directives that make them.
+bool may_loop(const ir::Module& module, const CompileOptions& options) {
+  if (module.stage == "optimized" || !options.epochs || options.state_like != nullptr) return false;
+  return !module.derives.empty() || std::any_of(module.functions.begin(), module.functions.end(),
+                                                [](const ir::Function& f) { return !f.writes.empty(); });
+}
+
 // The value of the one named dimension in `dim` for which it is `extent`, where the rest is constant.
 bool solve(const ir::Dim& dim, int64_t extent, std::string* name, int64_t* value) {
   if (dim.is_constant() || dim.terms().size() != 1) return false;
@@ -114,6 +121,16 @@ Result<std::vector<int64_t>> EntryInfo::bind_dims(std::span<const std::vector<in
 Result<std::shared_ptr<const Program>> Program::compile(Unit unit, const CompileOptions& options,
                                                         CompileReport* report) {
   auto program = std::make_shared<Program>();
+  if (const auto* graph = std::get_if<ir::Module>(&unit.code);
+      graph != nullptr && may_loop(*graph, options)) {
+    program->source_ = std::make_unique<Source>();
+    Source& source = *program->source_;
+    source.unit = unit;
+    source.options = options;
+    source.options.after_pass = nullptr;
+    if (options.values != nullptr && !options.baked.empty()) source.values = *options.values;
+    source.options.values = &source.values;
+  }
   TENON_ASSIGN(program->kernels_, to_kernels(std::move(unit), options, report));
   const target::Target* target = target::find_target(program->kernels_.target);
   if (target != nullptr && !target->runs_here())
@@ -141,6 +158,9 @@ Result<std::shared_ptr<const Program>> Program::compile(Unit unit, const Compile
       if (p.role == kernel::ParamRole::input || p.role == kernel::ParamRole::output) {
         TENON_ASSIGN(ir::Type type, type_of(p, ranges));
         const bool input = p.role == kernel::ParamRole::input;
+        // Where no batch dimension is known, numbers of rows that are fixed stand first.
+        if (input)
+          info.cuts.push_back(!e.batch.empty() || type.is_scalar() ? p.cut : std::vector<uint32_t>{0});
         (input ? info.inputs : info.outputs).push_back(std::move(type));
         (input ? info.input_names : info.output_names).push_back(p.name);
       } else if (p.role == kernel::ParamRole::hyper) {
@@ -153,6 +173,24 @@ Result<std::shared_ptr<const Program>> Program::compile(Unit unit, const Compile
   }
   program->layout_ = kernel::layout_hash(program->kernels_);
   return std::shared_ptr<const Program>(std::move(program));
+}
+
+Result<std::shared_ptr<const Program>> Program::loop_of(const EntryInfo& step) const {
+  const std::string& batch = step.interface->batch;
+  if (source_ == nullptr || batch.empty()) return std::shared_ptr<const Program>();
+  const ir::DimRanges& dims = std::get<ir::Module>(source_->unit.code).dims;
+  if (const auto found = dims.find(batch); found == dims.end() || found->second.low < 1)
+    return std::shared_ptr<const Program>();
+  const std::lock_guard lock(source_->mutex);
+  std::shared_ptr<const Program>& made = source_->loops[step.interface->name];
+  if (made == nullptr) {
+    CompileOptions options = source_->options;
+    options.functions = {epochs_name(step.interface->name)};
+    options.step_loops = false;
+    options.state_like = &kernels_.state;
+    TENON_ASSIGN(made, compile(source_->unit, options));
+  }
+  return made;
 }
 
 const EntryInfo* Program::find(std::string_view entry) const {

@@ -27,6 +27,8 @@ struct EntryInfo {
   const kernel::Entry* interface = nullptr;
   std::vector<ir::Type> inputs, outputs;  // in order; `names` beside them
   std::vector<std::string> input_names, output_names;
+  // Of each input: the axes along which data are cut into batches; none: it is the same for every batch.
+  std::vector<std::vector<uint32_t>> cuts;
   runtime::EntryFunction run = nullptr;
   runtime::ArenaFunction arena = nullptr;
   // Dimension of the entry (in the order of interface->dims) -> value, from the extents of inputs; T305, T601
@@ -51,6 +53,10 @@ class Program : public std::enable_shared_from_this<Program> {
   // Runs the entry `init`.
   Result<std::shared_ptr<State>> init(uint64_t seed) const;
   uint64_t compile_count() const { return compiles_; }  // code generations of this program, ever
+  // The program of a step's native loop, whose state is laid out as this one's: compiled when it is first
+  // asked for, by one thread at a time. Null: the step has no loop, or the program is one of its own stage's
+  // dump.
+  Result<std::shared_ptr<const Program>> loop_of(const EntryInfo& step) const;
   // What a failing call means: the code's meaning, the operation (CallStatus::place) and the detail.
   Diagnostic describe(const EntryInfo& entry, const runtime::CallStatus& status) const;
   // How far training has come whose step of this number, from 1, has failed.
@@ -62,6 +68,15 @@ class Program : public std::enable_shared_from_this<Program> {
 
  private:
   friend class State;
+  // What native loops are made from.
+  struct Source {
+    Unit unit;
+    CompileOptions options;
+    std::map<std::string, Array> values;  // of options.baked
+    std::mutex mutex;
+    std::map<std::string, std::shared_ptr<const Program>, std::less<>> loops;  // by step
+  };
+  std::unique_ptr<Source> source_;
   kernel::Module kernels_;
   object::Object object_;
   std::unique_ptr<object::Loaded> loaded_;
@@ -166,6 +181,8 @@ class Session {
   // Applies to Bounds that stand already as well, but for those that override it.
   Status set_hyper(std::string_view name, double value);
   Result<double> hyper(std::string_view name) const;
+  // The native loop of a step, from here on one of the entries that the session runs; null: it has none.
+  Result<const EntryInfo*> loop_of(const EntryInfo& step);
   // Steps committed by the last call, or, seen from another thread, by the one that runs.
   int64_t last_progress() const { return __atomic_load_n(&status_.progress, __ATOMIC_RELAXED); }
   const std::shared_ptr<State>& state() const { return state_; }
@@ -173,10 +190,13 @@ class Session {
 
  private:
   friend class Bound;
+  // An entry, and the program it is of; null: there is none.
+  std::pair<const EntryInfo*, const Program*> find(std::string_view entry) const;
   std::shared_ptr<const Program> program_;
   std::shared_ptr<State> state_;
   const runtime::Parallel* parallel_;
-  bool foreign_ = false;  // the state does not belong to the program
+  bool foreign_ = false;                               // the state does not belong to the program
+  std::vector<std::shared_ptr<const Program>> loops_;  // native loops, whose entries are run as well
   std::shared_ptr<Array> arena_;
   std::map<std::string, uint64_t, std::less<>> hypers_;  // bits
   std::vector<Bound*> bounds_;
@@ -220,6 +240,7 @@ class Session::Bound {
   Status check_pointers();
 
   const EntryInfo* entry_ = nullptr;
+  const Program* program_ = nullptr;  // of the entry
   const runtime::Parallel* parallel_ = nullptr;
   runtime::CallStatus* status_ = nullptr;
   State* state_ = nullptr;

@@ -79,8 +79,24 @@ Result<double> Session::hyper(std::string_view name) const {
   return out;
 }
 
+std::pair<const EntryInfo*, const Program*> Session::find(std::string_view entry) const {
+  if (const EntryInfo* info = program_->find(entry)) return {info, program_.get()};
+  for (const std::shared_ptr<const Program>& loop : loops_)
+    if (const EntryInfo* info = loop->find(entry)) return {info, loop.get()};
+  return {};
+}
+
+Result<const EntryInfo*> Session::loop_of(const EntryInfo& step) {
+  const std::string name = epochs_name(step.interface->name);
+  if (const EntryInfo* info = find(name).first) return info;
+  TENON_ASSIGN(std::shared_ptr<const Program> loop, program_->loop_of(step));
+  if (loop == nullptr) return static_cast<const EntryInfo*>(nullptr);
+  loops_.push_back(std::move(loop));
+  return loops_.back()->find(name);
+}
+
 Result<std::unique_ptr<Session::Bound>> Session::bind(std::string_view entry, const Call& call) {
-  const EntryInfo* info = program_->find(entry);
+  const auto [info, of] = find(entry);
   if (info == nullptr) return unknown_entry(*program_, entry);
   if (foreign_)
     return error(Code::state_foreign, std::string(entry) + ": the state belongs to another program",
@@ -100,6 +116,7 @@ Result<std::unique_ptr<Session::Bound>> Session::bind(std::string_view entry, co
   std::unique_ptr<Bound> bound(new Bound);
   bound->session_ = this;
   bound->entry_ = info;
+  bound->program_ = of;
   bound->parallel_ = parallel_;
   bound->status_ = &status_;
   bound->state_ = state_.get();
@@ -154,7 +171,7 @@ Result<std::unique_ptr<Session::Bound>> Session::bind(std::string_view entry, co
 
 Result<std::vector<Array>> Session::run(std::string_view entry, std::span<const Array* const> inputs,
                                         const ir::DimBindings& dims) {
-  const EntryInfo* info = program_->find(entry);
+  const EntryInfo* info = find(entry).first;
   if (info == nullptr) return unknown_entry(*program_, entry);
   std::vector<std::vector<int64_t>> shapes;
   for (const Array* a : inputs) shapes.push_back(a->shape());
@@ -228,7 +245,7 @@ Status Session::Bound::check_pointers() {
 
 Status Session::Bound::error() const {
   if (status_->code == 0) return Ok{};
-  return session_->program_->describe(*entry_, *status_);
+  return program_->describe(*entry_, *status_);
 }
 
 }  // namespace tenon::driver

@@ -77,11 +77,14 @@ class Fit {
 
   Result<FitResult> run() {
     progress_->begin(static_cast<uint64_t>(options_.epochs), static_cast<uint64_t>(steps_per_epoch_));
-    const EntryInfo* native = session_.program()->find(epochs_name(step_.interface->name));
-    const bool use_native =
-        native != nullptr && !options_.in_order && !options_.shuffle && is_native(*native);
     // The native loop has a step for the rows that are left; called one by one, a bound step has none.
-    if (!use_native) TENON_TRY(check_whole_batches(step_, rows_.rows()));
+    if (row_count(step_).fixed == 0) TENON_TRY(check_batches(step_, rows_.rows(), options_.batch));
+    const EntryInfo* native = nullptr;
+    if (!options_.in_order && !options_.shuffle) {
+      TENON_ASSIGN(native, session_.loop_of(step_));
+    }
+    const bool use_native = native != nullptr && is_native(*native);
+    if (!use_native) TENON_TRY(check_batches(step_, rows_.rows(), options_.batch));
     between_ = options_.validate != nullptr || !options_.until.empty() || options_.on_epoch ||
                !options_.history.empty() || progress_->mode() != runtime::ProgressMode::off;
     int64_t done = 0;
@@ -298,7 +301,8 @@ Result<FitResult> fit(Session& session, const DataSet& data, const FitOptions& o
   const RowCount count = row_count(*step);
   if (count.dim.empty() && count.fixed == 0)
     return error(Code::bad_option, step->interface->name + " does not tell how many rows it takes",
-                 "let its inputs begin with one named dimension");
+                 "give its inputs one named dimension, x: f32[batch,8], or name it: derive " +
+                     step->interface->name + " = step ... {batch = n, same = [inputs that have none]}");
   if (count.dim.empty() && count.fixed != options.batch)
     return error(Code::bad_option,
                  step->interface->name + " takes " + std::to_string(count.fixed) +

@@ -63,6 +63,9 @@ Result<Evaluation> evaluate(Session& session, const runtime::DataSet& data,
 Result<const EntryInfo*> find_step(const Program& program, const std::string& name);
 // The entry that computes the loss of a step in inference mode; null where there is none.
 const EntryInfo* find_loss(const Program& program, const EntryInfo& step);
+// Along which axes the columns are cut that a step reads, by the names they may have; before it is compiled.
+// All steps where none is named. What is not found out here is told by fit.
+runtime::Cuts data_cuts(const Unit& unit, const std::string& step);
 // The columns that an entry reads, under its inputs' names and types.
 Result<runtime::DataSet> prepare_data(const EntryInfo& entry, const runtime::DataSet& data);
 

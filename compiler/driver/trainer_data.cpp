@@ -1,10 +1,12 @@
 // Columns of a data set as inputs of an entry.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
 #include "driver/trainer.h"
 #include "support/text.h"
+#include "transforms/transforms.h"
 
 namespace tenon::driver {
 
@@ -13,19 +15,27 @@ using runtime::DataSet;
 
 namespace {
 
+// What the column of an input is called, where it is not called as the input is.
+std::span<const std::string_view> other_names(size_t position) {
+  static constexpr std::string_view first[] = {"x", "image"}, second[] = {"y", "label"};
+  if (position >= 2) return {};
+  return position == 0 ? first : second;
+}
+
 const Column* find_column(const DataSet& data, const std::string& name, size_t position) {
   if (const Column* c = data.find(name)) return c;
-  static constexpr std::string_view first[] = {"x", "image"}, second[] = {"y", "label"};
-  if (position < 2)
-    for (const std::string_view other : position == 0 ? first : second)
-      if (const Column* c = data.find(other)) return c;
+  for (const std::string_view other : other_names(position))
+    if (const Column* c = data.find(other)) return c;
   return nullptr;
 }
 
-std::string shape_text(std::span<const int64_t> shape) {
-  std::string out = "[rows";
-  for (size_t i = 1; i < shape.size(); ++i) out += "," + std::to_string(shape[i]);
-  return out + "]";
+std::string shape_text(std::span<const int64_t> shape, const std::vector<uint32_t>& axes) {
+  std::string out;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const bool rows = std::find(axes.begin(), axes.end(), i) != axes.end();
+    out += (i == 0 ? "" : ",") + (rows ? "rows" : std::to_string(shape[i]));
+  }
+  return "[" + out + "]";
 }
 
 // Whether every value of one type is one of the other.
@@ -62,6 +72,36 @@ bool convert_all(std::span<const From> from, std::span<To> to, size_t* bad) {
 
 }  // namespace
 
+runtime::Cuts data_cuts(const Unit& unit, const std::string& step) {
+  runtime::Cuts out;
+  // A column may have another name than the input that it feeds (find_column).
+  auto add = [&](const std::string& input, size_t position, const std::vector<uint32_t>& axes) {
+    out.try_emplace(input, axes);
+    for (const std::string_view other : other_names(position)) out.try_emplace(std::string(other), axes);
+  };
+  if (const auto* kernels = std::get_if<kernel::Module>(&unit.code)) {
+    for (const kernel::Entry& e : kernels->entries) {
+      if (e.batch.empty() || !e.writes_state || (!step.empty() && e.name != step)) continue;
+      size_t position = 0;
+      for (const kernel::EntryParam& p : e.params)
+        if (p.role == kernel::ParamRole::input) add(p.name, position++, p.cut);
+    }
+    return out;
+  }
+  const auto& module = std::get<ir::Module>(unit.code);
+  std::vector<std::string> steps;
+  for (const ir::Derive& d : module.derives) steps.push_back(d.name);
+  for (const ir::Function& f : module.functions)
+    if (!f.writes.empty()) steps.push_back(f.name);
+  for (const std::string& name : steps) {
+    if (!step.empty() && name != step) continue;
+    const std::optional<ir::Batch> batch = transforms::step_batch(module, name).batch;
+    for (size_t i = 0; batch && i < batch->inputs.size(); ++i)
+      add(batch->inputs[i].name, i, batch->inputs[i].axes);
+  }
+  return out;
+}
+
 Result<DataSet> prepare_data(const EntryInfo& entry, const DataSet& data) {
   DataSet out;
   const std::string& name = entry.interface->name;
@@ -76,28 +116,33 @@ Result<DataSet> prepare_data(const EntryInfo& entry, const DataSet& data) {
                    "columns: " + (all.empty() ? "none" : all));
     }
     const Array& from = *column->array;
+    const std::vector<uint32_t>& axes = entry.cuts[i];
     const std::string what = column->name + " holds " + std::string(dtype_name(from.dtype())) +
-                             shape_text(from.shape()) + ", " + name + " wants " + input + ": " + type.text();
-    if (type.is_scalar()) return error(Code::data_shape, what, "a data set feeds inputs with a row each");
-    // Rows: the same shape, or the same number of elements where that is known.
-    std::vector<int64_t> shape{from.shape()[0]};
+                             shape_text(from.shape(), axes) + ", " + name + " wants " + input + ": " +
+                             type.text();
+    std::vector<int64_t> shape = from.shape();
     bool same = from.rank() == type.rank();
-    for (size_t d = 1; same && d < type.rank(); ++d)
-      same = !type.shape[d].is_constant() || type.shape[d].constant() == from.shape()[d];
-    if (same) {
-      shape = from.shape();
-    } else {
+    for (size_t d = 0; same && d < type.rank(); ++d)
+      same = std::find(axes.begin(), axes.end(), d) != axes.end() || !type.shape[d].is_constant() ||
+             type.shape[d].constant() == from.shape()[d];
+    if (!same) {
+      // As many elements, where that is known, behind the rows that stand first.
+      const size_t first = axes.empty() ? 0 : 1;
+      if (axes.size() > 1 || (!axes.empty() && axes[0] != 0) || from.rank() < first)
+        return error(Code::data_shape, what);
+      shape.resize(first);
       int64_t wanted = 1, found = 1;
-      for (size_t d = 1; d < type.rank(); ++d) {
+      for (size_t d = first; d < type.rank(); ++d) {
         if (!type.shape[d].is_constant()) return error(Code::data_shape, what);
         wanted *= type.shape[d].constant();
         shape.push_back(type.shape[d].constant());
       }
-      for (size_t d = 1; d < from.rank(); ++d) found *= from.shape()[d];
+      for (size_t d = first; d < from.rank(); ++d) found *= from.shape()[d];
       if (wanted != found) return error(Code::data_shape, what);
     }
     Column made = *column;
     made.name = input;
+    made.axes = axes;
     if (from.dtype() != type.dtype || from.shape() != shape) {
       if (!dtype_computes(from.dtype())) return error(Code::data_shape, what);
       const bool narrows = !widens(from.dtype(), type.dtype);
@@ -113,7 +158,10 @@ Result<DataSet> prepare_data(const EntryInfo& entry, const DataSet& data) {
         });
       });
       if (!fits) {
-        const int64_t row = static_cast<int64_t>(bad) / std::max<int64_t>(1, from.count() / from.shape()[0]);
+        int64_t row = static_cast<int64_t>(bad);
+        for (size_t d = from.rank(); !axes.empty() && d-- > axes[0] + 1;)
+          row /= std::max<int64_t>(1, from.shape()[d]);
+        if (!axes.empty()) row %= std::max<int64_t>(1, from.shape()[axes[0]]);
         Diagnostic d;
         d.code = Code::data_value;
         d.message = "row " + std::to_string(row) + " of " + column->name + " does not fit " +

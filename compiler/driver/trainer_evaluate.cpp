@@ -16,10 +16,11 @@ Status over_batches(Session& session, const EntryInfo& entry, const DataSet& dat
   TENON_ASSIGN(const DataSet rows, prepare_data(entry, data));
   const RowCount count = row_count(entry);
   if (count.fixed > 0) batch = count.fixed;
-  TENON_TRY(check_whole_batches(entry, rows.rows()));
   for (const kernel::DimSlot& d : entry.interface->dims)
-    if (d.name == count.dim) batch = std::min(batch, d.high);
+    if (d.name == count.dim)
+      batch = fitting_batch(rows.rows(), std::min(batch, d.high), d.low, d.high).value_or(batch);
   if (batch < 1) batch = 1;
+  TENON_TRY(check_batches(entry, rows.rows(), batch));
   TENON_ASSIGN(const runtime::Batches batches, rows.batches(batch));
   for (int64_t i = 0; i < batches.count(); ++i) {
     const runtime::Batch b = batches.at(i);

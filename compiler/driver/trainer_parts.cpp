@@ -16,27 +16,61 @@ bool is_step(const EntryInfo& e) {
 
 RowCount row_count(const EntryInfo& e) {
   RowCount out;
-  for (const ir::Type& t : e.inputs) {
-    if (t.is_scalar()) continue;
-    if (const auto symbol = t.shape[0].as_symbol()) return {*symbol, 0};
-    if (!t.shape[0].is_constant()) return {};
-    const int64_t rows = t.shape[0].constant();
-    if (out.fixed != 0 && out.fixed != rows) return {};
-    out.fixed = rows;
+  for (size_t i = 0; i < e.inputs.size(); ++i) {
+    for (const uint32_t axis : e.cuts[i]) {
+      const ir::Dim& extent = e.inputs[i].shape[axis];
+      if (!extent.is_constant())
+        return e.interface->batch.empty() ? RowCount{} : RowCount{e.interface->batch, 0};
+      const int64_t rows = extent.constant();
+      if (out.fixed != 0 && out.fixed != rows) return {};
+      out.fixed = rows;
+    }
   }
   return out;
 }
 
-Status check_whole_batches(const EntryInfo& e, int64_t rows) {
-  const int64_t fixed = row_count(e).fixed;
-  if (fixed <= 0 || rows % fixed == 0) return Ok{};
-  const int64_t whole = rows - rows % fixed;
-  return error(
-      Code::bad_option,
-      e.interface->name + " takes " + std::to_string(fixed) + " rows a call, and " + std::to_string(rows) +
-          " rows leave a last batch of " + std::to_string(rows % fixed),
-      whole == 0 ? "leave the batch dimension unbound"
-                 : "leave the batch dimension unbound, or give the first " + std::to_string(whole) + " rows");
+std::optional<int64_t> fitting_batch(int64_t rows, int64_t batch, int64_t low, int64_t high) {
+  auto fits = [&](int64_t b) {
+    if (b < std::max<int64_t>(1, low) || b > high) return false;
+    const int64_t last = rows < b ? rows : rows % b;
+    return last == 0 || last >= low;
+  };
+  for (int64_t away = 0; away <= std::max(rows, batch); ++away) {
+    if (fits(batch - away)) return batch - away;
+    if (fits(batch + away)) return batch + away;
+  }
+  return std::nullopt;
+}
+
+Status check_batches(const EntryInfo& e, int64_t rows, int64_t batch) {
+  const RowCount count = row_count(e);
+  const std::string& name = e.interface->name;
+  if (count.fixed > 0) {
+    const int64_t fixed = count.fixed;
+    if (rows % fixed == 0) return Ok{};
+    const int64_t whole = rows - rows % fixed;
+    return error(Code::bad_option,
+                 name + " takes " + std::to_string(fixed) + " rows a call, and " + std::to_string(rows) +
+                     " rows leave a last batch of " + std::to_string(rows % fixed),
+                 whole == 0 ? "leave the batch dimension unbound"
+                            : "leave the batch dimension unbound, or give the first " +
+                                  std::to_string(whole) + " rows");
+  }
+  for (const kernel::DimSlot& d : e.interface->dims) {
+    if (d.name != count.dim) continue;
+    const int64_t last = rows < batch ? rows : rows % batch;
+    if (batch < d.low || batch > d.high || last == 0 || last >= d.low) continue;
+    std::string help = "dim " + d.name + " = 1.." + std::to_string(d.high) + " takes batches of any size";
+    if (const std::optional<int64_t> other = fitting_batch(rows, batch, d.low, d.high))
+      help = "batch " + std::to_string(*other) + "; " + help;
+    return error(Code::size_range,
+                 name + " takes " + std::to_string(d.low) + " to " + std::to_string(d.high) +
+                     " rows a call, and " + std::to_string(rows) + " rows in batches of " +
+                     std::to_string(batch) + (rows < batch ? " are one of " : " leave a last one of ") +
+                     std::to_string(last),
+                 help);
+  }
+  return Ok{};
 }
 
 Result<const EntryInfo*> find_step(const Program& program, const std::string& name) {

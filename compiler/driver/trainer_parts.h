@@ -14,8 +14,11 @@ struct RowCount {
   int64_t fixed = 0;
 };
 RowCount row_count(const EntryInfo& e);
-// T610 where an entry that takes a fixed number of rows cannot run over the data in whole batches.
-Status check_whole_batches(const EntryInfo& e, int64_t rows);
+// T610 where an entry that takes a fixed number of rows cannot run over the data in whole batches; T601 where
+// a batch of the data, the last one, is below the range of the batch dimension.
+Status check_batches(const EntryInfo& e, int64_t rows, int64_t batch);
+// The size nearest to `batch` whose batches, the last one too, lie in low..high.
+std::optional<int64_t> fitting_batch(int64_t rows, int64_t batch, int64_t low, int64_t high);
 // Names the row that makes a step, or its loss, fail: rows are tried through the loss one by one. Only after
 // a failure.
 Errors explain_failure(Session& session, const EntryInfo& step, const runtime::DataSet& data, Errors errors);

@@ -51,6 +51,7 @@ Result<ir::DimBindings> bind_sizes(const ir::Module& module, const ir::Function&
         solve(shape[d], inputs.arguments[i].shape()[d], &dims);
     }
   }
+  TENON_TRY(ir::bind_computed(module.dims, &dims));
   for (const auto& [name, value] : dims) {
     auto range = module.dims.find(name);
     if (range == module.dims.end()) continue;

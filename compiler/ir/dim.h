@@ -23,9 +23,13 @@
 namespace tenon::ir {
 using namespace support;
 
+class Dim;
+// Bounds, inclusive. A named dimension with a `value` is computed from others, and no caller gives it: it is
+// the value of an expression, which is refused outside the range when sizes are bound (T601). Everything that
+// is shown of shapes holds for the range alone.
 struct DimRange {
-  int64_t low = 0, high = 0;  // inclusive
-  friend bool operator==(const DimRange&, const DimRange&) = default;
+  int64_t low = 0, high = 0;
+  std::shared_ptr<const Dim> value = {};
 };
 using DimRanges = std::map<std::string, DimRange, std::less<>>;
 using DimBindings = std::map<std::string, int64_t, std::less<>>;
@@ -93,6 +97,14 @@ struct Dim::Poly {
   uint32_t depth = 0, size = 0;
 };
 inline constexpr uint32_t max_dim_depth = 32, max_dim_size = 1024;
+
+// The same range, computed from the same expression.
+bool operator==(const DimRange& a, const DimRange& b);
+// The expressions of the computed dimensions, by name.
+std::map<std::string, Dim, std::less<>> computed_dims(const DimRanges& ranges);
+// Adds, or corrects, the values of the computed dimensions for which `bindings` tells enough; T601 where one
+// lies outside its range.
+Status bind_computed(const DimRanges& ranges, DimBindings* bindings);
 
 // Parses "2*batch+1", "rows/batch" (floor), parentheses; names must be known unless `known` is null.
 Result<Dim> parse_dim(std::string_view text, const DimRanges* known);

@@ -48,7 +48,7 @@ Result<int64_t> value_of(const Dim& d, const DimBindings& bindings) {
 
 int64_t saturate(__int128 v) { return static_cast<int64_t>(std::clamp<__int128>(v, INT64_MIN, INT64_MAX)); }
 
-DimRange multiply(DimRange a, DimRange b) {
+DimRange multiply(const DimRange& a, const DimRange& b) {
   __int128 c[4] = {static_cast<__int128>(a.low) * b.low, static_cast<__int128>(a.low) * b.high,
                    static_cast<__int128>(a.high) * b.low, static_cast<__int128>(a.high) * b.high};
   return {saturate(*std::min_element(c, c + 4)), saturate(*std::max_element(c, c + 4))};
@@ -62,32 +62,52 @@ Result<int64_t> Dim::evaluate(const DimBindings& bindings) const {
   return v;
 }
 
-// What interval arithmetic cannot see, since it takes each quotient by itself: a remainder n - n/d*d lies in
-// 0..d-1, and n/d - m/d has the sign of n - m, and is at most 1 where n - m < d (a last, shorter batch).
-static void tighten_quotients(const Dim& dim, const DimRanges& ranges, DimRange* out) {
-  for (const Dim::Term& t : dim.terms()) {
-    for (const Dim::Atom& f : t.factors) {
+namespace {
+
+// Polynomials of more quotients than this are left to interval arithmetic: each is taken out in turn.
+constexpr size_t most_quotients = 3;
+
+size_t quotients(const Dim& dim) {
+  size_t n = 0;
+  for (const Term& t : dim.terms())
+    for (const Atom& f : t.factors) n += f.quotient != nullptr ? 1 : 0;
+  return n;
+}
+
+// What interval arithmetic cannot see, since it takes each quotient by itself. With q = n/d the product d*q
+// lies in n-d+1..n: so a remainder n - d*q lies in 0..d-1, n - n/2 is not negative, and n/d - m/d is at most
+// 1 where n - m < d (a last, shorter batch).
+void tighten_quotients(const Dim& dim, const DimRanges& ranges, DimRange* out) {
+  if (quotients(dim) > most_quotients) return;
+  for (const Term& t : dim.terms()) {
+    for (const Atom& f : t.factors) {
       if (f.quotient == nullptr) continue;
       const auto& [n, d] = *f.quotient;
       const DimRange divisor = d.range(ranges);
       if (divisor.low < 1) continue;
-      if (dim == n - Dim::floor_div(n, d) * d) {
-        out->low = std::max<int64_t>(out->low, 0);
-        out->high = std::min(out->high, divisor.high - 1);
+      const Dim q = Dim::floor_div(n, d), factor = t.coefficient;
+      // dim = rest + c*(n - d*q)
+      int64_t c = -t.coefficient;
+      if (d.is_constant() && c % d.constant() == 0) c /= d.constant();
+      if (const Dim rest = dim - Dim(c) * (n - d * q); quotients(rest) < quotients(dim)) {
+        const DimRange around = rest.range(ranges), part = multiply({c, c}, {0, divisor.high - 1});
+        out->low = std::max(out->low, saturate(static_cast<__int128>(around.low) + part.low));
+        out->high = std::min(out->high, saturate(static_cast<__int128>(around.high) + part.high));
       }
-      if (t.coefficient != 1 || t.factors.size() != 1) continue;
-      for (const Dim::Term& u : dim.terms()) {
-        if (u.coefficient != -1 || u.factors.size() != 1 || u.factors[0].quotient == nullptr) continue;
-        const auto& [m, e] = *u.factors[0].quotient;
-        if (!(e == d) || !(dim == Dim::floor_div(n, d) - Dim::floor_div(m, d)) ||
-            (n - m).range(ranges).low < 0)
-          continue;
-        out->low = std::max<int64_t>(out->low, 0);
-        if ((d - (n - m)).range(ranges).low >= 1) out->high = std::min<int64_t>(out->high, 1);
-      }
+      if (t.factors.size() != 1) continue;
+      // d*dim = others + c*d*q, with d*q between its bounds.
+      const Dim others = (dim - factor * q) * d;
+      const Dim least = others + factor * (t.coefficient < 0 ? n : n - d + 1);
+      const Dim most = others + factor * (t.coefficient < 0 ? n - d + 1 : n);
+      if (const int64_t low = least.range(ranges).low; low != INT64_MIN)
+        out->low = std::max(out->low, -floor_quotient(-low, low > 0 ? divisor.high : divisor.low));
+      if (const int64_t high = most.range(ranges).high; high != INT64_MAX)
+        out->high = std::min(out->high, floor_quotient(high, high > 0 ? divisor.low : divisor.high));
     }
   }
 }
+
+}  // namespace
 
 DimRange Dim::range(const DimRanges& ranges) const {
   if (overflowed()) return {INT64_MIN, INT64_MAX};
@@ -114,6 +134,36 @@ DimRange Dim::range(const DimRanges& ranges) const {
   DimRange out{saturate(low), saturate(high)};
   tighten_quotients(*this, ranges, &out);
   return out;
+}
+
+bool operator==(const DimRange& a, const DimRange& b) {
+  if (a.low != b.low || a.high != b.high || (a.value == nullptr) != (b.value == nullptr)) return false;
+  return a.value == nullptr || *a.value == *b.value;
+}
+
+std::map<std::string, Dim, std::less<>> computed_dims(const DimRanges& ranges) {
+  std::map<std::string, Dim, std::less<>> out;
+  for (const auto& [name, range] : ranges)
+    if (range.value != nullptr) out.emplace(name, *range.value);
+  return out;
+}
+
+Status bind_computed(const DimRanges& ranges, DimBindings* bindings) {
+  for (const auto& [name, range] : ranges) {
+    if (range.value == nullptr) continue;
+    std::vector<std::string> wanted;
+    range.value->collect_symbols(&wanted);
+    if (!std::all_of(wanted.begin(), wanted.end(),
+                     [&](const std::string& w) { return bindings->contains(w); }))
+      continue;
+    TENON_ASSIGN(const int64_t value, range.value->evaluate(*bindings));
+    if (value < range.low || value > range.high)
+      return error(Code::size_range, name + " = " + range.value->text() + " is " + std::to_string(value) +
+                                         ", declared " + std::to_string(range.low) + ".." +
+                                         std::to_string(range.high));
+    (*bindings)[name] = value;
+  }
+  return Ok{};
 }
 
 Dim Dim::substitute(const std::map<std::string, Dim, std::less<>>& values) const {

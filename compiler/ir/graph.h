@@ -143,6 +143,18 @@ struct Write {
 
 enum class Mode : uint8_t { unresolved, inference, training };
 
+// How data are cut for a function (ir/batch.h): along every axis of an input that has the batch dimension.
+struct BatchInput {
+  std::string name;
+  std::vector<uint32_t> axes;  // none: the same for every batch
+  friend bool operator==(const BatchInput&, const BatchInput&) = default;
+};
+struct Batch {
+  std::string dim;  // also where it is bound by now; empty: unknown
+  std::vector<BatchInput> inputs;
+  friend bool operator==(const Batch&, const Batch&) = default;
+};
+
 struct Function {
   std::string name;
   Graph graph;
@@ -151,6 +163,7 @@ struct Function {
   std::vector<Write> writes;
   Mode mode = Mode::unresolved;
   std::string origin;  // "step(loss)" where a derive directive made it
+  Batch batch;         // where it does not follow from the inputs' types
   Location location;
   std::string comment = {};
 };

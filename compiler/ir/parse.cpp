@@ -138,6 +138,13 @@ bool Parser::dim() {
                     std::to_string(range.high),
                 low, "write low..high with 0 <= low <= high");
   }
+  if (lexer_.peek().word("from")) {
+    lexer_.next();
+    const Token text = lexer_.raw_until("\n");
+    Result<Dim> value = parse_dim(text.value, &module_.dims);
+    if (!value) return fail(Code::syntax, value.errors().list.front().message, text);
+    range.value = std::make_shared<const Dim>(std::move(*value));
+  }
   if (!module_.dims.emplace(key, range).second)
     return fail(Code::duplicate_name, "dimension " + key + " is declared twice", named);
   module_.dim_order.push_back(key);

@@ -35,6 +35,40 @@ bool Parser::function_results(Function* f, std::vector<Type>* types) {
   }
 }
 
+// batch n (x 0, y 0 1, mask): each input with the axes that are cut, none where it is the same for every
+// batch.
+bool Parser::function_batch(Function* f) {
+  lexer_.next();
+  Token dim;
+  if (!name("the batch dimension", &dim) || !expect("(")) return false;
+  f->batch.dim = name_of(dim);
+  while (!lexer_.peek().is(")")) {
+    Token input;
+    if (!name("an input's name", &input)) return false;
+    BatchInput& to = f->batch.inputs.emplace_back();
+    to.name = name_of(input);
+    size_t rank = 0;
+    bool known = false;
+    for (ValueId a : f->graph.args) {
+      if (f->graph.value(a).name != to.name) continue;
+      known = true;
+      rank = f->graph.type(a).rank();
+    }
+    if (!known) return fail(Code::undefined_name, "no input is named " + to.name, input);
+    while (!lexer_.peek().is(",") && !lexer_.peek().is(")")) {
+      const Token at = lexer_.peek();
+      int64_t axis = 0;
+      if (!integer(&axis)) return false;
+      if (axis < 0 || axis >= static_cast<int64_t>(rank))
+        return fail(Code::bad_attribute, to.name + " has no axis " + std::to_string(axis), at);
+      to.axes.push_back(static_cast<uint32_t>(axis));
+    }
+    if (!lexer_.peek().is(",")) break;
+    lexer_.next();
+  }
+  return expect(")");
+}
+
 bool Parser::function() {
   Token named;
   if (!name("a function's name", &named)) return false;
@@ -76,6 +110,7 @@ bool Parser::function_rest(Function f, bool fresh) {
       return fail(Code::syntax, "a mode is training or inference", mode);
     f.mode = mode.word("training") ? Mode::training : Mode::inference;
   }
+  if (lexer_.peek().word("batch") && !function_batch(&f)) return false;
   if (lexer_.peek().word("from")) {
     lexer_.next();
     f.origin = lexer_.raw_until("{").value;
@@ -229,6 +264,9 @@ bool Parser::set(Scope& scope, Function* function) {
                 named, near.empty() || near == target ? "" : "did you mean " + std::string(near) + "?");
   }
   if (written_.contains(target)) return fail(Code::state_write, target + " is written twice", named);
+  if (module_.globals[found->second].frozen && function->name != "init")
+    return fail(Code::state_write, target + " is frozen and cannot be written", named,
+                "leave out frozen, and name what steps train: over = [...]");
   if (!value.value.valid() || global_lines_[found->second] == 0) {
     scope.failed = true;
     return true;

@@ -90,6 +90,7 @@ class Parser {
   // parse_function.cpp
   bool function();
   bool function_rest(Function f, bool fresh);
+  bool function_batch(Function* f);
   bool function_results(Function* f, std::vector<Type>* types);
   bool block(Scope& scope, Function* function, const std::vector<Type>* types);
   bool finish(Scope& scope, Function* function, const std::vector<Type>* types);

@@ -73,8 +73,10 @@ void Printer::header() {
   for (const std::string& name : module_->dim_order) {
     auto range = module_->dims.find(name);
     if (range == module_->dims.end()) continue;
-    out_ += "dim " + name + " = " + std::to_string(range->second.low) + ".." +
-            std::to_string(range->second.high) + "\n";
+    out_ +=
+        "dim " + name + " = " + std::to_string(range->second.low) + ".." + std::to_string(range->second.high);
+    if (range->second.value != nullptr) out_ += " from " + range->second.value->text();
+    out_ += "\n";
   }
 }
 
@@ -162,6 +164,15 @@ void Printer::function(const Function& f) {
     out_ += f.graph.type(f.graph.results[i]).text();
   }
   if (f.mode != Mode::unresolved) out_ += f.mode == Mode::training ? " mode training" : " mode inference";
+  if (!f.batch.dim.empty()) {
+    out_ += " batch " + f.batch.dim + " (";
+    for (size_t i = 0; i < f.batch.inputs.size(); ++i) {
+      const BatchInput& input = f.batch.inputs[i];
+      out_ += (i == 0 ? "" : ", ") + name_text(input.name);
+      for (const uint32_t axis : input.axes) out_ += " " + std::to_string(axis);
+    }
+    out_ += ")";
+  }
   if (!f.origin.empty()) out_ += " from " + f.origin;
   out_ += " {\n";
   block(f.graph, names, 2);

@@ -76,12 +76,23 @@ class Verifier {
   }
 
   void dims() {
-    for (const auto& [name, range] : module_.dims)
+    for (const auto& [name, range] : module_.dims) {
       if (range.low < 0 || range.low > range.high)
         report(Code::dim_range,
                "dimension " + name + " has the range " + std::to_string(range.low) + ".." +
                    std::to_string(range.high),
                {});
+      if (range.value == nullptr) continue;
+      std::vector<std::string> used;
+      range.value->collect_symbols(&used);
+      for (const std::string& u : used) {
+        const auto found = module_.dims.find(u);
+        if (found == module_.dims.end() || found->second.value != nullptr)
+          report(Code::graph_invalid,
+                 "dimension " + name + " is computed from " + u + ", which callers do not give", {},
+                 "compute it from dimensions that are declared by their ranges alone");
+      }
+    }
     std::unordered_set<std::string> named;
     for (const std::string& name : module_.dim_order)
       if (!named.insert(name).second || module_.dims.find(name) == module_.dims.end())
@@ -184,6 +195,7 @@ class Verifier {
         report(Code::duplicate_name, where + " reads " + v.name + " by two arguments", f.location);
     }
     graph(g, where, 0);
+    if (!f.origin.starts_with("epochs(")) no_commits(g);
     seen.clear();
     for (size_t i = 0; i < f.writes.size(); ++i) {
       const std::string& name = f.writes[i].global;
@@ -194,12 +206,29 @@ class Verifier {
       }
       if (!seen.insert(name).second)
         report(Code::state_write, where + " writes " + name + " twice", f.location);
+      if (module_.globals[found->second].frozen && f.name != "init")
+        report(Code::state_write, where + " writes " + name + ", which is frozen", f.location,
+               "leave out frozen, and name what steps train: over = [...]");
       ValueId v = g.results[f.returns + i];
       if (v.valid() && v.index < g.value_count() && g.type(v) != module_.globals[found->second].type)
         report(Code::state_write,
                where + " writes " + g.type(v).text() + " to " + name + ", which is " +
                    module_.globals[found->second].type.text(),
                f.location);
+    }
+  }
+
+  // Iterations commit what steps wrote: a loop that derive epochs makes. Elsewhere writes land at the exit.
+  void no_commits(const Graph& g) {
+    for (size_t i = 0; i < g.node_count(); ++i) {
+      const Node& n = g.node(NodeId(i));
+      if (n.op == nullptr || n.op->control == nullptr) continue;
+      if (n.op->control->what == Control::loop && n.attrs.size() == n.op->attrs.size())
+        if (const bool* commit = std::get_if<bool>(&n.attr("commit")); commit != nullptr && *commit)
+          report(Code::bad_attribute, "a loop of " + where_ + " commits its iterations", n.location,
+                 "derive such loops from a step: derive NAME = epochs STEP");
+      for (const auto& region : n.regions)
+        if (region != nullptr) no_commits(*region);
     }
   }
 

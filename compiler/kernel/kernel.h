@@ -200,6 +200,8 @@ struct EntryParam {
   DType dtype = DType::f32;
   std::vector<std::string> shape;  // extents as dimension expressions ("batch", "784")
   uint64_t bits = 0;               // hyper: its default value
+  std::vector<uint32_t> cut =
+      {};  // input: the axes along which data are cut into batches; none: handed whole
 };
 
 // Interface of one entry: params parallel to Function::params; exact arena bytes as a function of dims.
@@ -212,6 +214,7 @@ struct Entry {
   bool writes_state = false;
   bool loops = false;  // an `epochs` entry: reports progress
   std::string origin;  // "step(loss)" where a directive made it; of use to hosts only
+  std::string batch;   // its batch dimension, also where that is bound; empty: it has none. For hosts too
 };
 
 // Where each parameter and state tensor lies in the state block.

@@ -245,6 +245,7 @@ class ModuleParser {
     e.writes_state = c_.accept("writes_state");
     e.loops = c_.accept("loops");
     if (c_.accept("from")) e.origin = name();
+    if (c_.accept("batch")) e.batch = name();
     lines([&] {
       const Token word = c_.take();
       if (word.is("dimension")) {
@@ -275,6 +276,16 @@ class ModuleParser {
         do p.shape.push_back(c_.peek().kind == Token::Kind::string ? name() : c_.raw_until(",]"));
         while (c_.accept(",") && p.shape.size() < 64);
         c_.expect("]", "shape");
+      }
+      if (p.role == ParamRole::input && c_.accept("cut")) {
+        do {
+          const Token at = c_.peek();
+          const int64_t axis = integer("cut", true);
+          if (axis < 0 || axis >= static_cast<int64_t>(p.shape.size()))
+            c_.error(Code::syntax, at, "input " + p.name + " has no axis " + std::to_string(axis));
+          else
+            p.cut.push_back(static_cast<uint32_t>(axis));
+        } while (c_.accept(","));
       }
       if (p.role == ParamRole::hyper && c_.accept("=") && !literal(p.dtype, &p.bits)) return;
       e.params.push_back(std::move(p));

@@ -67,6 +67,7 @@ std::string print(const Module& m, const PrintOptions& options) {
     if (e.writes_state) out += " writes_state";
     if (e.loops) out += " loops";
     if (!e.origin.empty()) out += " from " + quote(e.origin);
+    if (!e.batch.empty()) out += " batch " + quote(e.batch);
     out += " {\n";
     for (const DimSlot& d : e.dims)
       out += "  dimension " + quote(d.name) + " in " + std::to_string(d.low) + " .. " +
@@ -76,6 +77,7 @@ std::string print(const Module& m, const PrintOptions& options) {
              std::string(dtype_name(p.dtype)) + "[";
       for (size_t i = 0; i < p.shape.size(); ++i) out += (i != 0 ? "," : "") + extent_text(p.shape[i]);
       out += "]";
+      for (size_t i = 0; i < p.cut.size(); ++i) out += (i == 0 ? " cut " : ", ") + std::to_string(p.cut[i]);
       if (p.role == ParamRole::hyper) out += " = " + literal_text(p.dtype, p.bits, true);
       out += "\n";
     }

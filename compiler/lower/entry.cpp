@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 
+#include "ir/batch.h"
 #include "kernel/print.h"
 
 namespace tenon::lower {
@@ -17,7 +18,9 @@ namespace {
 constexpr int64_t alignment = 64;
 constexpr int64_t most_chunks = 64;
 
-void collect(const Graph& graph, std::set<std::string>* names) {
+}  // namespace
+
+void collect_dims(const Graph& graph, std::set<std::string>* names) {
   std::vector<std::string> found;
   for (size_t v = 0; v < graph.value_count(); ++v)
     for (const Dim& d : graph.type(ValueId(v)).shape) d.collect_symbols(&found);
@@ -28,12 +31,10 @@ void collect(const Graph& graph, std::set<std::string>* names) {
       if (const auto* list = std::get_if<std::vector<Dim>>(&a))
         for (const Dim& d : *list) d.collect_symbols(&found);
     }
-    for (const auto& region : node.regions) collect(*region, names);
+    for (const auto& region : node.regions) collect_dims(*region, names);
   }
   names->insert(found.begin(), found.end());
 }
-
-}  // namespace
 
 std::vector<ExprId> arena_layout(kernel::Builder& b, const Plan& plan,
                                  const std::function<ExprId(const Dim&)>& dim) {
@@ -128,8 +129,16 @@ void EntryEmitter::parameters() {
       });
     }
   }
+  if (!interface_.loops) {
+    if (const std::optional<ir::Batch> batch = ir::find_batch(function_).batch) {
+      interface_.batch = batch->dim;
+      for (kernel::EntryParam& p : interface_.params)
+        for (const ir::BatchInput& input : batch->inputs)
+          if (p.role == kernel::ParamRole::input && p.name == input.name) p.cut = input.axes;
+    }
+  }
   std::set<std::string> names;
-  collect(graph_, &names);
+  collect_dims(graph_, &names);
   for (const std::string& name : module_.dim_order) {
     if (names.count(name) == 0) continue;
     dims_[name] = b_.use(b_.scalar(name));
@@ -344,8 +353,21 @@ void EntryEmitter::serial_kernels(const Scope& s) {
   } while (first < sizes.size());
 }
 
+void EntryEmitter::test_sizes() {
+  for (const SizeGuard& g : guards_) {
+    const ExprId value = b_.let(g.name, dim(g.value));
+    const ExprId outside = b_.binary(kernel::Op::bor, b_.binary(kernel::Op::lt, value, b_.index(g.range.low)),
+                                     b_.binary(kernel::Op::lt, b_.index(g.range.high), value));
+    b_.comment(g.name + " = " + g.value.text() + ", which takes " + std::to_string(g.range.low) + " to " +
+               std::to_string(g.range.high));
+    b_.fail(static_cast<uint16_t>(Code::size_range), outside, value);
+  }
+  if (!guards_.empty()) b_.stop_on_failure();
+}
+
 void EntryEmitter::run() {
   parameters();
+  test_sizes();
   arena_offsets();
   kernel::Function scratch;
   Frame probe(scratch, module_, plan_, *options_.target);

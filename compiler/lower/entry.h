@@ -11,16 +11,25 @@
 
 namespace tenon::lower {
 
+// A size that is computed from those of the call, and what it has to lie in: tested when a call begins.
+struct SizeGuard {
+  std::string name;
+  Dim value;
+  ir::DimRange range;
+};
+
 class EntryEmitter {
  public:
   EntryEmitter(const ir::Module& module, const ir::Function& function, const Graph& graph, const Plan& plan,
                const Options& options, kernel::Module* out);
+  void guard(std::vector<SizeGuard> guards) { guards_ = std::move(guards); }
   // Appends leaf kernels, the arena function and the entry to the kernel module.
   void run();
 
  private:
   void parameters();
   void arena_offsets();
+  void test_sizes();
   void scope(const Scope& s);
   void group(const Scope& s, int32_t number);
   void loop(const Scope& s, int32_t number);
@@ -40,6 +49,7 @@ class EntryEmitter {
   const Options& options_;
   kernel::Module* out_;
   std::set<std::string> kernels_;  // leaf kernels that there are
+  std::vector<SizeGuard> guards_;
   kernel::Function entry_;
   kernel::Entry interface_;
   kernel::Builder b_;
@@ -51,6 +61,8 @@ class EntryEmitter {
   std::map<uint32_t, ExprId> offsets_;  // arena roots: bytes
 };
 
+// The names of dimensions that a graph uses, in its regions too.
+void collect_dims(const Graph& graph, std::set<std::string>* names);
 // Estimated vector cycles of one run of a scope at usual sizes, loops counted once.
 double scope_cycles(const Frame& frame, const Scope& scope);
 // Estimated instructions of each item's code, of the regions in it as well.

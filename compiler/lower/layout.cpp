@@ -1,4 +1,6 @@
 // Where parameters, state and constants lie.
+#include <algorithm>
+
 #include "lower/plan.h"
 
 namespace tenon::lower {
@@ -7,9 +9,15 @@ constexpr uint64_t alignment = 64;
 uint64_t aligned(uint64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 }  // namespace
 
-Layout layout_state(const ir::Module& module) {
+Layout layout_state(const ir::Module& module, const std::vector<kernel::StateSlot>* like) {
   Layout out;
   uint64_t offset = 64;  // the header, see runtime/abi.h
+  if (like != nullptr) {
+    out.state = *like;
+    for (const kernel::StateSlot& s : out.state) offset = std::max(offset, s.offset + aligned(s.bytes));
+    out.state_bytes = offset;
+    return out;
+  }
   for (const ir::Global& g : module.globals) {
     if (g.kind == ir::GlobalKind::hyper) continue;
     kernel::StateSlot slot;

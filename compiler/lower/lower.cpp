@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ir/print.h"
+#include "ir/substitute.h"
 #include "lower/canonical.h"
 #include "lower/entry.h"
 
@@ -18,15 +19,44 @@ void explain(const std::string& function, const Scope& s, std::vector<Explanatio
     for (const auto& region : regions) explain(function, *region, out);
 }
 
+// Kernels know the sizes that callers give: computed dimensions become what they are computed from. Their
+// ranges, which the graph was checked by, are tested by the functions that use them, where they do not
+// follow.
+std::map<std::string, std::vector<SizeGuard>> take_out_computed(ir::Module& module) {
+  std::map<std::string, std::vector<SizeGuard>> guards;
+  const auto computed = ir::computed_dims(module.dims);
+  for (ir::Function& f : module.functions) {
+    std::set<std::string> used;
+    collect_dims(f.graph, &used);
+    for (const auto& [name, value] : computed) {
+      if (!used.contains(name)) continue;
+      const ir::DimRange declared = module.dims.at(name), follows = value.range(module.dims);
+      if (follows.low < declared.low || follows.high > declared.high)
+        guards[f.name].push_back({name, value, declared});
+    }
+    ir::substitute_dims(f.graph, computed);
+  }
+  for (const auto& [name, value] : computed) {
+    module.dims.erase(name);
+    std::erase(module.dim_order, name);
+  }
+  return guards;
+}
+
 }  // namespace
 
-Result<kernel::Module> lower(const ir::Module& module, const Options& options,
+Result<kernel::Module> lower(const ir::Module& given, const Options& options,
                              std::vector<Explanation>* explanations) {
+  ir::Module substituted;
+  std::map<std::string, std::vector<SizeGuard>> guards;
+  const bool computes = !ir::computed_dims(given.dims).empty();
+  if (computes) guards = take_out_computed(substituted = given);
+  const ir::Module& module = computes ? substituted : given;
   TENON_CHECK(options.target != nullptr);
   kernel::Module out;
   out.name = module.name;
   out.target = std::string(options.target->name);
-  Layout layout = layout_state(module);
+  Layout layout = layout_state(module, options.state_like);
   for (const std::string& name : options.functions)
     if (module.find_function(name) == nullptr)
       return error(Code::undefined_name, "no function is named " + name);
@@ -37,6 +67,7 @@ Result<kernel::Module> lower(const ir::Module& module, const Options& options,
     ir::Function prepared;
     prepared.name = f.name;
     prepared.origin = f.origin;
+    prepared.batch = f.batch;
     prepared.graph = f.graph;
     prepared.returns = f.returns;
     prepared.result_names = f.result_names;
@@ -48,7 +79,9 @@ Result<kernel::Module> lower(const ir::Module& module, const Options& options,
     plan_options.target = options.target;
     Plan p = plan(module, prepared, &layout, plan_options);
     if (explanations != nullptr) explain(f.name, *p.scope, explanations);
-    EntryEmitter(module, prepared, prepared.graph, p, options, &out).run();
+    EntryEmitter emitter(module, prepared, prepared.graph, p, options, &out);
+    emitter.guard(std::move(guards[f.name]));
+    emitter.run();
   }
   out.state = layout.state;
   out.state_bytes = layout.state_bytes;

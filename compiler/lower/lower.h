@@ -19,7 +19,8 @@ struct Options {
   const target::Target* target = nullptr;
   std::vector<std::string> functions;  // entries to make; empty: all
   PlanOptions plan;
-  bool parallel = true;          // false: no parallel phases
+  const std::vector<kernel::StateSlot>* state_like = nullptr;  // a layout that holds all that functions name
+  bool parallel = true;                                        // false: no parallel phases
   double chunk_cycles = 20000;   // least work of a chunk of a phase, in vector cycles
   double inline_cycles = 30000;  // loops whose body does less run as one serial kernel
 };

@@ -112,7 +112,8 @@ struct Layout {
   // Offset of a constant in the constants block; equal contents share one.
   uint64_t constant_offset(const std::shared_ptr<const Array>& array);
 };
-Layout layout_state(const ir::Module& module);
+// `like`: slots that stand already, of a program whose state is to be shared.
+Layout layout_state(const ir::Module& module, const std::vector<kernel::StateSlot>* like = nullptr);
 
 struct PlanOptions {
   FuseOptions fuse;

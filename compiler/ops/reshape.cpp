@@ -37,7 +37,7 @@ Status infer(InferContext& c) {
   const Dim from = c.operands[0].count(), to = result.count();
   if (from.overflowed() || to.overflowed())
     return c.fail(Code::dim_range, "too many elements to compute with");
-  if (from != to) {
+  if (!same_extent(c, from, to)) {
     return c.fail(Code::shape_mismatch, operand_text(c, 0) + " has " + from.text() + " elements, " +
                                             ir::shape_text(shape) + " has " + to.text());
   }

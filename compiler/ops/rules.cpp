@@ -98,6 +98,13 @@ bool provably_below(const InferContext& c, const Dim& value, int64_t bound) {
   return c.module != nullptr && ir::always_below(value, c.module->dims, bound);
 }
 
+bool same_extent(const InferContext& c, const Dim& a, const Dim& b) {
+  if (a == b) return true;
+  if (c.module == nullptr) return false;
+  const std::map<std::string, Dim, std::less<>> computed = ir::computed_dims(c.module->dims);
+  return !computed.empty() && a.substitute(computed) == b.substitute(computed);
+}
+
 ir::Attr derive_last_axis(const InferContext& c) {
   if (c.operands.empty() || c.operands[0].is_scalar()) return {};
   return static_cast<int64_t>(c.operands[0].rank()) - 1;

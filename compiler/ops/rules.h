@@ -44,6 +44,8 @@ Status take_axes(InferContext& c, std::string_view name, size_t rank, bool sorte
 // decide, and what cannot be decided passes: the verifier asks again with the module at hand.
 bool provably_at_least(const InferContext& c, const Dim& value, int64_t bound);
 bool provably_below(const InferContext& c, const Dim& value, int64_t bound);
+// Whether two extents are the same, computed dimensions being what they are computed from.
+bool same_extent(const InferContext& c, const Dim& a, const Dim& b);
 
 // Derived attributes.
 ir::Attr derive_last_axis(const InferContext& c);    // of operand 0; not given for rank 0

@@ -1,4 +1,5 @@
 // bind: see passes.h. Not a row of the pipeline, since it takes values.
+#include "ir/batch.h"
 #include "ir/substitute.h"
 #include "passes/passes.h"
 #include "support/text.h"
@@ -16,6 +17,9 @@ Status bind(ir::Module& module, const std::map<std::string, int64_t, std::less<>
       const std::string_view near = nearest(name, names);
       errors.append(error(Code::undefined_name, "bind: no dimension is named " + name,
                           near.empty() ? "" : "did you mean " + std::string(near) + "?"));
+    } else if (at->second.value != nullptr) {
+      errors.append(error(Code::dim_range,
+                          "bind: " + name + " is computed, " + name + " = " + at->second.value->text()));
     } else if (value < at->second.low || value > at->second.high) {
       errors.append(error(Code::dim_range, "bind: " + name + " = " + std::to_string(value) + " is outside " +
                                                std::to_string(at->second.low) + ".." +
@@ -25,7 +29,25 @@ Status bind(ir::Module& module, const std::map<std::string, int64_t, std::less<>
     }
   }
   if (!errors.empty()) return errors;
-  for (ir::Function& f : module.functions) ir::substitute_dims(f.graph, values);
+  // What is computed from bound dimensions alone has a value as well.
+  const std::map<std::string, ir::Dim, std::less<>> given = values;
+  for (auto& [name, range] : module.dims) {
+    if (range.value == nullptr) continue;
+    const ir::Dim value = range.value->substitute(given);
+    range.value = std::make_shared<const ir::Dim>(value);
+    if (!value.is_constant()) continue;
+    if (value.constant() < range.low || value.constant() > range.high)
+      return error(Code::dim_range, "bind: " + name + " would be " + value.text() + ", declared " +
+                                        std::to_string(range.low) + ".." + std::to_string(range.high));
+    values.emplace(name, value);
+  }
+  for (ir::Function& f : module.functions) {
+    // What hosts cut data along stays known when the extents are numbers.
+    if (f.batch.dim.empty())
+      if (std::optional<ir::Batch> batch = ir::find_batch(f).batch; batch && values.contains(batch->dim))
+        f.batch = std::move(*batch);
+    ir::substitute_dims(f.graph, values);
+  }
   for (const auto& [name, value] : values) {
     module.dims.erase(name);
     std::erase(module.dim_order, name);

@@ -4,6 +4,7 @@
 // alone: what is not resolved yet (modes: two dropouts are two), calls, and loops that commit.
 #include <unordered_map>
 
+#include "ir/equal.h"
 #include "ir/op_def.h"
 #include "passes/rebuild.h"
 #include "support/hash.h"
@@ -16,29 +17,6 @@ using ir::Graph;
 using ir::Node;
 using ir::NodeId;
 using ir::ValueId;
-
-bool equal_graphs(const Graph& a, const Graph& b);
-
-bool equal_nodes(const Node& a, const Node& b) {
-  if (a.op != b.op || a.operands != b.operands || a.regions.size() != b.regions.size()) return false;
-  for (size_t i = 0; i < a.attrs.size(); ++i)
-    if (!ir::attr_equal(a.attrs[i], b.attrs[i])) return false;
-  for (size_t i = 0; i < a.regions.size(); ++i)
-    if (!equal_graphs(*a.regions[i], *b.regions[i])) return false;
-  return true;
-}
-
-// Both were rebuilt, so their ids follow program order, and equal graphs have equal ids.
-bool equal_graphs(const Graph& a, const Graph& b) {
-  if (a.args != b.args || a.results != b.results || a.node_count() != b.node_count()) return false;
-  for (ValueId v : a.args)
-    if (a.type(v) != b.type(v) || a.value(v).arg != b.value(v).arg) return false;
-  for (size_t i = 0; i < a.node_count(); ++i) {
-    if (!equal_nodes(a.node(NodeId(i)), b.node(NodeId(i)))) return false;
-    if (a.node(NodeId(i)).results != b.node(NodeId(i)).results) return false;
-  }
-  return true;
-}
 
 uint64_t hash_node(const Node& node) {
   Hasher h;
@@ -128,7 +106,9 @@ class Merger {
     if (mergeable(node)) {
       const auto [low, high] = tables_.back().equal_range(hash_node(node));
       for (auto at = low; at != high && !found; ++at)
-        if (equal_nodes(node, out.node(at->second))) found = out.node(at->second).results;
+        if (const Node& other = out.node(at->second);
+            node.operands == other.operands && ir::equal_nodes(node, other))
+          found = other.results;
     }
     if (found) {
       counts_[std::string(node.op->name)] += 1;

@@ -11,6 +11,7 @@
 #include "support/hash.h"
 #include "support/text.h"
 #include "transforms/globals.h"
+#include "transforms/metrics.h"
 #include "transforms/optimizer.h"
 #include "transforms/options.h"
 #include "transforms/transforms.h"
@@ -42,6 +43,7 @@ Result<Function> start(const Module& module, const Derive& derive) {
   }
   Function out = *source;
   out.comment = derive.comment;
+  out.batch = {};
   out.name = derive.name;
   out.origin = derive.kind + "(" + derive.source + ")";
   out.location = derive.location;
@@ -57,41 +59,16 @@ Status check_loss(const Module& module, const Derive& derive, const Function& f)
                       "reduce it: mean, reduce_sum");
 }
 
-// Appends what a metric returns, computed from the inputs of the same names.
-Status add_metric(const Module& module, const Derive& derive, const std::string& name, Function* f) {
-  const Function* metric = module.find_function(name);
-  if (metric == nullptr) {
-    const std::string_view near = nearest(name, function_names(module));
-    return derive_error(module, derive, "no metric function is named " + name,
-                        near.empty() ? "" : "did you mean " + std::string(near) + "?");
-  }
-  std::vector<ValueId> operands;
-  for (ValueId a : metric->graph.args) {
-    const ir::Value& input = metric->graph.value(a);
-    if (input.arg != ArgKind::input) continue;
-    ValueId found;
-    for (ValueId own : f->graph.args)
-      if (f->graph.value(own).arg == ArgKind::input && f->graph.value(own).name == input.name) found = own;
-    if (!found.valid()) {
-      return derive_error(
-          module, derive,
-          "metric " + name + " has an input " + input.name + ", " + derive.source + " has none of that name");
-    }
-    operands.push_back(found);
-  }
-  ir::Builder b(f->graph, &module);
-  const ir::OpDef& call = *ir::op_table().find("call");
-  ir::Attrs attrs(call.attrs.size());
-  attrs[call.attr_index("callee")] = name;
-  Result<std::vector<ValueId>> results = b.try_emit(call, operands, std::move(attrs));
-  if (!results) return at_derive(module, derive, results.take_errors());
-  for (size_t r = 0; r < results->size(); ++r) {
-    std::string label = r < metric->result_names.size() ? metric->result_names[r] : "";
-    if (label.empty()) label = results->size() == 1 ? name : name + "." + std::to_string(r);
-    f->graph.results.insert(f->graph.results.begin() + static_cast<ptrdiff_t>(f->returns), (*results)[r]);
-    f->result_names.push_back(std::move(label));
-    ++f->returns;
-  }
+// What the step writes is the optimizer's to say: a loss that sets a trained parameter itself would lose its
+// write.
+Status check_writes(const Module& module, const Derive& derive, const Function& f,
+                    const std::vector<std::string>& params) {
+  Errors errors;
+  for (const std::string& name : params)
+    if (has_write(f, name))
+      errors.append(derive_error(module, derive, derive.source + " sets " + name + ", which the step trains",
+                                 "leave it out of over, or out of " + derive.source));
+  if (!errors.empty()) return errors;
   return Ok{};
 }
 
@@ -126,6 +103,28 @@ Result<std::vector<std::string>> trained(const Module& module, const Derive& der
   return out;
 }
 
+// How data are cut for a step: kept where the directive says it, else found in the types again. A step whose
+// inputs do not tell is refused, unless it is said to have no batch: it would train on something else than
+// was meant.
+Status set_batch(const Module& module, const Derive& derive, Function* f) {
+  const ir::BatchWords words = batch_words(derive.options);
+  if (words.dim == no_batch) {
+    f->batch.dim = words.dim;
+    return Ok{};
+  }
+  if (!words.dim.empty() && !module.dims.contains(words.dim)) {
+    std::vector<std::string_view> names;
+    for (const std::string& name : module.dim_order) names.push_back(name);
+    const std::string_view near = nearest(words.dim, names);
+    return derive_error(module, derive, "batch: no dimension is named " + words.dim,
+                        near.empty() ? "" : "did you mean " + std::string(near) + "?");
+  }
+  const ir::BatchFinding found = ir::find_batch(*f, words);
+  if (!found.problem.empty()) return derive_error(module, derive, found.problem, found.help);
+  if (found.batch && !(words.dim.empty() && words.same.empty())) f->batch = *found.batch;
+  return Ok{};
+}
+
 // Values of the function that a pattern of `wrt` names: parameters by pattern, in the order of their
 // declarations (in which the function uses them says nothing), any value by name.
 std::vector<ValueId> named_values(const Module& module, const Function& f, const std::string& pattern) {
@@ -148,7 +147,7 @@ std::vector<ValueId> named_values(const Module& module, const Function& f, const
 }  // namespace
 
 Result<Function> derive_step(Module& module, const Derive& derive) {
-  static constexpr std::string_view known[] = {"over", "with", "metrics"};
+  static constexpr std::string_view known[] = {"over", "with", "metrics", "batch", "same"};
   if (Status s = check_options(derive.options, known, "derive " + derive.name); !s)
     return at_derive(module, derive, s.take_errors());
   TENON_ASSIGN(Function f, start(module, derive));
@@ -158,14 +157,16 @@ Result<Function> derive_step(Module& module, const Derive& derive) {
     return derive_error(module, derive, "option with is missing",
                         "with = sgd {lr = 0.01}, or momentum, or adam");
   }
+  if (f.result_names[0].empty()) f.result_names[0] = "loss";
+  if (Status s = inline_calls(module, f); !s) return at_derive(module, derive, s.take_errors());
   if (const ir::Option* metrics = find_option(derive.options, "metrics")) {
     for (const std::string& name : names_of(*metrics)) TENON_TRY(add_metric(module, derive, name, &f));
   }
-  if (f.result_names[0].empty()) f.result_names[0] = "loss";
-  if (Status s = inline_calls(module, f); !s) return at_derive(module, derive, s.take_errors());
+  TENON_TRY(set_batch(module, derive, &f));
   if (Status s = resolve_mode(module, f, ir::Mode::training); !s)
     return at_derive(module, derive, s.take_errors());
   TENON_ASSIGN(const std::vector<std::string> params, trained(module, derive, f));
+  TENON_TRY(check_writes(module, derive, f, params));
   std::vector<ValueId> wrt;
   std::unordered_map<std::string_view, ValueId> entries;
   for (ValueId a : f.graph.args)
@@ -266,6 +267,21 @@ Result<Function> make_init(const Module& module) {
   return f;
 }
 
+ir::BatchFinding step_batch(const Module& module, std::string_view step) {
+  const Function* source = module.find_function(step);
+  ir::BatchWords words;
+  for (const Derive& d : module.derives) {
+    if (d.name != step || d.kind != "step") continue;
+    source = module.find_function(d.source);
+    words = batch_words(d.options);
+  }
+  if (source == nullptr || words.dim == no_batch) return {};
+  Module own = module;
+  Function f = *source;
+  if (!inline_calls(own, f)) return {};
+  return ir::find_batch(f, words);
+}
+
 Status expand_derive(Module& module, const Derive& derive) {
   struct Kind {
     std::string_view name;
@@ -291,11 +307,16 @@ Status expand_derive(Module& module, const Derive& derive) {
   return Ok{};
 }
 
-Status expand_derives(Module& module) {
+Status expand_directives(Module& module) {
   Errors errors;
   for (const Derive& derive : std::exchange(module.derives, {}))
     if (Status s = expand_derive(module, derive); !s) errors.append(s.take_errors());
   if (!errors.empty()) return errors;
+  return Ok{};
+}
+
+Status expand_derives(Module& module) {
+  TENON_TRY(expand_directives(module));
   if (module.find_function("init") == nullptr) {
     TENON_ASSIGN(Function init, make_init(module));
     module.functions.push_back(std::move(init));

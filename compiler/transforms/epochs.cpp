@@ -5,14 +5,16 @@
 //     loop over epochs (carries: what the step writes; commit) {
 //       order = permutation {n = rows} of the state's rng.seed and rng.step, or row e of the input `order`
 //       loop over rows/batch full batches (slices: order as [rows/batch, batch]; commit) { take rows; the
-//       step } loop with trip ceil(rows/batch) - rows/batch, 0 or 1 (commit) { the step at batch = rows mod
-//       batch }
+//       step } loop with trip ceil(rows/batch) - rows/batch, 0 or 1 (commit) { the step at batch = batch.tail
+//       }
 //     }
 //
-// The tail's extents are remainders, so shapes are honest: where nothing is left, its trip count is 0. Inputs
-// of the step whose first extent is the batch dimension become arrays of rows; others go in unchanged.
-// `batch` keeps its name and range. What the step returns is stacked, one row a step, unless its shape
-// depends on the batch.
+// The last batch has a dimension of its own, with the range of `batch`: what is shown of the step for any
+// batch holds for it as well. It is computed, 1 + (rows - 1) mod batch, so it is never empty; where nothing
+// is left over it is a whole batch, and its trip count is 0. One below the range is refused when sizes are
+// bound. Inputs of the step are cut along every axis that has the batch dimension (ir/batch.h); there they
+// have the extent `rows`. Others go in unchanged. `batch` keeps its name and range. What the step returns is
+// stacked, one row a step, unless its shape depends on the batch.
 #include <algorithm>
 
 #include "ir/builder.h"
@@ -37,9 +39,8 @@ namespace {
 constexpr int64_t max_rows = (int64_t{1} << 31) - 1, max_epochs = 1'000'000;
 
 // A dimension of the module with this name, or one made from it where the name is taken.
-std::string add_dim(ir::Module& module, const std::string& wanted, int64_t high) {
+std::string add_dim(ir::Module& module, const std::string& wanted, const ir::DimRange& range) {
   std::string name = wanted;
-  const ir::DimRange range{1, high};
   for (int n = 2;; ++n) {
     auto [at, fresh] = module.dims.try_emplace(name, range);
     if (fresh) module.dim_order.push_back(name);
@@ -58,30 +59,36 @@ bool depends_on(const Type& type, const std::string& dim) {
 struct Input {
   ValueId in_step;
   enum { carry, rows, same } kind = same;
-  Type type;  // in the epochs function
+  std::vector<uint32_t> axes;  // rows: where it is cut
+  Type type;                   // in the epochs function
   std::string name;
 };
 
 class Epochs {
  public:
-  Epochs(ir::Module& module, const ir::Function& step, std::string batch, bool given)
-      : module_(module), step_(step), batch_name_(std::move(batch)), given_(given) {
-    const std::string rows = add_dim(module, "rows", max_rows),
-                      epochs = add_dim(module, "epochs", max_epochs);
+  Epochs(ir::Module& module, const ir::Function& step, const ir::Batch& batch, bool given)
+      : module_(module), step_(step), batch_name_(batch.dim), given_(given) {
+    const std::string rows = add_dim(module, "rows", {1, max_rows}),
+                      epochs = add_dim(module, "epochs", {1, max_epochs});
     rows_ = Dim::symbol(rows);
     epochs_ = Dim::symbol(epochs);
     batch_ = Dim::symbol(batch_name_);
     full_ = Dim::floor_div(rows_, batch_);
     tail_ = Dim::ceil_div(rows_, batch_) - full_;
-    rest_ = Dim::mod(rows_, batch_);
+    last_ = Dim::floor_div(rows_ - 1, batch_) * batch_;
+    ir::DimRange tail = module.dims.find(batch_name_)->second;
+    tail.value = std::make_shared<const Dim>(rows_ - last_);
+    rest_ = Dim::symbol(add_dim(module, batch_name_ + ".tail", tail));
     for (ValueId a : step.graph.args) {
       const ir::Value& arg = step.graph.value(a);
-      Input input{a, Input::same, arg.type, arg.name};
+      Input input{a, Input::same, {}, arg.type, arg.name};
       if (arg.arg == ArgKind::global && has_write(step, arg.name)) {
         input.kind = Input::carry;
-      } else if (arg.arg == ArgKind::input && !arg.type.is_scalar() && arg.type.shape[0] == batch_) {
-        input.kind = Input::rows;
-        input.type.shape[0] = rows_;
+      } else if (arg.arg == ArgKind::input) {
+        for (const ir::BatchInput& cut : batch.inputs)
+          if (cut.name == arg.name) input.axes = cut.axes;
+        if (!input.axes.empty()) input.kind = Input::rows;
+        for (const uint32_t axis : input.axes) input.type.shape[axis] = rows_;
       }
       inputs_.push_back(std::move(input));
     }
@@ -175,7 +182,8 @@ class Epochs {
     const Dim whole = full_ * batch_;
     const ValueId head = b.emit("slice", {order}, {{"limit", std::vector<Dim>{whole}}});
     const ValueId batches = b.emit("reshape", {head}, {{"shape", std::vector<Dim>{full_, batch_}}});
-    const ValueId last = b.emit("slice", {order}, {{"start", std::vector<Dim>{whole}}});
+    const ValueId left = b.emit("slice", {order}, {{"start", std::vector<Dim>{last_}}});
+    const ValueId last = b.emit("reshape", {left}, {{"shape", std::vector<Dim>{rest_}}});
     std::vector<ValueId> state = inputs;
     std::vector<std::vector<ValueId>> parts(stacked_.size());
     for (bool tail : {false, true}) {
@@ -223,8 +231,9 @@ class Epochs {
     std::vector<ValueId> map(from.value_count());
     for (size_t i = 0; i < inputs_.size(); ++i) {
       ValueId& to = map[inputs_[i].in_step.index];
-      to = inputs_[i].kind == Input::rows ? b.emit("take", {inputs[i], index}, {{"axis", int64_t{0}}})
-                                          : inputs[i];
+      to = inputs[i];
+      for (const uint32_t axis : inputs_[i].axes)
+        to = b.emit("take", {to, index}, {{"axis", static_cast<int64_t>(axis)}});
     }
     const std::vector<ValueId> results = b.inline_graph(from, map);
     for (const Input& i : inputs_) {
@@ -239,15 +248,28 @@ class Epochs {
   const ir::Function& step_;
   std::string batch_name_;
   bool given_;
-  Dim rows_, epochs_, batch_, full_, tail_, rest_;
+  Dim rows_, epochs_, batch_, full_;  // full_: whole batches of an epoch
+  Dim tail_, last_, rest_;            // of the last batch: whether there is one, its first row, its rows
   std::vector<Input> inputs_;
   std::vector<size_t> stacked_;  // results of the step that are stacked
 };
 
+Result<ir::Batch> batch_of(const ir::Module& module, const ir::Derive& derive, const ir::Function& step) {
+  const ir::BatchWords words = batch_words(derive.options);
+  if (!words.dim.empty() && !module.dims.contains(words.dim))
+    return derive_error(module, derive, "no dimension is named " + words.dim);
+  ir::BatchFinding found = ir::find_batch(step, words);
+  if (!found.problem.empty()) return derive_error(module, derive, found.problem, found.help);
+  if (!found.batch || found.batch->inputs.empty() || !module.dims.contains(found.batch->dim))
+    return derive_error(module, derive, derive.source + " has no input with a batch dimension",
+                        "give an input a named dimension: x: f32[batch,8]");
+  return std::move(*found.batch);
+}
+
 }  // namespace
 
 Result<ir::Function> derive_epochs(ir::Module& module, const ir::Derive& derive) {
-  static constexpr std::string_view known[] = {"order", "batch"};
+  static constexpr std::string_view known[] = {"order", "batch", "same"};
   if (Status s = check_options(derive.options, known, "derive " + derive.name); !s)
     return at_derive(module, derive, s.take_errors());
   const ir::Function* source = module.find_function(derive.source);
@@ -259,33 +281,19 @@ Result<ir::Function> derive_epochs(ir::Module& module, const ir::Derive& derive)
       return derive_error(module, derive, "order is " + order->word + ", wants shuffled or given");
     given = order->word == "given";
   }
-  // The batch dimension: the one named, else the first extent of the first input that has one.
-  std::string batch;
-  if (const ir::Option* option = find_option(derive.options, "batch")) {
-    batch = option->word;
-    if (!module.dims.contains(batch)) return derive_error(module, derive, "no dimension is named " + batch);
-  }
-  for (ValueId a : source->graph.args) {
-    const ir::Value& arg = source->graph.value(a);
-    if (!batch.empty() || arg.arg != ArgKind::input || arg.type.is_scalar()) continue;
-    batch = arg.type.shape[0].as_symbol().value_or("");
-  }
-  if (batch.empty()) {
-    return derive_error(module, derive, derive.source + " has no input with a batch dimension",
-                        "give an input a named first dimension: x: f32[batch,8]");
-  }
   if (source->writes.empty())
     return derive_error(module, derive, derive.source + " writes no state", "epochs wants a step");
   ir::Function step = *source;
   step.result_names.resize(step.returns);
   TENON_TRY(inline_calls(module, step));
+  TENON_ASSIGN(const ir::Batch batch, batch_of(module, derive, step));
   TENON_TRY(resolve_mode(module, step, ir::Mode::training));
   ensure_rng(module);
   count_step(module, step);
   // A global that is written but never read still has its value carried.
   for (const ir::Write& w : step.writes) global_value(module, step.graph, w.global);
-  if (module.dims.find(batch)->second.low < 1)
-    return derive_error(module, derive, "dimension " + batch + " may be 0", "let its range start at 1");
+  if (module.dims.find(batch.dim)->second.low < 1)
+    return derive_error(module, derive, "dimension " + batch.dim + " may be 0", "let its range start at 1");
   ir::Function f = Epochs(module, step, batch, given).make(derive.name);
   f.origin = "epochs(" + derive.source + ")";
   f.location = derive.location;

@@ -41,6 +41,13 @@ std::vector<std::string> names_of(const ir::Option& option) {
   return {option.word};
 }
 
+ir::BatchWords batch_words(const std::vector<ir::Option>& options) {
+  ir::BatchWords out;
+  if (const ir::Option* batch = find_option(options, "batch")) out.dim = batch->word;
+  if (const ir::Option* same = find_option(options, "same")) out.same = names_of(*same);
+  return out;
+}
+
 Errors derive_error(const ir::Module& module, const ir::Derive& derive, std::string message,
                     std::string help) {
   return at_derive(module, derive,

@@ -4,7 +4,7 @@
 #include <span>
 #include <string_view>
 
-#include "ir/graph.h"
+#include "ir/batch.h"
 
 namespace tenon::transforms {
 using namespace support;
@@ -15,6 +15,11 @@ Status check_options(const std::vector<ir::Option>& options, std::span<const std
                      const std::string& where);
 // The option's names: its list, or its one word.
 std::vector<std::string> names_of(const ir::Option& option);
+
+// What `batch` says of a step that no data are cut for.
+inline constexpr std::string_view no_batch = "none";
+// The options `batch` and `same`.
+ir::BatchWords batch_words(const std::vector<ir::Option>& options);
 
 // T116 at the directive's place.
 Errors derive_error(const ir::Module& module, const ir::Derive& derive, std::string message,

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "ir/graph.h"
+#include "ir/batch.h"
 
 namespace tenon::transforms {
 using namespace support;
@@ -30,8 +30,12 @@ Status resolve_mode(ir::Module& module, ir::Function& function, ir::Mode mode);
 
 // Makes the function of one directive and appends it. T103 without its source, T116 for bad options.
 Status expand_derive(ir::Module& module, const ir::Derive& derive);
-// Replaces every derive directive by ordinary functions: step (sgd, momentum, adam), grad, epochs; then adds
-// `init`. After it the module has no derives.
+// How data are cut for a step of the module, whether it stands there or is to be derived.
+ir::BatchFinding step_batch(const ir::Module& module, std::string_view step);
+// Replaces every derive directive by ordinary functions: step (sgd, momentum, adam), grad, epochs. After it
+// the module has no derives.
+Status expand_directives(ir::Module& module);
+// The same; then adds `init`.
 Status expand_derives(ir::Module& module);
 
 }  // namespace tenon::transforms

@@ -313,18 +313,24 @@ inline Result<TrainTest> try_load_data(const std::string& spec) {
 struct ColumnView {
   std::string name;
   Tensor tensor;
+  /// The axes along which the rows lie; none: the same for every batch.
+  std::vector<uint32_t> axes = {0};
 };
 /// Columns from memory, copied.
 inline Result<Data> try_make_data(const std::vector<ColumnView>& columns) {
   std::vector<const char*> names;
   std::vector<tenon_tensor> tensors;
+  std::vector<uint32_t> cuts;
   for (const ColumnView& c : columns) {
     names.push_back(c.name.c_str());
     tensors.push_back(c.tensor.c());
+    cuts.push_back(0);
+    for (const uint32_t axis : c.axes) cuts.back() |= axis < 32 ? uint32_t{1} << axis : 0;
   }
   tenon_data* out = nullptr;
   TENON_PASS(detail::checked([&](tenon_error** e) {
-    return tenon_data_new(names.data(), tensors.data(), static_cast<uint32_t>(names.size()), &out, e);
+    return tenon_data_new_cut(names.data(), tensors.data(), cuts.data(), static_cast<uint32_t>(names.size()),
+                              &out, e);
   }));
   return Data(out);
 }

@@ -420,6 +420,10 @@ struct ParamOptions {
 struct StepOptions {
   /// Patterns of the parameters that are trained; empty: all that are not frozen.
   std::vector<std::string> over = {};
+  /// The dimension that data are cut along; empty: the one that all inputs share. "none": there is none.
+  std::string batch = {};
+  /// Inputs that are the same for every batch.
+  std::vector<std::string> same = {};
 };
 struct AssignOptions {
   /// What the step returns; empty: the loss that gradients were taken of.
@@ -627,8 +631,13 @@ class Model {
             const StepOptions& options = {}, Where where = Where::current()) {
     std::vector<const char*> over;
     for (const std::string& pattern : options.over) over.push_back(pattern.c_str());
+    std::string text = optimizer.text;
+    if (!options.batch.empty()) text += ", batch = " + options.batch;
+    for (const std::string& input : options.same)
+      text += (&input == options.same.data() ? ", same = [" : ", ") + input;
+    if (!options.same.empty()) text += "]";
     run(where, [&](tenon_error** e) {
-      return tenon_model_step(handle(), name.c_str(), loss.id(), optimizer.text.c_str(), over.data(),
+      return tenon_model_step(handle(), name.c_str(), loss.id(), text.c_str(), over.data(),
                               static_cast<uint32_t>(over.size()), e);
     });
   }

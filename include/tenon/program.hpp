@@ -19,7 +19,7 @@ struct CompileOptions {
   std::map<std::string, int64_t> bind = {};
   /// Patterns of parameters that become constants.
   std::vector<std::string> baked = {};
-  /// Derive the native training loop of each step.
+  /// Let fit compile the native training loop of a step, when it first needs it.
   bool epochs = true;
   /// Of exported symbols; empty: the file's name.
   std::string prefix = {};

@@ -232,7 +232,8 @@ TENON_API void tenon_options_free(tenon_options* options);
  *        functions    names, comma separated; "": all
  *        bind         batch=64, steps=28: dimensions that become constants; sizes so bound specialize
  *        bake         patterns of parameters that become constants, values from tenon_options_state
- *        epochs       true|false: derive the native training loop of each step
+ *        epochs       true|false: fit compiles the native training loop of a step when it first needs it;
+ *                     named among the functions (train.epochs) a loop is compiled with the rest
  *        passes, disable   a pipeline by names; passes left out
  *        prefix       of exported symbols
  *        threads      of code generation; 0: one per processor
@@ -319,6 +320,12 @@ TENON_API tenon_status tenon_data_load(const char* spec, tenon_data** train, ten
 /* Columns from memory, copied; each has the rows as its first dimension. */
 TENON_API tenon_status tenon_data_new(const char* const* names, const tenon_tensor* columns, uint32_t count,
                                       tenon_data** data, tenon_error** error);
+/* The same, where rows do not lie along the first axis of every column: bit i of cuts[c] says that they lie
+ * along axis i of column c, several bits that it holds pairs of rows, 0 that it is the same for every batch.
+ */
+TENON_API tenon_status tenon_data_new_cut(const char* const* names, const tenon_tensor* columns,
+                                          const uint32_t* cuts, uint32_t count, tenon_data** data,
+                                          tenon_error** error);
 TENON_API void tenon_data_free(tenon_data* data);
 TENON_API int64_t tenon_data_rows(const tenon_data* data);
 TENON_API uint32_t tenon_data_columns(const tenon_data* data);

@@ -111,6 +111,37 @@ TEST_CASE("dimension texts") {
   for (const auto& [in, out] : rows) CHECK(dim(in).text() == out);
 }
 
+TEST_CASE("bounds of quotients follow from what is divided") {
+  struct Row {
+    const char* text;
+    int64_t low, high;
+  };
+  // a = 2..64, b = 1..8, c = 3..3
+  const DimRanges ranges = {{"a", {2, 64}}, {"b", {1, 8}}, {"c", {3, 3}}};
+  const Row rows[] = {
+      {"a-a/2", 1, 33},
+      {"a-a/3*3", 0, 2},
+      {"a-(a-1)/b*b", 1, 8},
+      {"2*a-2*(a-1)/b*b", 2, 126},
+      {"a-(a-1)/c*c", 1, 3},
+      {"2*(a-(a-1)/b*b)-1", 1, 15},
+      {"(a+1)/2-a/2", 0, 1},
+      {"a-1-(a-1)/2", 0, 32},
+      {"(a-(a-1)/b*b-1)/2", 0, 3},
+  };
+  for (const Row& row : rows) {
+    INFO(row.text);
+    const DimRange range = dim(row.text).range(ranges);
+    CHECK(range.low >= row.low);
+    CHECK(range.high <= row.high);
+    for (int64_t a = 2; a <= 64; ++a)
+      for (int64_t b = 1; b <= 8; ++b) {
+        const int64_t value = *(dim(row.text) + 1000).evaluate({{"a", a}, {"b", b}, {"c", 3}}) - 1000;
+        CHECK((range.low <= value && value <= range.high));
+      }
+  }
+}
+
 TEST_CASE("dimension expressions keep their value, their text and their bounds") {
   Random random;
   size_t checked = 0;

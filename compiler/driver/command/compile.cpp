@@ -39,6 +39,8 @@ class Compile : public Verb {
     model_.declare(options);
     options.texts("--fn", &functions_,
                   "entries; all functions where left out (init, and the loop of a step, come along)", true);
+    options.flag("--no-epochs", &no_epochs_,
+                 "steps without their loops over epochs, which take most of the time");
     options.text("--prefix", &prefix_, "of every exported symbol; from -o where left out");
     options.texts("--bake", &bake_, "patterns of parameters that become constants of the code", true);
     options.text("--params", &params_, "safetensors with the values to bake");
@@ -54,7 +56,8 @@ class Compile : public Verb {
     if (base.empty() || base == "-" || base == "." || base == "..")
       return usage_error("-o " + output_ + " names no file", "-o mlp makes mlp.o, mlp.h and mlp_example.c");
     options.functions = functions_;
-    options.step_loops = true;
+    options.step_loops = !no_epochs_;
+    options.epochs = !no_epochs_;
     options.threads = static_cast<int>(threads_);
     options.prefix = prefix_.empty() ? identifier(base) : prefix_;
     options.baked = bake_;
@@ -103,6 +106,7 @@ class Compile : public Verb {
   std::vector<std::string> functions_, bake_;
   std::string prefix_, params_, output_;
   int64_t threads_ = 0;
+  bool no_epochs_ = false;
 };
 
 }  // namespace

@@ -78,6 +78,7 @@ Result<ir::DimBindings> choose_sizes(const ir::DimRanges& ranges, const ir::Func
     for (const ir::Dim& d : function.graph.type(a).shape) d.collect_symbols(&used);
   // Dimensions that no input tells (the number of epochs) stand in results or loops only.
   for (const auto& [name, range] : ranges) {
+    if (range.value != nullptr) continue;
     const bool in_inputs = std::find(used.begin(), used.end(), name) != used.end();
     out[name] = std::clamp(in_inputs ? preferred : std::min<int64_t>(preferred, 2), range.low, range.high);
   }
@@ -90,6 +91,8 @@ Result<ir::DimBindings> choose_sizes(const ir::DimRanges& ranges, const ir::Func
       return error(Code::undefined_name, "no dimension is named " + name,
                    near.empty() ? "" : "did you mean " + std::string(near) + "?");
     }
+    if (range->second.value != nullptr)
+      return usage_error("--size " + name + ": it is computed, " + range->second.value->text());
     const std::optional<int64_t> number = parse_int(word);
     if (!number) return usage_error("--size " + name + "=" + word + ": not a whole number");
     if (*number < range->second.low || *number > range->second.high)

@@ -32,7 +32,7 @@ class Eval : public Verb {
     if (threads_ < 0 || threads_ > 1024) return usage_error("--threads is 0 to 1024");
     if (batch_ < 1) return usage_error("--batch is 1 or more");
     TENON_ASSIGN(driver::Unit unit, model_.read());
-    TENON_ASSIGN(const runtime::TrainTest data, data_.load());
+    TENON_ASSIGN(const runtime::TrainTest data, data_.load(driver::data_cuts(unit, step_)));
     options.epochs = false;
     TENON_ASSIGN(const std::shared_ptr<const driver::Program> program,
                  driver::Program::compile(std::move(unit), options));

@@ -36,13 +36,17 @@ class Train : public Verb {
     options.text("--params", &params_, "safetensors to go on from");
     options.flag("--partial", &partial_, "take the tensors of --params that fit, name the rest");
     options.flag("--in-order", &in_order_, "rows in their order, not shuffled");
+    options.flag(
+        "--no-epochs", &no_epochs_,
+        "steps called one by one, shuffled by --seed; starts sooner, as no loop over epochs is compiled");
     options.text("--history", &history_, "a file that gets one JSON line an epoch");
     options.flag("--quiet", &quiet_, "no progress");
     options.text("-o,--output", &output_, "safetensors of the state");
   }
 
   Result<Exit> run(Context& c) override {
-    TENON_ASSIGN(const driver::CompileOptions options, model_.compile());
+    TENON_ASSIGN(driver::CompileOptions options, model_.compile());
+    options.epochs = !no_epochs_ && !in_order_;
     TENON_ASSIGN(const auto hypers, numbers(set_, "--set"));
     if (threads_ < 0 || threads_ > 1024) return usage_error("--threads is 0 to 1024");
     if (epochs_ < 1) return usage_error("--epochs is 1 or more");
@@ -60,7 +64,7 @@ class Train : public Verb {
     if (!history_.empty() && history_ == output_)
       return usage_error("--history and -o name one file: " + output_);
     TENON_ASSIGN(driver::Unit unit, model_.read());
-    TENON_ASSIGN(runtime::TrainTest data, data_.load());
+    TENON_ASSIGN(runtime::TrainTest data, data_.load(driver::data_cuts(unit, step_)));
     if (validate_ != 0) {
       TENON_ASSIGN(auto parts, data.train.split(validate_, static_cast<uint64_t>(seed_)));
       data.test = std::move(parts.first);
@@ -77,6 +81,7 @@ class Train : public Verb {
     fit.batch = batch_;
     fit.epochs = epochs_;
     fit.in_order = in_order_;
+    if (no_epochs_ && !in_order_) fit.shuffle = static_cast<uint64_t>(seed_);
     fit.validate = data.test ? &*data.test : nullptr;
     fit.history = history_;
     fit.progress = quiet_ ? runtime::ProgressMode::off : runtime::ProgressMode::detect;
@@ -114,7 +119,7 @@ class Train : public Verb {
   std::string until_, step_, params_, history_, output_;
   int64_t epochs_ = 1, batch_ = 32, seed_ = 0, threads_ = 1;
   double validate_ = 0;
-  bool partial_ = false, in_order_ = false, quiet_ = false;
+  bool partial_ = false, in_order_ = false, quiet_ = false, no_epochs_ = false;
 };
 
 }  // namespace

@@ -20,8 +20,8 @@ void DataOptions::declare(Options& options) {
   options.number("--label-offset", &label_offset, "added to the column y or label");
 }
 
-Result<runtime::TrainTest> DataOptions::load() const {
-  TENON_ASSIGN(runtime::TrainTest data, runtime::load_data(spec));
+Result<runtime::TrainTest> DataOptions::load(const runtime::Cuts& cuts) const {
+  TENON_ASSIGN(runtime::TrainTest data, runtime::load_data(spec, cuts));
   if (label_offset == 0) return data;
   auto shifted = [&](const runtime::DataSet& from) -> Result<runtime::DataSet> {
     runtime::DataSet out = from;

@@ -13,7 +13,7 @@ struct DataOptions {
   int64_t label_offset = 0;
 
   void declare(Options& options);
-  Result<runtime::TrainTest> load() const;
+  Result<runtime::TrainTest> load(const runtime::Cuts& cuts = {}) const;
 };
 
 // Threads of compiled code; null callbacks for one.

@@ -191,6 +191,118 @@ derive train = step loss {with = sgd {lr = 0.1}, metrics = [size]}
   CHECK(run(inference, loss, plain).returned[0].as<double>()[0] > 0);
 }
 
+TEST_CASE("a metric is computed on the step's own forward pass") {
+  struct Row {
+    const char* name;
+    const char* functions;  // scores, and more than one way to it
+    const char* call;       // makes s
+    size_t draws;
+  };
+  const Row rows[] = {
+      {"one dropout",
+       "func scores(x: f64[n,4]) -> f64[n,4] {\n  h = mul x, w\n  d = dropout h {rate = 0.5}\n  return "
+       "d\n}\n",
+       "  s = call scores(x)\n", 1},
+      {"two of one value",
+       "func scores(x: f64[n,4]) -> f64[n,4] {\n  h = mul x, w\n  d = dropout h {rate = 0.5}\n"
+       "  e = dropout h {rate = 0.5}\n  t = add e, e\n  f = sub d, t\n  return f\n}\n",
+       "  s = call scores(x)\n", 2},
+      {"in the body of a loop",
+       "func scores(x: f64[n,4]) -> f64[n,4] {\n  h = mul x, w\n  r = loop (c = h) {trip = 3} {\n"
+       "    d = dropout c {rate = 0.5}\n    yield d\n  }\n  return r\n}\n",
+       "  s = call scores(x)\n", 1},
+      {"behind two calls",
+       "func hidden(x: f64[n,4]) -> f64[n,4] {\n  h = mul x, w\n  d = dropout h {rate = 0.5}\n  return d\n}\n"
+       "func scores(x: f64[n,4]) -> f64[n,4] {\n  d = call hidden(x)\n  e = dropout d {rate = 0.1}\n  return "
+       "e\n}\n",
+       "  s = call scores(x)\n", 2},
+  };
+  for (const Row& row : rows) {
+    INFO(row.name);
+    const ir::Module m =
+        derived(std::string("tenon 1\nmodule m\ndim n = 1..64\nparam w : f64[4] = ones\n") + row.functions +
+                "func loss(x: f64[n,4]) -> f64[] {\n" + row.call +
+                "  q = mul s, s\n  l = mean q\n  return l\n}\nfunc size(x: f64[n,4]) -> f64[] {\n" +
+                row.call + "  q = mul s, s\n  z = reduce_sum q\n  return z\n}\n" +
+                "func double(x: f64[n,4]) -> f64[] {\n" + row.call +
+                "  q = mul s, s\n  l = mean q\n  z = add l, l\n  return z\n}\n"
+                "derive train = step loss {with = sgd {lr = 0.1}, metrics = [size, double]}\n");
+    const ir::Function& train = *m.find_function("train");
+    REQUIRE(train.returns == 3);
+    evaluate::Inputs in = random_inputs(m, train, {{"n", 16}});
+    std::vector<double> seen;
+    for (int step = 0; step < 4; ++step) {
+      in.globals["rng.step"].as<int64_t>()[0] = step;
+      const evaluate::Outputs out = run(m, train, in);
+      const double loss = out.returned[0].as<double>()[0];
+      CHECK(out.returned[1].as<double>()[0] == Approx(64 * loss).epsilon(1e-12));
+      CHECK(out.returned[2].as<double>()[0] == 2 * loss);
+      seen.push_back(loss);
+    }
+    CHECK(std::set<double>(seen.begin(), seen.end()).size() == 4);
+    // Nothing is drawn for the metrics.
+    auto draws = [](const ir::Graph& g, auto&& self) -> size_t {
+      size_t n = 0;
+      for (size_t i = 0; i < g.node_count(); ++i) {
+        const ir::Node& node = g.node(ir::NodeId(i));
+        n += node.op->name.starts_with("random");
+        for (const auto& region : node.regions) n += self(*region, self);
+      }
+      return n;
+    };
+    const ir::Module alone = derived(ir::print([&] {
+                                       ir::Module copy = m;
+                                       std::erase_if(copy.functions, [](const ir::Function& f) {
+                                         return f.name == "train" || f.name == "init";
+                                       });
+                                       copy.globals.resize(1);
+                                       return copy;
+                                     }()) +
+                                     "derive train = step loss {with = sgd {lr = 0.1}}\n");
+    CHECK(draws(train.graph, draws) == draws(alone.find_function("train")->graph, draws));
+  }
+}
+
+TEST_CASE("writes that a step or a user's text cannot make are refused where they stand") {
+  auto refusal = [](const std::string& text) {
+    Result<ir::Module> m = ir::parse(text);
+    if (!m) return m.errors().list.front();
+    Status s = ir::verify(*m);
+    if (s) s = transforms::expand_derives(*m);
+    REQUIRE_FALSE(s);
+    return s.errors().list.front();
+  };
+  const std::string head =
+      "tenon 1\nmodule m\nparam w : f64[] = ones\nparam k : f64[] = ones frozen\nstate n : f64[]\n";
+  // A step trains w: what its loss sets it to would be lost.
+  const Diagnostic trained =
+      refusal(head +
+              "func loss(x: f64[]) -> f64[] {\n  l = mul x, w\n  set w = l\n  return l\n}\n"
+              "derive train = step loss {with = sgd {lr = 0.1}}\n");
+  CHECK(trained.code == Code::derive_invalid);
+  CHECK(trained.line == 11);
+  CHECK(trained.message.find("sets w, which the step trains") != std::string::npos);
+  const Diagnostic frozen =
+      refusal(head + "func move(x: f64[]) -> f64[] {\n  l = mul x, k\n  set k = l\n  return l\n}\n");
+  CHECK(frozen.code == Code::state_write);
+  CHECK(frozen.line == 8);
+  const Diagnostic commit =
+      refusal(head +
+              "func move(x: f64[]) -> f64[] {\n  r = loop (c = x) {trip = 3, commit = true} {\n"
+              "    d = mul c, c\n    yield d\n  }\n  set n = r\n  return r\n}\n");
+  CHECK(commit.code == Code::bad_attribute);
+  CHECK(commit.line == 7);
+  // What it sets beside what is trained is kept.
+  const ir::Module both =
+      derived(head +
+              "func loss(x: f64[]) -> f64[] {\n  l = mul x, w\n  set n = l\n  return l\n}\n"
+              "derive train = step loss {with = sgd {lr = 0.1}}\n");
+  evaluate::Inputs in = random_inputs(both, *both.find_function("train"), {});
+  const evaluate::Outputs out = run(both, *both.find_function("train"), in);
+  CHECK(out.written.at("n") == out.returned[0]);
+  CHECK(out.written.count("w") == 1);
+}
+
 TEST_CASE("init writes every parameter and state") {
   const ir::Module m = derived(linear("derive train = step loss {with = adam {lr = lr}}\n"));
   const ir::Function& init = *m.find_function("init");

@@ -3,6 +3,7 @@
 #include "ir/verify.h"
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -143,11 +144,10 @@ class Verifier {
       DimRange range = d.range(module_.dims);
       if (range.high < 0) {
         report(Code::dim_range, "extent " + d.text() + " of " + t.text() + " is negative", at);
-      } else if (range.low < 0 && !always_at_least(d, module_.dims, 0)) {
-        // What is made of a value has its extents again: they are shown where they are declared.
+      } else if (range.low < 0 && !existing_.contains(d) && !always_at_least(d, module_.dims, 0)) {
+        if (!reported_extents_.insert(where_ + d.text()).second) continue;
         report(Code::dim_range, "extent " + d.text() + " of " + t.text() + " may be negative", at,
-               "declare ranges of its dimensions from which it follows that it is not, or give the extent a "
-               "dimension of its own");
+               "declare ranges of its dimensions from which it follows that it is not");
       }
       product *= std::max<int64_t>(range.high, 1);
       if (product >= max_elements) {
@@ -158,10 +158,27 @@ class Verifier {
     }
   }
 
+  // Extents of what callers hand over are extents of arrays, whatever the ranges show; so are their products.
+  void note_existing(const Graph& g) {
+    existing_.clear();
+    for (ValueId a : g.args) {
+      if (!a.valid() || a.index >= g.value_count() || g.value(a).arg != ArgKind::input) continue;
+      const Shape& shape = g.type(a).shape;
+      for (size_t from = 0; from < shape.size() && shape.size() <= max_rank; ++from) {
+        Dim run = 1;
+        for (size_t i = from; i < shape.size(); ++i) {
+          run = run * shape[i];
+          if (!run.is_constant() && !run.overflowed()) existing_.insert(run);
+        }
+      }
+    }
+  }
+
   void function(const Function& f) {
     std::string where = "function " + f.name;
     where_ = where;
     const Graph& g = f.graph;
+    note_existing(g);
     if (f.name.empty()) report(Code::graph_invalid, "a function has no name", f.location);
     if (g.results.size() != f.returns + f.writes.size()) {
       report(Code::graph_invalid,
@@ -400,6 +417,8 @@ class Verifier {
   std::unordered_map<std::string, size_t> functions_, globals_;
   size_t callable_ = ~size_t{0};  // functions before this one may be called
   std::unordered_set<int> reported_dtypes_;
+  std::unordered_set<std::string> reported_extents_;  // by function and text
+  std::set<Dim> existing_;                            // see note_existing
   std::string where_ = "graph";
   Errors errors_;
 };

@@ -40,10 +40,6 @@ Status infer(InferContext& c) {
                     "extents must be equal, or 1 in the operand");
     }
   }
-  for (const Dim& d : shape) {
-    if (!provably_at_least(c, d, 0))
-      return c.fail(Code::dim_range, "extent " + d.text() + " may be negative");
-  }
   c.results = {{x.dtype, shape}};
   return Ok{};
 }

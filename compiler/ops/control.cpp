@@ -84,11 +84,11 @@ Status infer_loop(InferContext& c) {
                   "slice an operand, or give {trip = n}");
   }
   const Dim trip = c.get<Dim>("trip");
-  if (!provably_at_least(c, trip, 0)) {
-    return c.fail(Code::dim_range, "trip " + trip.text() + " may be negative");
-  }
   const Graph& body = *c.regions[0];
   const size_t carries = count_kind(body, ArgKind::carry), slices = count_kind(body, ArgKind::slice);
+  // With sliced operands it is the extent of an array.
+  if (slices == 0 && !provably_at_least(c, trip, 0))
+    return c.fail(Code::dim_range, "trip " + trip.text() + " may be negative");
   const size_t captures = count_kind(body, ArgKind::capture);
   Errors errors;
   for (size_t i = 0; i < body.args.size(); ++i) {

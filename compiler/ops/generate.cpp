@@ -22,10 +22,6 @@ Status infer_iota(InferContext& c) {
     return c.fail(Code::bad_attribute,
                   "axis " + std::to_string(axis) + " is outside the shape " + ir::shape_text(shape));
   }
-  for (const Dim& d : shape) {
-    if (!provably_at_least(c, d, 0))
-      return c.fail(Code::dim_range, "extent " + d.text() + " may be negative");
-  }
   c.results = {{dtype, shape}};
   return Ok{};
 }

@@ -19,7 +19,6 @@ Status infer(InferContext& c) {
     }
   }
   const Dim& n = c.get<Dim>("n");
-  if (!provably_at_least(c, n, 0)) return c.fail(Code::dim_range, "n = " + n.text() + " may be negative");
   if (c.module != nullptr && n.range(c.module->dims).high >= int64_t{1} << 32) {
     return c.fail(Code::dim_range, "n = " + n.text() + " may reach 2^32");
   }

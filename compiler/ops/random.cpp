@@ -17,10 +17,6 @@ Status infer(InferContext& c, DType dtype) {
     }
   }
   const Shape& shape = c.get<Shape>("shape");
-  for (const Dim& d : shape) {
-    if (!provably_at_least(c, d, 0))
-      return c.fail(Code::dim_range, "extent " + d.text() + " may be negative");
-  }
   c.results = {{dtype, shape}};
   return Ok{};
 }

@@ -41,10 +41,6 @@ Status infer(InferContext& c) {
     return c.fail(Code::shape_mismatch, operand_text(c, 0) + " has " + from.text() + " elements, " +
                                             ir::shape_text(shape) + " has " + to.text());
   }
-  for (const Dim& d : shape) {
-    if (!provably_at_least(c, d, 0))
-      return c.fail(Code::dim_range, "extent " + d.text() + " may be negative");
-  }
   c.set("shape", std::move(shape));
   c.results = {result};
   return Ok{};

@@ -35,8 +35,10 @@ Status infer_slice(InferContext& c) {
       errors.append(c.fail(Code::bad_attribute, "stride " + stride[i].text() + where + " is not positive"));
       continue;
     }
-    if (!provably_at_least(c, start[i], 0) || !provably_at_least(c, limit[i] - start[i], 0) ||
-        !provably_at_least(c, x.shape[i] - limit[i], 0)) {
+    // The whole extent of an array is inside, whatever the ranges show of it.
+    const bool whole = start[i] == Dim(0) && limit[i] == x.shape[i];
+    if (!whole && (!provably_at_least(c, start[i], 0) || !provably_at_least(c, limit[i] - start[i], 0) ||
+                   !provably_at_least(c, x.shape[i] - limit[i], 0))) {
       errors.append(c.fail(Code::bad_attribute,
                            start[i].text() + ".." + limit[i].text() + where + " is not shown to be inside",
                            "0 <= start <= limit <= extent must follow from the ranges of the dimensions"));

@@ -31,16 +31,10 @@ struct Wide {
   W high() const { return value + bound; }
   // The least magnitude: 0 where the sign is open.
   W least() const { return std::max(std::abs(value) - bound, std::max(floor, W(0))); }
-  // The same, known not to be below `limit`; the bound is cut there.
+  // The same, known not to be below `limit`.
   Wide above(W limit) const {
     Wide out = *this;
     out.floor = std::max(floor, limit);
-    if (exact() || undecided() || !std::isfinite(value) || value - bound >= limit) return out;
-    const W half = (value + bound - limit) / 2;
-    if (!(half >= 0)) return out;
-    out.value = limit + half;
-    out.bound = half * (1 + 8 * std::numeric_limits<W>::epsilon()) +
-                std::abs(out.value) * 4 * std::numeric_limits<W>::epsilon();
     return out;
   }
 };

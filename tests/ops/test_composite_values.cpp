@@ -19,6 +19,21 @@ TEST_CASE("activations", "[ops]") {
                  f64({1}, {0.841191990608276})) < 1e-13);
 }
 
+TEST_CASE("gelu keeps the relative accuracy of its left tail", "[ops]") {
+  // x Phi(x), in 40 digits. The argument of erfc is rounded, which e^-x^2/2 grows by x^2.
+  const double points[][2] = {{-1, -0.15865525393145705},     {-3, -0.0040496940948902836},
+                              {-5.5, -1.0444259356238246e-7}, {-8, -4.9767684594174273e-15},
+                              {-12, -2.1317785344932148e-32}, {0.5, 0.34573123063700655},
+                              {3, 2.9959503059051097}};
+  for (const auto& [x, expected] : points) {
+    INFO(x);
+    const double single = double{value("gelu", {f32({1}, {static_cast<float>(x)})}).as<float>()[0]};
+    const double full = value("gelu", {f64({1}, {x})}).as<double>()[0];
+    CHECK(std::fabs(single / expected - 1) < (8 + x * x) * 0x1p-23);
+    CHECK(std::fabs(full / expected - 1) < (8 + x * x) * 0x1p-52);
+  }
+}
+
 TEST_CASE("softmax and its logarithm", "[ops]") {
   const double e = std::exp(1.0), s = 1 + e + e * e;
   const Array x = f64({3}, {0, 1, 2}), far = f64({3}, {1000, 1001, 1002});

@@ -217,3 +217,45 @@ TEST_CASE("gradients of chains and fans of 100,000 nodes") {
     CHECK(f.graph.node_count() < 6 * before);
   }
 }
+
+TEST_CASE("what callers hand over has extents, whatever the ranges show of them") {
+  // n - 3 and k k - k n + n n are not shown to be non-negative by the ranges.
+  const std::string text = R"(tenon 1
+module m
+dim n = 1..9
+dim k = 1..9
+func f(x: f64[n-3,2], y: f64[k*k-k*n+n*n]) -> l: f64[] {
+  a = sin x
+  b = slice a {start = [0,1], limit = [n-3,2]}
+  c = flatten b {axis = 0}
+  d = exp y
+  z = mul x, 2.0
+  s0 = reduce_sum z {axes = [0]}
+  s, t = loop (h = s0; r in x) {
+    u = mul h, 0.5
+    v = add u, r
+    yield v, u
+  }
+  p = reduce_sum c
+  q = reduce_sum d
+  e = reduce_sum t
+  g = reduce_sum s
+  i = mul p, q
+  j = mul e, g
+  l = add i, j
+  return l
+}
+)";
+  check_orders(text, {{"n", 5}, {"k", 2}});
+  // What is made of nothing that exists is shown, or refused.
+  for (const char* statement : {"z = broadcast c {shape = [n-3]}", "z = iota {shape = [n-3], dtype = f64}",
+                                "z = loop (h = c; ; ; i) {trip = n-3} {\n    yield h\n  }"}) {
+    Result<ir::Module> m =
+        ir::parse(std::string("tenon 1\nmodule m\ndim n = 1..9\nfunc f(x: f64[n]) -> f64[] {\n"
+                              "  c = const 0.0 : f64[]\n  ") +
+                  statement + "\n  l = reduce_sum z\n  return l\n}\n");
+    INFO(statement);
+    REQUIRE_FALSE(bool(m));
+    CHECK(m.errors().code() == Code::dim_range);
+  }
+}

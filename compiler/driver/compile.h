@@ -41,6 +41,8 @@ struct CompileOptions {
   // For C: a step among `functions` brings its native loop along, and `<step>.epochs.order`, the same loop in
   // an order of the caller's.
   bool step_loops = false;
+  // For objects: where functions are chosen, the state holds what they read or write, and nothing else.
+  bool own_state = false;
   ir::DimBindings bind;            // dimensions specialized to constants
   std::vector<std::string> baked;  // patterns of parameters that become constants; needs `state` values
   const std::map<std::string, Array>* values = nullptr;  // of baked parameters

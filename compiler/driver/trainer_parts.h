@@ -19,5 +19,7 @@ Status check_whole_batches(const EntryInfo& e, int64_t rows);
 // Names the row that makes a step, or its loss, fail: rows are tried through the loss one by one. Only after
 // a failure.
 Errors explain_failure(Session& session, const EntryInfo& step, const runtime::DataSet& data, Errors errors);
+// The same for any entry, whose own calls are tried.
+Errors explain_rows(Session& session, const EntryInfo& entry, const runtime::DataSet& data, Errors errors);
 
 }  // namespace tenon::driver

@@ -121,7 +121,7 @@ void EntryEmitter::parameters() {
     const ir::Global* hyper = module_.find_global(root.name);
     if (hyper != nullptr && !hyper->init.args.empty()) {
       with_dtype(root.dtype, [&]<class T>() {
-        const T value = static_cast<T>(hyper->init.args[0]);
+        const T value = hyper->init.args[0].as<T>();
         std::memcpy(&interface_.params.back().bits, &value, sizeof value);
       });
     }
@@ -203,6 +203,22 @@ ExprId EntryEmitter::argument(const FrameArgument& a, ExprId begin, ExprId end) 
   return begin;
 }
 
+namespace {
+// Of a kernel that several operations share, each of its fail statements names them all.
+void join_places(std::vector<kernel::Stmt>* to, const std::vector<kernel::Stmt>& from) {
+  constexpr size_t longest = 400;
+  for (size_t i = 0; i < to->size() && i < from.size(); ++i) {
+    kernel::Stmt& s = (*to)[i];
+    const std::string& other = from[i].comment;
+    if (s.kind == kernel::StmtKind::fail && s.comment.find(other) == std::string::npos &&
+        s.comment.size() < longest)
+      s.comment += " or " + other;
+    join_places(&s.body, from[i].body);
+    join_places(&s.other, from[i].other);
+  }
+}
+}  // namespace
+
 void EntryEmitter::outline(const std::string& comment, const Work& work,
                            const std::function<void(Frame&, ExprId, ExprId)>& body) {
   kernel::Function f;
@@ -216,7 +232,12 @@ void EntryEmitter::outline(const std::string& comment, const Work& work,
   body(frame, begin, end);
   f.name = "k_" + kernel::structural_hash(f).hex().substr(0, 12);
   std::string name = f.name;
-  if (out_->find(name) == nullptr) out_->functions.push_back(std::move(f));
+  const auto same = std::find_if(out_->functions.begin(), out_->functions.end(),
+                                 [&](const kernel::Function& other) { return other.name == name; });
+  if (same == out_->functions.end())
+    out_->functions.push_back(std::move(f));
+  else
+    join_places(&same->body, f.body);
 
   auto call = [&](ExprId lo, ExprId hi) {
     std::vector<ExprId> args;

@@ -134,6 +134,7 @@ TermId TermGraph::node_element(const Node& node, const Index& at) {
   if (node.op->gather != nullptr) {
     t.kind = TermKind::load;
     t.value = node.operands[0];
+    t.node = &node;  // which operation fails where the index is outside
     const Shape& shape = graph_.type(t.value).shape;
     auto axis = static_cast<size_t>(node.get<int64_t>("axis"));
     size_t rank = graph_.type(node.operands[1]).rank();

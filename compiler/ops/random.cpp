@@ -31,16 +31,26 @@ Status infer_floats(InferContext& c) {
   return infer(c, dtype);
 }
 
+// The numbers become elements: what the type cannot hold is refused, as in a constant.
+Status numbers_fit(const InferContext& c, std::initializer_list<std::string_view> names) {
+  for (const std::string_view name : names)
+    TENON_TRY(Number(c.get<double>(name))
+                  .check(c.get<DType>("dtype"), std::string(c.op->name) + ": " + std::string(name) + " = "));
+  return Ok{};
+}
+
 Status infer_uniform(InferContext& c) {
   if (!(c.get<double>("low") <= c.get<double>("high"))) {
     return c.fail(Code::bad_attribute, "low must not be above high");
   }
-  return infer_floats(c);
+  TENON_TRY(infer_floats(c));
+  return numbers_fit(c, {"low", "high"});
 }
 
 Status infer_normal(InferContext& c) {
   if (!(c.get<double>("std") >= 0)) return c.fail(Code::bad_attribute, "std must not be negative");
-  return infer_floats(c);
+  TENON_TRY(infer_floats(c));
+  return numbers_fit(c, {"mean", "std"});
 }
 
 Status infer_bernoulli(InferContext& c) {

@@ -211,9 +211,6 @@ void keep_own_state(ir::Module& module) {
     init->writes.erase(init->writes.begin() + static_cast<ptrdiff_t>(i));
     init->graph.results.erase(init->graph.results.begin() + static_cast<ptrdiff_t>(init->returns + i));
   }
-  // A state without tensors needs no first values.
-  if (init->writes.empty() && module.functions.size() > 1)
-    std::erase_if(module.functions, [](const ir::Function& f) { return f.name == "init"; });
 }
 
 Result<const target::Target*> find_target(const std::string& cpu) {

@@ -1,12 +1,14 @@
 #include "runtime/csv.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <utility>
 
+#include "runtime/csv_records.h"
 #include "runtime/gzip.h"
+#include "support/number.h"
 #include "support/text.h"
 
 namespace tenon::runtime {
@@ -16,106 +18,16 @@ using support::Code;
 using support::Diagnostic;
 using support::DType;
 using support::Errors;
+using support::Fit;
 using support::Ok;
+using support::read_number;
 using support::Result;
 using support::Status;
 
 namespace {
 
 constexpr size_t max_errors = 10;
-constexpr size_t max_columns = size_t{1} << 20;
 constexpr size_t max_classes = size_t{1} << 20;
-
-// Cuts text into records of fields. A field is a view of the text, or of `decoded` where quotes had to be
-// undone.
-class Records {
- public:
-  Records(std::string_view text, char separator) : text_(text), separator_(separator) {
-    if (text_.substr(0, 3) == "\xEF\xBB\xBF") at_ = 3;
-  }
-  enum class Next { record, end, broken };
-
-  // The next record that is not a blank line.
-  Next next() {
-    while (at_ < text_.size()) {
-      fields_.clear();
-      decoded_.clear();
-      line_ = next_line_;
-      const Next n = record();
-      if (n == Next::broken || fields_.size() != 1 || !support::trim(field(0)).empty() || quoted_) return n;
-    }
-    return Next::end;
-  }
-  size_t size() const { return fields_.size(); }
-  std::string_view field(size_t i) const {
-    const Field& f = fields_[i];
-    return (f.decoded ? std::string_view(decoded_) : text_).substr(f.begin, f.size);
-  }
-  uint32_t line() const { return line_; }
-  uint32_t broken_line() const { return broken_line_; }
-  const char* problem() const { return problem_; }
-
- private:
-  struct Field {
-    size_t begin, size;
-    bool decoded;
-  };
-  Next fail(const char* what, uint32_t line) {
-    problem_ = what;
-    broken_line_ = line;
-    return Next::broken;
-  }
-  bool at_break() const { return at_ < text_.size() && (text_[at_] == '\n' || text_[at_] == '\r'); }
-
-  Next record() {
-    quoted_ = false;
-    while (true) {
-      if (fields_.size() >= max_columns) return fail("the row has more than 2^20 fields", next_line_);
-      if (at_ < text_.size() && text_[at_] == '"') {
-        quoted_ = true;
-        const uint32_t opened = next_line_;
-        const size_t begin = decoded_.size();
-        while (true) {
-          const size_t end = text_.find('"', at_ + 1);
-          if (end == std::string_view::npos) return fail("a quote is opened and never closed", opened);
-          const std::string_view part = text_.substr(at_ + 1, end - at_ - 1);
-          next_line_ += static_cast<uint32_t>(std::count(part.begin(), part.end(), '\n'));
-          decoded_ += part;
-          at_ = end + 1;
-          if (at_ >= text_.size() || text_[at_] != '"') break;
-          decoded_ += '"';  // a doubled quote
-        }
-        fields_.push_back({begin, decoded_.size() - begin, true});
-        if (at_ < text_.size() && text_[at_] != separator_ && !at_break())
-          return fail("text follows a closing quote", next_line_);
-      } else {
-        const size_t begin = at_;
-        while (at_ < text_.size() && text_[at_] != separator_ && !at_break()) {
-          if (text_[at_] == '\0') return fail("a zero byte: this is no text", next_line_);
-          ++at_;
-        }
-        fields_.push_back({begin, at_ - begin, false});
-      }
-      if (at_ < text_.size() && text_[at_] == separator_) {
-        ++at_;
-        continue;
-      }
-      if (at_ < text_.size() && text_[at_] == '\r') ++at_;
-      if (at_ < text_.size() && text_[at_] == '\n') ++at_;
-      ++next_line_;
-      return Next::record;
-    }
-  }
-
-  std::string_view text_;
-  char separator_;
-  size_t at_ = 0;
-  uint32_t line_ = 1, next_line_ = 1, broken_line_ = 0;
-  const char* problem_ = "";
-  std::vector<Field> fields_;
-  std::string decoded_;
-  bool quoted_ = false;
-};
 
 char detect_separator(std::string_view text) {
   const std::string_view first = text.substr(0, text.find_first_of("\r\n"));
@@ -128,21 +40,16 @@ char detect_separator(std::string_view text) {
   return best;
 }
 
-// Whole-field number; anything from_chars takes, with a plus sign too.
-bool parse_number(std::string_view field, double* out) {
-  field = support::trim(field);
-  if (!field.empty() && field[0] == '+' && field.size() > 1 && field[1] != '-') field.remove_prefix(1);
-  const char* end = field.data() + field.size();
-  const auto [stop, code] = std::from_chars(field.data(), end, *out);
-  if (stop != end || field.empty()) return false;
-  if (code == std::errc::result_out_of_range) {
-    // Too large is an error for the caller to name; too small rounds to zero, as a literal would.
-    const size_t e = field.find_first_of("eE");
-    const bool tiny = e != std::string_view::npos && field.substr(e + 1, 1) == "-";
-    *out = tiny ? 0 : std::numeric_limits<double>::infinity();
-    return true;
-  }
-  return code == std::errc{};
+// Whether a field is a number, of any size.
+bool is_number(std::string_view field) {
+  float ignored;
+  const Fit fit = read_number(support::trim(field), &ignored);
+  return fit == Fit::fits || fit == Fit::small || fit == Fit::large;
+}
+
+// Digits alone, as a number that stands for a name is written.
+bool is_plain_number(std::string_view field) {
+  return !field.empty() && field.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 bool missing_number(std::string_view field) {
@@ -155,7 +62,8 @@ bool missing_number(std::string_view field) {
 struct Source {
   size_t field = 0;  // index within a record
   bool text = false;
-  std::vector<std::string> classes;  // sorted, for text
+  std::vector<std::string> classes;  // for text; sorted, unless they are given
+  bool given = false;                // what it holds is settled
 };
 
 class Loader {
@@ -177,12 +85,13 @@ class Loader {
     return at_file(code, name_, std::move(message), std::move(help), line);
   }
   std::string column_name(size_t field) const {
-    return field < names_.size() ? names_[field] : std::to_string(field + 1);
+    return field < names_.size() && !names_[field].empty() ? names_[field] : std::to_string(field + 1);
   }
-  Diagnostic value_error(uint32_t line, size_t field, std::string message, std::string help) const {
+  Diagnostic value_error(uint32_t line, size_t field, std::string message, std::string help) {
     Diagnostic d = at(Code::data_value, line, std::move(message), std::move(help));
-    d.excerpt = field < names_.size() ? "column " + support::quote(names_[field])
-                                      : "column " + std::to_string(field + 1);
+    const bool named = field < names_.size() && !names_[field].empty();
+    d.excerpt = "column " + (named ? support::quote(names_[field]) : std::to_string(field + 1));
+    if (!std::exchange(rule_told_, true) && !rule_.empty()) d.notes.push_back(rule_);
     return d;
   }
   // False once enough are collected.
@@ -211,25 +120,54 @@ class Loader {
     width_ = records.size();
     header_line_ = records.line();
     std::vector<std::string> row;
-    bool all_words = true;
-    double ignored;
-    for (size_t i = 0; i < width_; ++i) {
-      row.emplace_back(support::trim(records.field(i)));
-      all_words = all_words && !row.back().empty() && !parse_number(row.back(), &ignored);
-    }
+    for (size_t i = 0; i < width_; ++i) row.emplace_back(support::trim(records.field(i)));
     if (options_.header == CsvOptions::Header::detect) {
-      if (all_words) {
-        const auto second = records.next();
-        if (second == Records::Next::broken) return broken(records);
-        // A single row of words can only be a header.
-        has_header_ = second == Records::Next::end;
-        for (size_t i = 0; second == Records::Next::record && i < records.size(); ++i)
-          has_header_ = has_header_ || parse_number(records.field(i), &ignored);
-      }
+      TENON_TRY(detect_header(row, records));
     } else {
       has_header_ = options_.header == CsvOptions::Header::yes;
     }
     if (has_header_) names_ = std::move(row);
+    return Ok{};
+  }
+
+  // The rule of CsvOptions::Header::detect. `rule_` tells how it came out.
+  Status detect_header(const std::vector<std::string>& row, Records& records) {
+    const auto word = [](std::string_view field) { return !is_number(field) && !missing_number(field); };
+    bool names = true, counted = row.size() > 2;
+    size_t first = row[0].empty() ? 1 : 0;
+    for (size_t i = 0; i < row.size(); ++i) {
+      names = names && (!is_number(row[i]) || is_plain_number(row[i]));
+      counted = counted && (i < first || row[i] == std::to_string(i - first));
+    }
+    const std::string line = "line " + std::to_string(header_line_);
+    const auto second = records.next();
+    if (second == Records::Next::broken) return broken(records);
+    if (second == Records::Next::end) {
+      // A single row of words can only be a header.
+      has_header_ = std::all_of(row.begin(), row.end(), word);
+      return Ok{};
+    }
+    if (counted && first == 1) {
+      // An array with its index, as pandas writes it.
+      has_header_ = true;
+      rule_ = line + " is taken as the header: it is empty in front and then counts 0, 1, 2, ... header=no " +
+              "reads it as a row";
+      return Ok{};
+    }
+    if (counted)
+      return at(
+          Code::data_format, header_line_,
+          "csv: the row counts 0, 1, 2, ...: names of columns as pandas writes them, or a row of numbers",
+          "csv:path=" + name_ + ",header=yes takes it as names, header=no as numbers");
+    size_t column = width_;
+    for (size_t i = 0; names && i < std::min(width_, records.size()) && column == width_; ++i)
+      if (word(row[i]) && is_number(records.field(i))) column = i;
+    has_header_ = column != width_;
+    rule_ = has_header_ ? line + " is taken as the header: it has the word " + support::quote(row[column]) +
+                              " where line " + std::to_string(records.line()) +
+                              " has a number. header=no reads it as a row"
+                        : line + " is taken as a row: a header has a word where the next row has a number, " +
+                              "and words and plain whole numbers beside it. header=yes reads it as names";
     return Ok{};
   }
 
@@ -262,6 +200,7 @@ class Loader {
   }
 
   Status choose() {
+    if (options_.form != nullptr) return choose_by(*options_.form);
     have_target_ = options_.target_kind != CsvOptions::Target::none;
     target_.field = width_ - 1;
     if (have_target_ && !options_.target.empty()) {
@@ -284,6 +223,38 @@ class Loader {
     return Ok{};
   }
 
+  Status choose_by(const TableForm& form) {
+    for (const TableForm::Feature& f : form.features) {
+      TENON_ASSIGN(const size_t field, field_of(f.name, "the data form's column"));
+      features_.push_back({field, !f.classes.empty(), f.classes, true});
+    }
+    have_target_ = !form.target.empty() &&
+                   (names_.empty() || std::find(names_.begin(), names_.end(), form.target) != names_.end());
+    if (!have_target_) return Ok{};
+    const bool text = !form.target_classes.empty();
+    TENON_ASSIGN(const size_t field, field_of(form.target, "the data form's target"));
+    target_ = {field, text, form.target_classes, text};
+    return Ok{};
+  }
+
+  TableForm form() const {
+    if (options_.form != nullptr) return *options_.form;
+    TableForm out;
+    out.standardize = options_.standardize;
+    for (const Source& s : features_) {
+      TableForm::Feature f;
+      f.name = column_name(s.field);
+      f.classes = s.classes;
+      f.onehot = options_.text == CsvOptions::Text::onehot && !s.classes.empty();
+      out.features.push_back(std::move(f));
+    }
+    if (have_target_) {
+      out.target = column_name(target_.field);
+      out.target_classes = target_.classes;
+    }
+    return out;
+  }
+
   // Counts the rows and checks their widths, finds which columns hold text, and collects their classes.
   Status survey() {
     Records records = start();
@@ -291,8 +262,11 @@ class Loader {
     std::vector<Source*> undecided;
     std::map<std::string, int, std::less<>> target_seen;
     std::vector<std::map<std::string, int, std::less<>>> seen(features_.size());
-    for (Source& s : features_) undecided.push_back(&s);
-    if (have_target_) undecided.push_back(&target_);
+    for (Source& s : features_)
+      if (!s.given) undecided.push_back(&s);
+    if (have_target_ && !target_.given) undecided.push_back(&target_);
+    const bool collect =
+        options_.text == CsvOptions::Text::classes || options_.text == CsvOptions::Text::onehot;
     for (auto n = records.next(); n != Records::Next::end; n = records.next()) {
       if (n == Records::Next::broken) {
         errors_.add(broken(records));
@@ -311,17 +285,16 @@ class Loader {
       // The first field that is not missing settles whether a column is text.
       std::erase_if(undecided, [&](Source* s) {
         const std::string_view field = records.field(s->field);
-        double ignored;
         if (missing_number(field)) return false;
-        s->text = !parse_number(field, &ignored);
+        s->text = !is_number(field);
         return true;
       });
       ++records_;
       for (size_t i = 0; i < features_.size(); ++i)
-        if (features_[i].text && options_.text == CsvOptions::Text::classes &&
+        if (features_[i].text && !features_[i].given && collect &&
             !note_class(records.field(features_[i].field), &seen[i], records.line(), features_[i].field))
           return std::move(errors_);
-      if (have_target_ && target_.text && options_.classes.empty() &&
+      if (have_target_ && target_.text && !target_.given && options_.classes.empty() &&
           !note_class(records.field(target_.field), &target_seen, records.line(), target_.field))
         return std::move(errors_);
     }
@@ -332,9 +305,12 @@ class Loader {
     for (size_t i = 0; i < features_.size(); ++i)
       for (auto& [word, count] : seen[i]) features_[i].classes.push_back(word);
     for (auto& [word, count] : target_seen) target_.classes.push_back(word);
-    if (!options_.classes.empty()) target_.classes = options_.classes;
+    if (!options_.classes.empty() && !target_.given) {
+      target_.classes = options_.classes;
+      target_.given = true;
+    }
     if (options_.text == CsvOptions::Text::skip)
-      std::erase_if(features_, [](const Source& s) { return s.text; });
+      std::erase_if(features_, [](const Source& s) { return s.text && !s.given; });
     return Ok{};
   }
 
@@ -351,13 +327,16 @@ class Loader {
   }
 
   // One field as a number. False: the row is dropped; an error, if any, is reported.
-  bool value(const Records& records, const Source& s, bool classes, double* out) {
+  template <class T>
+  bool value(const Records& records, const Source& s, T* out) {
+    constexpr bool classes = std::is_same_v<T, int32_t>;
     const std::string_view field = support::trim(records.field(s.field));
     if (s.text ? field.empty() : missing_number(field)) {
-      if (options_.missing == CsvOptions::Missing::nan && !classes) {
-        *out = std::numeric_limits<double>::quiet_NaN();
-        return true;
-      }
+      if constexpr (!classes)
+        if (options_.missing == CsvOptions::Missing::nan) {
+          *out = std::numeric_limits<T>::quiet_NaN();
+          return true;
+        }
       if (options_.missing != CsvOptions::Missing::drop)
         stop_ = !report(
             value_error(records.line(), s.field, "the field is missing",
@@ -366,11 +345,11 @@ class Loader {
       return false;
     }
     if (s.text) {
-      const bool listed = !options_.classes.empty() && &s == &target_;
+      const bool listed = s.given;
       const auto found = listed ? std::find(s.classes.begin(), s.classes.end(), field)
                                 : std::lower_bound(s.classes.begin(), s.classes.end(), field);
       if (found != s.classes.end() && *found == field) {
-        *out = static_cast<double>(found - s.classes.begin());
+        *out = static_cast<T>(found - s.classes.begin());
         return true;
       }
       stop_ = !report(
@@ -379,50 +358,74 @@ class Loader {
                              : "text=classes reads texts as class numbers, text=skip leaves the column out"));
       return false;
     }
-    double v = 0;
-    if (!parse_number(field, &v)) {
+    return number(records.line(), s.field, field, out);
+  }
+
+  template <class T>
+  bool number(uint32_t line, size_t index, std::string_view field, T* out) {
+    const auto refuse = [&](const std::string& message, const std::string& help) {
+      stop_ = !report(value_error(line, index, message, help));
+      return false;
+    };
+    const std::string shown = support::quote(field.substr(0, 80));
+    Fit fit = read_number(field, out);
+    if (fit == Fit::none) {
       const bool comma = separator_ != ',' && field.find(',') != std::string_view::npos;
-      stop_ = !report(value_error(
-          records.line(), s.field, support::quote(field.substr(0, 80)) + " is no number",
-          comma ? "write a point, not a comma, in numbers" : "correct the field, or leave the column out"));
-      return false;
+      return refuse(shown + " is no number", comma ? "write a point, not a comma, in numbers"
+                                                   : "correct the field, or leave the column out");
     }
-    if (!(std::abs(v) <= std::numeric_limits<float>::max())) {
-      stop_ = !report(value_error(records.line(), s.field,
-                                  support::quote(field.substr(0, 80)) + " passes the range of f32",
-                                  "scale the column, or correct the field"));
-      return false;
+    if (fit == Fit::fraction)
+      return refuse(shown + " is no class number", "classes are whole numbers or texts");
+    if constexpr (std::is_floating_point_v<T>) {
+      if (fit != Fit::large && !std::isfinite(*out)) fit = Fit::large;
+      // Whole numbers may be numbers of things: those that f32 rounds are kept as f64, those that f64 rounds
+      // are refused. With a point or an exponent, rounding is meant.
+      int64_t whole = 0;
+      if (fit == Fit::fits && std::abs(*out) < T(0x1p63) &&
+          field.find_first_of(".eE") == std::string_view::npos && read_number(field, &whole) == Fit::fits &&
+          static_cast<int64_t>(*out) != whole) {
+        if (std::is_same_v<T, double>)
+          return refuse(shown + " is a whole number that f64 would round",
+                        "leave the column out, or write a point behind the number where rounding is meant");
+        inexact_ = true;
+      }
     }
-    if (classes && (v != std::floor(v) || std::abs(v) > 2147483647.0)) {
-      stop_ = !report(value_error(records.line(), s.field,
-                                  support::quote(field.substr(0, 80)) + " is no class number",
-                                  "classes are whole numbers or texts"));
-      return false;
-    }
-    *out = v;
+    if (fit == Fit::large)
+      return refuse(support::misfit_text(field, fit, support::dtype_of<T>::value),
+                    "scale the column, or correct the field");
     return true;
   }
 
+  // In f32, or again in f64 where f32 would change a whole number.
   Result<DataSet> fill() {
+    inexact_ = false;
+    Result<DataSet> narrow = fill_as<float>();
+    return narrow && inexact_ ? fill_as<double>() : std::move(narrow);
+  }
+
+  template <class T>
+  Result<DataSet> fill_as() {
     const size_t width = features_.size();
     const bool classes =
-        have_target_ && (options_.target_kind == CsvOptions::Target::classes ||
-                         (options_.target_kind == CsvOptions::Target::detect && target_.text));
+        have_target_ &&
+        ((options_.form == nullptr && options_.target_kind == CsvOptions::Target::classes) ||
+         (target_.text && (options_.form != nullptr || options_.target_kind == CsvOptions::Target::detect)));
     if (width == 0 && !have_target_) return at(Code::data_missing, 0, "the table has no column to read");
-    std::vector<float> x;
+    std::vector<T> x, y;
+    std::vector<int32_t> labels;
     x.reserve(records_ * width);
-    std::vector<double> y;
-    if (have_target_) y.reserve(records_);
+    if (have_target_ && !classes) y.reserve(records_);
     std::vector<uint32_t> lines;
     Records records = start();
     for (auto n = records.next(); n == Records::Next::record && !stop_; n = records.next()) {
       const size_t before = x.size();
       bool keep = true;
-      double v = 0;
+      T v = 0;
+      int32_t label = 0;
       for (size_t i = 0; i < width && !stop_; ++i) {
         // Every field is looked at, so that all errors of a row are named.
-        if (value(records, features_[i], false, &v)) {
-          x.push_back(static_cast<float>(v));
+        if (value(records, features_[i], &v)) {
+          x.push_back(v);
         } else {
           keep = false;
         }
@@ -434,15 +437,16 @@ class Loader {
                           support::quote(support::trim(records.field(target_.field))) + " is no number",
                           "labels=classes reads texts as class numbers"));
           keep = false;
-        } else if (!value(records, target_, classes, &v)) {
-          keep = false;
+        } else {
+          keep = (classes ? value(records, target_, &label) : value(records, target_, &v)) && keep;
         }
       }
       if (!keep) {
         x.resize(before);
         continue;
       }
-      if (have_target_) y.push_back(v);
+      if (classes) labels.push_back(label);
+      if (have_target_ && !classes) y.push_back(v);
       lines.push_back(records.line());
     }
     if (!errors_.empty()) return std::move(errors_);
@@ -451,24 +455,23 @@ class Loader {
 
     const int64_t rows = static_cast<int64_t>(lines.size());
     DataSet set;
+    const DType dtype = support::dtype_of<T>::value;
     if (width != 0) {
-      Array a(DType::f32, {rows, static_cast<int64_t>(width)});
-      std::copy(x.begin(), x.end(), a.as<float>().begin());
+      Array a(dtype, {rows, static_cast<int64_t>(width)});
+      std::copy(x.begin(), x.end(), a.as<T>().begin());
       TENON_TRY(set.add({options_.x_name, std::make_shared<const Array>(std::move(a)), name_, {}}));
     }
     if (have_target_) {
-      Array a = classes ? Array(DType::i32, {rows}) : Array(DType::f32, {rows, 1});
-      for (size_t i = 0; i < y.size(); ++i) {
-        if (classes) {
-          a.as<int32_t>()[i] = static_cast<int32_t>(y[i]);
-        } else {
-          a.as<float>()[i] = static_cast<float>(y[i]);
-        }
-      }
+      Array a = classes ? Array(DType::i32, {rows}) : Array(dtype, {rows, 1});
+      if (classes)
+        std::copy(labels.begin(), labels.end(), a.as<int32_t>().begin());
+      else
+        std::copy(y.begin(), y.end(), a.as<T>().begin());
       TENON_TRY(set.add({options_.y_name, std::make_shared<const Array>(std::move(a)), name_, target_.classes,
                          column_name(target_.field)}));
     }
     set.set_lines(std::move(lines));
+    set.set_form(form());
     return set;
   }
 
@@ -477,6 +480,9 @@ class Loader {
   const CsvOptions& options_;
   char separator_;
   bool has_header_ = false, have_target_ = true, stop_ = false;
+  bool inexact_ = false;  // a whole number is not the one that was read
+  std::string rule_;      // how the header was detected, for the first error
+  bool rule_told_ = false;
   size_t width_ = 0, records_ = 0;
   uint32_t header_line_ = 1;
   std::vector<std::string> names_;  // of the header

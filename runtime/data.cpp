@@ -148,6 +148,7 @@ Result<DataSet> DataSet::take(std::span<const int64_t> rows) const {
     for (int64_t row : rows) lines.push_back((*lines_)[static_cast<size_t>(row)]);
     out.set_lines(std::move(lines));
   }
+  out.form_ = form_;
   return out;
 }
 
@@ -166,6 +167,23 @@ Result<std::pair<DataSet, DataSet>> DataSet::split(double fraction, uint64_t see
   const std::span<const int64_t> all = order;
   TENON_ASSIGN(DataSet a, take(all.first(static_cast<size_t>(first))));
   TENON_ASSIGN(DataSet b, take(all.subspan(static_cast<size_t>(first))));
+  return std::pair<DataSet, DataSet>(std::move(a), std::move(b));
+}
+
+Result<std::pair<DataSet, DataSet>> DataSet::fold(int64_t fold, int64_t folds, uint64_t seed) const {
+  if (folds < 2 || folds > rows_)
+    return error(Code::bad_option, std::to_string(folds) + " folds of " + std::to_string(rows_) + " rows",
+                 "2 folds or more, and no more than there are rows");
+  if (fold < 1 || fold > folds)
+    return error(Code::bad_option, "fold " + std::to_string(fold) + " is not 1 to " + std::to_string(folds));
+  const std::vector<int64_t> order = permutation(rows_, random_of(seed, Stream::split));
+  const auto cut = [&](int64_t k) {
+    return order.begin() + (rows_ / folds) * k + std::min(k, rows_ % folds);
+  };
+  std::vector<int64_t> outside(order.begin(), cut(fold - 1));
+  outside.insert(outside.end(), cut(fold), order.end());
+  TENON_ASSIGN(DataSet a, take(outside));
+  TENON_ASSIGN(DataSet b, take(std::vector<int64_t>(cut(fold - 1), cut(fold))));
   return std::pair<DataSet, DataSet>(std::move(a), std::move(b));
 }
 

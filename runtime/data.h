@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/table_form.h"
 #include "support/array.h"
 #include "support/diagnostic.h"
 
@@ -69,6 +70,10 @@ class DataSet {
   // round(fraction * rows) rows drawn by the seed, and the others; both keep the drawn order. Neither may be
   // empty.
   support::Result<std::pair<DataSet, DataSet>> split(double fraction, uint64_t seed) const;
+  // Fold `fold` (from 1) of `folds`: the rows outside it, and those in it. The folds of one seed share no
+  // row, hold all of them, and differ by at most one in size. T610 where there are fewer than 2 or an empty
+  // one.
+  support::Result<std::pair<DataSet, DataSet>> fold(int64_t fold, int64_t folds, uint64_t seed) const;
   // ceil(rows / size) batches, the last one shorter. The DataSet need not outlive them.
   support::Result<Batches> batches(int64_t size, BatchOptions options = {}) const;
 
@@ -76,6 +81,9 @@ class DataSet {
   Place place(const Column& column, int64_t row) const;
   // Line numbers of the rows, from a loader of text.
   void set_lines(std::vector<uint32_t> lines);
+  // Of rows of a table: what their columns are. Null: other data.
+  const std::shared_ptr<const TableForm>& form() const { return form_; }
+  void set_form(TableForm form) { form_ = std::make_shared<const TableForm>(std::move(form)); }
 
  private:
   support::Errors no_column(std::string_view name) const;
@@ -84,6 +92,7 @@ class DataSet {
   std::string settled_by_;  // the column that settled the rows; empty: none has
   std::vector<Column> columns_;
   std::shared_ptr<const std::vector<uint32_t>> lines_;
+  std::shared_ptr<const TableForm> form_;
 };
 
 struct Batch {

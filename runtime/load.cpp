@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <span>
 #include <system_error>
 
 #include "runtime/csv.h"
@@ -63,10 +64,11 @@ class Keys {
     return Ok{};
   }
   Status take(std::string_view key, uint64_t* out) {
-    int64_t v = static_cast<int64_t>(*out);
-    TENON_TRY(take(key, &v));
-    if (v < 0) return bad(key, std::to_string(v), "a whole number of 0 or more");
-    *out = static_cast<uint64_t>(v);
+    const std::string* v = take(key);
+    if (v == nullptr) return Ok{};
+    const auto number = support::parse_unsigned(*v);
+    if (!number) return bad(key, *v, "a whole number from 0 to 18446744073709551615");
+    *out = *number;
     return Ok{};
   }
   Status take(std::string_view key, double* out) {
@@ -91,6 +93,14 @@ class Keys {
       all += (all.empty() ? "" : " or ") + std::string(word);
     }
     return bad(key, *v, all);
+  }
+  // Those of the keys that are given, as text.
+  std::string said(std::span<const std::string_view> keys) const {
+    std::string out;
+    for (const std::string_view key : keys)
+      for (const Pair& p : pairs_)
+        if (p.key == key) out += (out.empty() ? "" : ",") + p.key + "=" + p.value;
+    return out;
   }
   Status done() const {
     for (const Pair& p : pairs_) {
@@ -133,13 +143,20 @@ bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
-Result<TrainTest> load_tables(const std::string& train_path, const std::string& test_path,
-                              CsvOptions options) {
+// `said`: the keys that chose columns, classes and scale.
+Result<TrainTest> load_tables(const std::string& train_path, const std::string& test_path, CsvOptions options,
+                              const std::string& said = {}) {
   TENON_ASSIGN(DataSet train, load_csv(train_path, options));
+  if (options.form == nullptr) {
+    TableForm form = *train.form();
+    form.said = said;
+    train.set_form(std::move(form));
+  }
   TrainTest out{std::move(train), std::nullopt};
   if (!test_path.empty()) {
-    // Classes keep the numbers that the training rows gave them.
-    if (const Column* y = out.train.find(options.y_name); y != nullptr) options.classes = y->classes;
+    // The same columns, and texts with the numbers that the training rows gave them.
+    const std::shared_ptr<const TableForm> form = out.train.form();
+    options.form = form.get();
     TENON_ASSIGN(DataSet test, load_csv(test_path, options));
     out.test = std::move(test);
   }
@@ -172,12 +189,12 @@ Result<TrainTest> load_npy_folder(const std::string& folder, std::vector<std::st
   return out;
 }
 
-Result<TrainTest> load_folder(const std::string& folder, const Cuts& cuts) {
+Result<TrainTest> load_folder(const std::string& folder, const Cuts& cuts, const CsvOptions& options) {
   if (is_idx_folder(folder)) return load_idx_folder(folder);
   for (const char* form : {".csv", ".csv.gz", ".tsv"}) {
     const std::string train = (fs::path(folder) / (std::string("train") + form)).string();
     const std::string test = (fs::path(folder) / (std::string("test") + form)).string();
-    if (exists(train)) return load_tables(train, exists(test) ? test : "", {});
+    if (exists(train)) return load_tables(train, exists(test) ? test : "", options);
   }
   std::vector<std::string> arrays;
   std::error_code code;
@@ -189,10 +206,10 @@ Result<TrainTest> load_folder(const std::string& folder, const Cuts& cuts) {
                  "expected train-images-idx3-ubyte(.gz) and its labels, or train.csv, or *.npy");
 }
 
-Result<TrainTest> load_file(const std::string& path, const Cuts& cuts) {
+Result<TrainTest> load_file(const std::string& path, const Cuts& cuts, const CsvOptions& options) {
   if (ends_with(path, ".npy")) return one_column(read_npy(path), path, cuts);
   for (const char* form : {".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz"})
-    if (ends_with(path, form)) return load_tables(path, "", {});
+    if (ends_with(path, form)) return load_tables(path, "", options);
   if (ends_with(path, "-ubyte") || ends_with(path, "-ubyte.gz"))
     return one_column(read_idx(path), path, cuts);
   return at_file(Code::data_format, path, "the form of this file is not known by its name",
@@ -200,8 +217,9 @@ Result<TrainTest> load_file(const std::string& path, const Cuts& cuts) {
                      " reads it as a table");
 }
 
-Result<TrainTest> load_csv_spec(Keys keys) {
+Result<TrainTest> load_csv_spec(Keys keys, const TableForm* form) {
   CsvOptions o;
+  o.form = form;
   const std::string* path = keys.take("path");
   const std::string* test = keys.take("test");
   if (path == nullptr) return error(Code::bad_option, "csv: path is missing", "csv:path=train.csv");
@@ -223,18 +241,28 @@ Result<TrainTest> load_csv_spec(Keys keys) {
   using M = CsvOptions::Missing;
   TENON_TRY(keys.take<M>("missing", {{"refuse", M::refuse}, {"drop", M::drop}, {"nan", M::nan}}, &o.missing));
   using T = CsvOptions::Text;
-  TENON_TRY(
-      keys.take<T>("text", {{"refuse", T::refuse}, {"classes", T::classes}, {"skip", T::skip}}, &o.text));
+  TENON_TRY(keys.take<T>(
+      "text", {{"refuse", T::refuse}, {"classes", T::classes}, {"onehot", T::onehot}, {"skip", T::skip}},
+      &o.text));
+  TENON_TRY(keys.take<bool>("standardize", {{"yes", true}, {"no", false}}, &o.standardize));
   using L = CsvOptions::Target;
   TENON_TRY(keys.take<L>(
       "labels", {{"detect", L::detect}, {"number", L::number}, {"classes", L::classes}, {"none", L::none}},
       &o.target_kind));
   TENON_TRY(keys.done());
-  return load_tables(*path, test != nullptr ? *test : "", o);
+  static constexpr std::string_view choosing[] = {"target", "columns", "without",    "classes",
+                                                  "text",   "labels",  "standardize"};
+  const std::string said = keys.said(choosing);
+  if (form != nullptr && !said.empty() && said != form->said)
+    return error(Code::bad_option,
+                 "csv: " + said + ", but the parameters were trained with " +
+                     (form->said.empty() ? "none of these keys" : form->said),
+                 "leave them out: the data form kept with the parameters says them");
+  return load_tables(*path, test != nullptr ? *test : "", o, said);
 }
 
-Result<TrainTest> generate(std::string_view name, Keys keys) {
-  if (name == "csv") return load_csv_spec(std::move(keys));
+Result<TrainTest> generate(std::string_view name, Keys keys, const TableForm* form) {
+  if (name == "csv") return load_csv_spec(std::move(keys), form);
   if (name == "digits") {
     DigitsOptions o;
     TENON_TRY(keys.take("rows", &o.rows));
@@ -268,11 +296,30 @@ Result<TrainTest> generate(std::string_view name, Keys keys) {
 }  // namespace
 
 Result<TrainTest> load_data(const std::string& spec, const Cuts& cuts) {
+  TENON_ASSIGN(TrainTest raw, load_raw(spec, cuts));
+  return shape_data(std::move(raw));
+}
+
+Result<TrainTest> shape_data(TrainTest raw, const TableForm* kept) {
+  if (raw.train.form() == nullptr) return raw;
+  const TableForm form = kept != nullptr ? *kept : fit_form(*raw.train.form(), raw.train);
+  TENON_ASSIGN(raw.train, shape_rows(form, raw.train));
+  raw.train.set_form(form);
+  if (raw.test) {
+    TENON_ASSIGN(raw.test, shape_rows(form, *raw.test));
+    raw.test->set_form(form);
+  }
+  return raw;
+}
+
+Result<TrainTest> load_raw(const std::string& spec, const Cuts& cuts, const TableForm* form) {
+  CsvOptions options;
+  options.form = form;
   if (spec.empty())
     return error(Code::bad_option, "--data is empty", "name a folder, a file, or digits:rows=5000");
   std::error_code code;
-  if (fs::is_directory(spec, code)) return load_folder(spec, cuts);
-  if (exists(spec)) return load_file(spec, cuts);
+  if (fs::is_directory(spec, code)) return load_folder(spec, cuts, options);
+  if (exists(spec)) return load_file(spec, cuts, options);
   static constexpr std::string_view generators[] = {"regression", "classification", "digits", "csv"};
   const size_t colon = spec.find(':');
   const std::string_view name = std::string_view(spec).substr(0, colon);
@@ -281,7 +328,7 @@ Result<TrainTest> load_data(const std::string& spec, const Cuts& cuts) {
       TENON_ASSIGN(
           Keys keys,
           Keys::parse(g, colon == std::string::npos ? "" : std::string_view(spec).substr(colon + 1)));
-      return generate(g, std::move(keys));
+      return generate(g, std::move(keys), form);
     }
   const std::string_view near = support::nearest(name, generators);
   return at_file(Code::file_missing, spec, "there is no such file or folder",

@@ -122,6 +122,9 @@ tenon_status guarded(tenon_error** error, F&& f) noexcept {
   }
 }
 
+// T202 for text that is no number.
+Result<Number> parse_number(std::string_view text);
+
 }  // namespace tenon::driver::c_api
 
 // TENON_NEED(pointer): T608 from the enclosing function where it is null.

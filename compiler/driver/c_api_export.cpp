@@ -36,6 +36,7 @@ extern "C" tenon_status tenon_export_object(const tenon_module* module, const te
     std::map<std::string, Array> values;
     TENON_ASSIGN(CompileOptions o, complete(options, &values));
     o.step_loops = true;
+    o.own_state = true;
     TENON_ASSIGN(const tenon::kernel::Module kernels, to_kernels(*module->unit, o));
     const tenon::target::Target* target = tenon::target::find_target(kernels.target);
     if (target == nullptr)

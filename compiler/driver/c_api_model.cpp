@@ -2,7 +2,6 @@
 #include "driver/c_api_model.h"
 
 #include <array>
-#include <cmath>
 
 #include "support/text.h"
 
@@ -120,6 +119,16 @@ tenon_status tenon_model_hyper(tenon_model* model, const char* name, tenon_dtype
   });
 }
 
+tenon_status tenon_model_hyper_text(tenon_model* model, const char* name, tenon_dtype dtype,
+                                    const char* preset, tenon_value* value, tenon_error** error) {
+  return add_named(model, name, value, error, [&]() -> Result<ValueId> {
+    TENON_NEED(preset);
+    TENON_TRY(shape_of({nullptr, dtype, 1, std::array<int64_t, 1>{0}.data()}));
+    TENON_ASSIGN(const Number number, parse_number(preset));
+    return model->model.hyper(name, dtype_of_c(dtype), number);
+  });
+}
+
 tenon_status tenon_model_constant(tenon_model* model, const tenon_tensor* tensor, tenon_value* value,
                                   tenon_error** error) {
   return guarded(error, [&]() -> Status {
@@ -139,12 +148,21 @@ tenon_status tenon_model_literal(tenon_model* model, double number, tenon_value 
     TENON_NEED(model);
     TENON_NEED(value);
     TENON_ASSIGN(const ValueId other, resolve(*model, like));
-    const DType dtype = model->innermost().type(other).dtype;
-    if (!is_float(dtype) && std::floor(number) != number)
-      return tenon::support::error(Code::bad_literal,
-                                   format_float(number) + " is no " + std::string(dtype_name(dtype)),
-                                   "cast the other operand to a float type first");
     TENON_ASSIGN(const ValueId id, model->innermost().literal(number, other));
+    *value = model->give(id);
+    return Ok{};
+  });
+}
+
+tenon_status tenon_model_literal_text(tenon_model* model, const char* number, tenon_value like,
+                                      tenon_value* value, tenon_error** error) {
+  return guarded(error, [&]() -> Status {
+    TENON_NEED(model);
+    TENON_NEED(number);
+    TENON_NEED(value);
+    TENON_ASSIGN(const Number parsed, parse_number(number));
+    TENON_ASSIGN(const ValueId other, resolve(*model, like));
+    TENON_ASSIGN(const ValueId id, model->innermost().literal(parsed, other));
     *value = model->give(id);
     return Ok{};
   });

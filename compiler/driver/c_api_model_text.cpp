@@ -28,6 +28,11 @@ Result<ir::Type> parse_type(std::string_view text, const ir::DimRanges& dims) {
   return out;
 }
 
+Result<Number> parse_number(std::string_view text) {
+  if (std::optional<Number> number = Number::parse(trim(text))) return std::move(*number);
+  return error(Code::bad_literal, "not a number: " + quote(text.substr(0, 80)));
+}
+
 Result<ir::Init> parse_init(const char* text) {
   ir::Init out;
   if (text == nullptr) return out;
@@ -46,9 +51,8 @@ Result<ir::Init> parse_init(const char* text) {
   if (rest.back() != ')')
     return error(Code::syntax, "not an initializer: " + quote(rest), "as in constant(0.5)");
   for (std::string_view item : split(rest.substr(open + 1, rest.size() - open - 2), ',')) {
-    const auto number = parse_double(trim(item));
-    if (!number) return error(Code::bad_literal, "not a number: " + quote(item));
-    out.args.push_back(*number);
+    TENON_ASSIGN(Number number, parse_number(item));
+    out.args.push_back(std::move(number));
   }
   return out;
 }

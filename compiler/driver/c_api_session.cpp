@@ -114,7 +114,31 @@ tenon_status tenon_session_get(const tenon_session* session, const char* hyper, 
     TENON_NEED(session);
     TENON_NEED(hyper);
     TENON_NEED(value);
-    TENON_ASSIGN(*value, session->session->hyper(hyper));
+    TENON_ASSIGN(const Number number, session->session->hyper(hyper));
+    *value = number.approximate();
+    return Ok{};
+  });
+}
+
+tenon_status tenon_session_set_text(tenon_session* session, const char* hyper, const char* number,
+                                    tenon_error** error) {
+  return guarded(error, [&]() -> Status {
+    TENON_NEED(session);
+    TENON_NEED(hyper);
+    TENON_NEED(number);
+    TENON_ASSIGN(const Number value, parse_number(number));
+    return session->session->set_hyper(hyper, value);
+  });
+}
+
+tenon_status tenon_session_get_text(const tenon_session* session, const char* hyper, char** number,
+                                    tenon_error** error) {
+  return guarded(error, [&]() -> Status {
+    TENON_NEED(session);
+    TENON_NEED(hyper);
+    TENON_NEED(number);
+    TENON_ASSIGN(const Number value, session->session->hyper(hyper));
+    *number = give_text(value.text());
     return Ok{};
   });
 }

@@ -212,6 +212,39 @@ Status bake(ir::Module& module, const CompileOptions& options) {
   return Ok{};
 }
 
+// Entry values that nothing reads leave a function, and globals that no function but init touches the module.
+void keep_own_state(ir::Module& module) {
+  std::set<std::string> used;
+  for (ir::Function& f : module.functions) {
+    const std::vector<uint32_t> uses = ir::count_uses(f.graph);
+    const auto idle = [&](ir::ValueId a) {
+      return f.graph.value(a).arg == ir::ArgKind::global && uses[a.index] == 0;
+    };
+    if (std::any_of(f.graph.args.begin(), f.graph.args.end(), idle)) {
+      ir::Graph out;
+      std::vector<ir::ValueId> map(f.graph.value_count());
+      for (const ir::ValueId a : f.graph.args) {
+        const ir::Value& arg = f.graph.value(a);
+        if (!idle(a)) map[a.index] = out.add_arg(arg.type, arg.arg, arg.name);
+      }
+      out.results = ir::Builder(out, &module).inline_graph(f.graph, map);
+      f.graph = std::move(out);
+    }
+    if (f.name == "init") continue;
+    for (const ir::ValueId a : f.graph.args)
+      if (f.graph.value(a).arg == ir::ArgKind::global) used.insert(f.graph.value(a).name);
+    for (const ir::Write& w : f.writes) used.insert(w.global);
+  }
+  std::erase_if(module.globals, [&](const ir::Global& g) { return used.count(g.name) == 0; });
+  ir::Function* init = module.find_function("init");
+  if (init == nullptr) return;
+  for (size_t i = init->writes.size(); i-- > 0;) {
+    if (used.count(init->writes[i].global) != 0) continue;
+    init->writes.erase(init->writes.begin() + static_cast<ptrdiff_t>(i));
+    init->graph.results.erase(init->graph.results.begin() + static_cast<ptrdiff_t>(init->returns + i));
+  }
+}
+
 Result<const target::Target*> find_target(const std::string& cpu) {
   if (cpu.empty() || cpu == "native") return target::host_target();
   if (const target::Target* t = target::find_target(cpu)) return t;
@@ -256,6 +289,7 @@ Result<ir::Module> derive(ir::Module module, const CompileOptions& options) {
   share_batches(module);
   TENON_TRY(select(module, options));
   TENON_TRY(bake(module, options));
+  if (options.own_state && !options.functions.empty()) keep_own_state(module);
   TENON_TRY(bind_dims(module, options.bind));
   TENON_TRY(ir::verify(module));
   return module;

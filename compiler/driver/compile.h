@@ -46,6 +46,8 @@ struct CompileOptions {
   // The state's slots of a program that stands already, which this one works on: nothing is to be
   // initialized.
   const std::vector<kernel::StateSlot>* state_like = nullptr;
+  // For objects: where functions are chosen, the state holds what they read or write, and nothing else.
+  bool own_state = false;
   ir::DimBindings bind;            // dimensions specialized to constants
   std::vector<std::string> baked;  // patterns of parameters that become constants; needs `state` values
   const std::map<std::string, Array>* values = nullptr;  // of baked parameters

@@ -92,7 +92,9 @@ Result<ValueId> Model::global(ir::GlobalKind kind, std::string_view name, const 
   return graph_.add_arg(type, ArgKind::global, std::string(name));
 }
 
-Result<ValueId> Model::hyper(std::string_view name, DType dtype, double value) {
+Result<ValueId> Model::hyper(std::string_view name, DType dtype, const Number& value) {
+  if (dtype_computes(dtype))
+    if (Status s = value.check(dtype, std::string(name) + ": "); !s) return located(s.take_errors());
   return global(ir::GlobalKind::hyper, name, {dtype, {}}, {"constant", {value}}, false);
 }
 Result<ValueId> Model::param(std::string_view name, const ir::Type& type, const ir::Init& init, bool frozen) {
@@ -125,11 +127,17 @@ Result<ValueId> Model::constant(Array value) {
   return b.constant(std::make_shared<const Array>(std::move(value)));
 }
 
-Result<ValueId> Model::literal(double value, ValueId like) {
+Result<ValueId> Model::literal(const Number& value, ValueId like) {
+  const DType dtype = graph_.type(like).dtype;
+  if (Status s = value.check(dtype); !s) {
+    Errors errors = s.take_errors();
+    if (is_int(dtype)) errors.list.front().help = "cast the other operand to a float type first";
+    return located(std::move(errors));
+  }
   ir::Builder b(graph_, &module_);
   b.set_location(location_);
   b.set_scope(join(scopes_, "/"));
-  return b.constant(graph_.type(like).dtype, value);
+  return b.constant(dtype, value);
 }
 
 Result<std::vector<ValueId>> Model::op(std::string_view name, const std::vector<ValueId>& operands,

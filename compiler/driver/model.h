@@ -27,16 +27,17 @@ class Model {
   void pop_scope();
 
   Result<ir::Dim> dim(std::string_view name, int64_t low, int64_t high);
-  Result<ir::ValueId> hyper(std::string_view name, DType dtype, double value);
+  Result<ir::ValueId> hyper(std::string_view name, DType dtype, const Number& value);
   Result<ir::ValueId> input(std::string_view name, const ir::Type& type);
   Result<ir::ValueId> param(std::string_view name, const ir::Type& type, const ir::Init& init, bool frozen);
   Result<ir::ValueId> state(std::string_view name, const ir::Type& type, const ir::Init& init);
   Result<ir::ValueId> constant(Array value);
-  // Any operation; attributes in text form ("axes = [0], rate = 0.2"). Float literals as operands: `literal`.
+  // Any operation; attributes in text form ("axes = [0], rate = 0.2"). Numbers as operands: `literal`.
   Result<std::vector<ir::ValueId>> op(std::string_view name, const std::vector<ir::ValueId>& operands,
                                       std::string_view attributes,
                                       std::vector<std::unique_ptr<ir::Graph>> regions = {});
-  Result<ir::ValueId> literal(double value, ir::ValueId like);
+  // A number of another value's element type: T202 where that cannot hold it.
+  Result<ir::ValueId> literal(const Number& value, ir::ValueId like);
   Status name(ir::ValueId value, std::string_view name);
   // The value of that name, for taps and gradients.
   Result<ir::ValueId> find(std::string_view name) const;

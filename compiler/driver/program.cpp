@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
+#include <optional>
 
 #include "codegen/symbols.h"
 #include "support/text.h"
@@ -9,7 +11,7 @@
 namespace tenon::driver {
 namespace {
 
-// What fails where: in the order in which code generation numbers fail statements.
+// Statements that may fail, in the order in which code generation numbers them: what each says of itself.
 void collect_places(const kernel::Function& f, const std::vector<kernel::Stmt>& body,
                     std::vector<std::string>* out) {
   for (const kernel::Stmt& s : body) {
@@ -17,6 +19,70 @@ void collect_places(const kernel::Function& f, const std::vector<kernel::Stmt>& 
     collect_places(f, s.body, out);
     collect_places(f, s.other, out);
   }
+}
+
+}  // namespace
+
+// Operations of the source that may fail or are made of others, by their line: "model.tenon:12".
+struct SourceOperation {
+  std::string text;  // "cross_entropy -> l"
+  std::vector<std::string> operands;
+};
+struct SourceOperations : std::map<std::string, SourceOperation> {};
+
+namespace {
+
+void collect_operations(const ir::Module& module, const ir::Graph& graph, SourceOperations* out) {
+  for (size_t i = 0; i < graph.node_count(); ++i) {
+    const ir::Node& node = graph.node(ir::NodeId(i));
+    for (const auto& region : node.regions) collect_operations(module, *region, out);
+    const bool may_fail = node.op->composite != nullptr || node.op->gather != nullptr ||
+                          node.op->scatter != nullptr || node.op->check != nullptr;
+    if (!may_fail || !node.location.known() || node.location.file >= module.files.size()) continue;
+    SourceOperation o;
+    o.text = node.op->name;
+    if (const std::string& name = graph.value(node.results[0]).name; !name.empty()) o.text += " -> " + name;
+    for (const ir::ValueId v : node.operands) o.operands.push_back(graph.value(v).name);
+    out->emplace(module.files[node.location.file] + ":" + std::to_string(node.location.line), std::move(o));
+  }
+}
+
+// The element of an input that made a call fail.
+struct Culprit {
+  size_t input = 0;
+  int64_t row = 0, value = 0;
+};
+
+int64_t integer_at(const InputView& view, DType dtype, int64_t element) {
+  int64_t out = 0;
+  with_dtype(dtype,
+             [&]<class T>() { out = static_cast<int64_t>(static_cast<const T*>(view.data)[element]); });
+  return out;
+}
+
+// An index is known by its value, a label by its position: the input of the operation's operand, else the
+// only one it can be.
+std::optional<Culprit> find_culprit(const EntryInfo& entry, const runtime::CallStatus& status,
+                                    std::span<const InputView> inputs,
+                                    const std::vector<std::string>& operands) {
+  const bool by_value = static_cast<Code>(status.code) == Code::index_range;
+  if (!by_value && (static_cast<Code>(status.code) != Code::label_range || entry.interface->loops)) return {};
+  std::vector<Culprit> found;
+  for (size_t i = 0; i < inputs.size() && i < entry.inputs.size(); ++i) {
+    const DType dtype = entry.inputs[i].dtype;
+    int64_t count = 1;
+    for (const int64_t extent : inputs[i].shape) count *= extent;
+    if (!is_int(dtype) || inputs[i].shape.empty() || inputs[i].data == nullptr || count == 0) continue;
+    int64_t at = by_value ? 0 : status.detail;
+    while (by_value && at < count && integer_at(inputs[i], dtype, at) != status.detail) ++at;
+    if (at < 0 || at >= count) continue;
+    const int64_t row = count / inputs[i].shape[0];
+    const Culprit c{i, at / row, integer_at(inputs[i], dtype, at)};
+    if (std::find(operands.begin(), operands.end(), entry.input_names[i]) != operands.end()) return c;
+    found.push_back(c);
+  }
+  if (found.size() != 1) return {};
+  return found[0];
 }
 
 Result<ir::Type> type_of(const kernel::EntryParam& p, const ir::DimRanges& ranges) {
@@ -118,6 +184,24 @@ Result<std::vector<int64_t>> EntryInfo::bind_dims(std::span<const std::vector<in
   return dims;
 }
 
+// "take -> h, m.tenon:5" with what the source says of that line.
+Program::Place Program::place_of(const std::string& text, const SourceOperations& operations) {
+  Place out;
+  out.operation = text;
+  const size_t comma = text.rfind(", "), colon = text.rfind(':');
+  if (comma == std::string::npos || colon == std::string::npos || colon < comma) return out;
+  const auto line = parse_int(std::string_view(text).substr(colon + 1));
+  if (!line || *line < 1 || *line > INT32_MAX) return out;
+  out.file = text.substr(comma + 2, colon - comma - 2);
+  out.line = static_cast<uint32_t>(*line);
+  out.operation = text.substr(0, comma);
+  if (const auto found = operations.find(text.substr(comma + 2)); found != operations.end()) {
+    out.operation = found->second.text;
+    out.operands = found->second.operands;
+  }
+  return out;
+}
+
 Result<std::shared_ptr<const Program>> Program::compile(Unit unit, const CompileOptions& options,
                                                         CompileReport* report) {
   auto program = std::make_shared<Program>();
@@ -131,6 +215,9 @@ Result<std::shared_ptr<const Program>> Program::compile(Unit unit, const Compile
     if (options.values != nullptr && !options.baked.empty()) source.values = *options.values;
     source.options.values = &source.values;
   }
+  SourceOperations operations;
+  if (const auto* source = std::get_if<ir::Module>(&unit.code))
+    for (const ir::Function& f : source->functions) collect_operations(*source, f.graph, &operations);
   TENON_ASSIGN(program->kernels_, to_kernels(std::move(unit), options, report));
   const target::Target* target = target::find_target(program->kernels_.target);
   if (target != nullptr && !target->runs_here())
@@ -142,7 +229,9 @@ Result<std::shared_ptr<const Program>> Program::compile(Unit unit, const Compile
   TENON_ASSIGN(program->object_, to_object(program->kernels_, own, report));
   ++program->compiles_;
   TENON_ASSIGN(program->loaded_, object::Loaded::load(program->object_.elf));
-  for (const kernel::Function& f : program->kernels_.functions) collect_places(f, f.body, &program->places_);
+  std::vector<std::string> places;
+  for (const kernel::Function& f : program->kernels_.functions) collect_places(f, f.body, &places);
+  for (const std::string& text : places) program->places_.push_back(place_of(text, operations));
   for (const kernel::Entry& e : program->kernels_.entries) {
     EntryInfo info;
     info.interface = &e;
@@ -212,7 +301,8 @@ Result<std::shared_ptr<State>> Program::init(uint64_t seed) const {
   return state;
 }
 
-Diagnostic Program::describe(const EntryInfo& entry, const runtime::CallStatus& status) const {
+Diagnostic Program::describe(const EntryInfo& entry, const runtime::CallStatus& status,
+                             std::span<const InputView> inputs) const {
   Diagnostic d;
   const Code code = static_cast<Code>(status.code);
   d.code = code;
@@ -222,9 +312,23 @@ Diagnostic Program::describe(const EntryInfo& entry, const runtime::CallStatus& 
     d.help = "one writer at a time: wait for it, or give each its own state";
     return d;
   }
-  d.message = name + ": " + std::string(code_meaning(code)) + " (at " + std::to_string(status.detail) + ")";
-  if (status.place < places_.size() && !places_[status.place].empty())
-    d.notes.push_back("in " + places_[status.place]);
+  static const Place unknown;
+  const Place& place = status.place < places_.size() ? places_[status.place] : unknown;
+  const std::string number = std::to_string(status.detail);
+  if (const auto c = find_culprit(entry, status, inputs, place.operands)) {
+    d.message = name + ": " + (code == Code::label_range ? "label " : "index ") + std::to_string(c->value) +
+                " at row " + std::to_string(c->row) + " of " + entry.input_names[c->input] +
+                (code == Code::label_range ? " is outside its classes" : " is outside the operand");
+  } else if (code == Code::index_range) {
+    d.message = name + ": index " + number + " is outside the operand";
+  } else {
+    d.message = name + ": " + std::string(code_meaning(code)) + " (at element " + number + ")";
+  }
+  if (!place.operation.empty())
+    d.notes.push_back("in " + place.operation +
+                      (place.file.empty() ? "" : " (" + place.file + ":" + std::to_string(place.line) + ")"));
+  d.file = place.file;
+  d.line = place.line;
   if (entry.interface->writes_state) {
     d.help = entry.interface->loops ? kept_before(status.progress + 1) : "the state is unchanged";
   }

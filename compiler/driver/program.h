@@ -21,6 +21,7 @@
 namespace tenon::driver {
 
 class State;
+struct SourceOperations;  // program.cpp
 
 // One entry of a loaded program.
 struct EntryInfo {
@@ -40,6 +41,12 @@ struct EntryInfo {
   ir::DimBindings bindings(std::span<const int64_t> dims) const;
 };
 
+// An input of a call as it lies in memory.
+struct InputView {
+  const void* data = nullptr;
+  std::span<const int64_t> shape;
+};
+
 class Program : public std::enable_shared_from_this<Program> {
  public:
   static Result<std::shared_ptr<const Program>> compile(Unit unit, const CompileOptions& options,
@@ -57,8 +64,10 @@ class Program : public std::enable_shared_from_this<Program> {
   // asked for, by one thread at a time. Null: the step has no loop, or the program is one of its own stage's
   // dump.
   Result<std::shared_ptr<const Program>> loop_of(const EntryInfo& step) const;
-  // What a failing call means: the code's meaning, the operation (CallStatus::place) and the detail.
-  Diagnostic describe(const EntryInfo& entry, const runtime::CallStatus& status) const;
+  // What a failing call means: the operation and its source line (CallStatus::place), and the element of an
+  // input that made it fail, where one of `inputs` holds it.
+  Diagnostic describe(const EntryInfo& entry, const runtime::CallStatus& status,
+                      std::span<const InputView> inputs = {}) const;
   // How far training has come whose step of this number, from 1, has failed.
   static std::string kept_before(uint64_t step) {
     return "step " + std::to_string(step) + " was not committed, those before it were";
@@ -84,8 +93,19 @@ class Program : public std::enable_shared_from_this<Program> {
   std::map<std::string, Array> hypers_;
   uint64_t layout_ = 0;
   uint64_t compiles_ = 0;
-  std::vector<std::string> places_;  // of fail statements, in module order: what fails there
+  // What fails at a fail statement: "take -> h", and its source line.
+  struct Place {
+    std::string operation, file;
+    uint32_t line = 0;
+    std::vector<std::string> operands;  // their names in the source
+  };
+  static Place place_of(const std::string& text, const SourceOperations& operations);
+  std::vector<Place> places_;  // of fail statements, in module order
 };
+
+// The state of an object as the bytes that its C functions take: header, then the tensors of a safetensors
+// file. T402 where one is missing or does not fit; files may hold more.
+Result<Array> state_bytes(const kernel::Module& kernels, const std::string& file);
 
 class State {
  public:
@@ -100,7 +120,8 @@ class State {
   uint64_t hash() const;
   Result<Array> get(std::string_view tensor) const;         // T402 with the nearest name
   Status set(std::string_view tensor, const Array& value);  // T402 on a wrong type or shape
-  Status save(const std::string& file) const;               // safetensors, written atomically
+  // safetensors, written atomically, with what else is to be kept beside the tensors.
+  Status save(const std::string& file, const std::map<std::string, std::string>& kept = {}) const;
   // All tensors of the state must be there and fit, else nothing is loaded (T402, as on the surface page);
   // `partial`: those that fit are loaded, the rest is named in `missing`.
   Status load(const std::string& file, bool partial, std::vector<std::string>* missing);
@@ -159,7 +180,7 @@ struct Call {
   std::vector<const void*> inputs;
   std::vector<void*> outputs;
   std::vector<int64_t> dims;             // in the order of EntryInfo's dims
-  std::map<std::string, double> hypers;  // overrides of this session's values
+  std::map<std::string, Number> hypers;  // overrides of this session's values
 };
 
 class Session {
@@ -179,11 +200,13 @@ class Session {
   Result<std::unique_ptr<Bound>> bind(std::string_view entry, const Call& call);
 
   // Applies to Bounds that stand already as well, but for those that override it.
-  Status set_hyper(std::string_view name, double value);
-  Result<double> hyper(std::string_view name) const;
+  // T103, and T202 where its type cannot hold the number.
+  Status set_hyper(std::string_view name, const Number& value);
+  Result<Number> hyper(std::string_view name) const;
   // The native loop of a step, from here on one of the entries that the session runs; null: it has none.
   Result<const EntryInfo*> loop_of(const EntryInfo& step);
   // Steps committed by the last call, or, seen from another thread, by the one that runs.
+  const runtime::CallStatus& last_status() const { return status_; }
   int64_t last_progress() const { return __atomic_load_n(&status_.progress, __ATOMIC_RELAXED); }
   const std::shared_ptr<State>& state() const { return state_; }
   const std::shared_ptr<const Program>& program() const { return program_; }
@@ -249,6 +272,7 @@ class Session::Bound {
   Session* session_ = nullptr;
   std::vector<size_t> input_slots_, output_slots_;
   std::vector<size_t> input_bytes_, output_bytes_;
+  std::vector<std::vector<int64_t>> input_shapes_;
   std::map<std::string, size_t, std::less<>> hyper_slots_;  // those that follow the session
   std::shared_ptr<Array> arena_;
 };

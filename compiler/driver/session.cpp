@@ -11,13 +11,11 @@ constexpr size_t no_bytes = 0;
 
 uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
 
-// Bits of a number as a scalar of the type, rounded once.
-uint64_t bits_of(DType dtype, double value) {
+// Bits of a number as a scalar of a hyper-parameter's type.
+Result<uint64_t> bits_of(std::string_view name, DType dtype, const Number& value) {
+  TENON_TRY(value.check(dtype, std::string(name) + ": "));
   uint64_t bits = 0;
-  with_dtype(dtype, [&]<class T>() {
-    const T typed = static_cast<T>(value);
-    std::memcpy(&bits, &typed, sizeof typed);
-  });
+  value.store(dtype, reinterpret_cast<std::byte*>(&bits));
   return bits;
 }
 
@@ -50,7 +48,7 @@ Session::Session(std::shared_ptr<const Program> program, std::shared_ptr<State> 
 
 Session::~Session() = default;
 
-Status Session::set_hyper(std::string_view name, double value) {
+Status Session::set_hyper(std::string_view name, const Number& value) {
   const auto found = hypers_.find(name);
   if (found == hypers_.end()) {
     std::vector<std::string_view> names;
@@ -59,24 +57,25 @@ Status Session::set_hyper(std::string_view name, double value) {
     return error(Code::undefined_name, "no hyper-parameter is named " + std::string(name),
                  near.empty() ? "" : "did you mean " + std::string(near) + "?");
   }
-  found->second = bits_of(program_->hypers().at(found->first).dtype(), value);
+  TENON_ASSIGN(found->second, bits_of(name, program_->hypers().at(found->first).dtype(), value));
   for (Bound* bound : bounds_)
     if (const auto slot = bound->hyper_slots_.find(name); slot != bound->hyper_slots_.end())
       bound->slots_[slot->second] = found->second;
   return Ok{};
 }
 
-Result<double> Session::hyper(std::string_view name) const {
+Result<Number> Session::hyper(std::string_view name) const {
   const auto found = hypers_.find(name);
   if (found == hypers_.end())
     return error(Code::undefined_name, "no hyper-parameter is named " + std::string(name));
-  double out = 0;
-  with_dtype(program_->hypers().at(found->first).dtype(), [&]<class T>() {
+  return with_dtype(program_->hypers().at(found->first).dtype(), [&]<class T>() {
     T typed;
     std::memcpy(&typed, &found->second, sizeof typed);
-    out = static_cast<double>(typed);
+    if constexpr (std::is_floating_point_v<T>)
+      return Number(static_cast<double>(typed));
+    else
+      return Number(static_cast<int64_t>(typed));
   });
-  return out;
 }
 
 std::pair<const EntryInfo*, const Program*> Session::find(std::string_view entry) const {
@@ -140,6 +139,8 @@ Result<std::unique_ptr<Session::Bound>> Session::bind(std::string_view entry, co
         break;
       case kernel::ParamRole::input: {
         TENON_ASSIGN(const size_t bytes, bytes_of(info->inputs[input]));
+        TENON_ASSIGN(std::vector<int64_t> shape, ir::evaluate_shape(info->inputs[input].shape, dims));
+        bound->input_shapes_.push_back(std::move(shape));
         bound->input_slots_.push_back(slot);
         bound->input_bytes_.push_back(bytes);
         bound->slots_.push_back(address(call.inputs[input++]));
@@ -154,9 +155,14 @@ Result<std::unique_ptr<Session::Bound>> Session::bind(std::string_view entry, co
       }
       case kernel::ParamRole::hyper: {
         const auto given = call.hypers.find(p.name);
-        if (given == call.hypers.end()) bound->hyper_slots_[p.name] = slot;
-        bound->slots_.push_back(given == call.hypers.end() ? hypers_.at(p.name)
-                                                           : bits_of(p.dtype, given->second));
+        uint64_t bits = 0;
+        if (given == call.hypers.end()) {
+          bound->hyper_slots_[p.name] = slot;
+          bits = hypers_.at(p.name);
+        } else {
+          TENON_ASSIGN(bits, bits_of(p.name, p.dtype, given->second));
+        }
+        bound->slots_.push_back(bits);
         break;
       }
       case kernel::ParamRole::dim:
@@ -245,7 +251,10 @@ Status Session::Bound::check_pointers() {
 
 Status Session::Bound::error() const {
   if (status_->code == 0) return Ok{};
-  return program_->describe(*entry_, *status_);
+  std::vector<InputView> views;
+  for (size_t i = 0; i < input_slots_.size(); ++i)
+    views.push_back({reinterpret_cast<const void*>(slots_[input_slots_[i]]), input_shapes_[i]});
+  return program_->describe(*entry_, *status_, views);
 }
 
 }  // namespace tenon::driver

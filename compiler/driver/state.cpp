@@ -34,17 +34,75 @@ Errors busy_error() {
                "one writer at a time: wait for it, or give each its own state");
 }
 
-State::State(std::shared_ptr<const Program> program)
-    : program_(std::move(program)),
-      block_(DType::u8, {static_cast<int64_t>(std::max<uint64_t>(program_->kernels().state_bytes,
-                                                                 sizeof(runtime::StateHeader)))}) {
+namespace {
+
+// A block of zeros behind its header.
+Array empty_block(const kernel::Module& kernels, uint64_t layout) {
+  Array block(DType::u8,
+              {static_cast<int64_t>(std::max<uint64_t>(kernels.state_bytes, sizeof(runtime::StateHeader)))});
   runtime::StateHeader header{};
   header.magic = runtime::state_magic;
-  header.layout = program_->layout_hash();
-  header.bytes = bytes();
+  header.layout = layout;
+  header.bytes = block.bytes();
   header.version = runtime::state_version;
-  std::memcpy(block_.data(), &header, sizeof header);
+  std::memcpy(block.data(), &header, sizeof header);
+  return block;
 }
+
+// The file's array for each slot; null where it is missing or another.
+struct Matched {
+  std::vector<const Array*> arrays;
+  std::vector<std::string> missing;
+  std::string problem;  // of the first that is missing
+  size_t count = 0;
+};
+Matched match(const std::vector<kernel::StateSlot>& slots, const runtime::Tensors& tensors) {
+  Matched out;
+  out.arrays.resize(slots.size());
+  for (size_t i = 0; i < slots.size(); ++i) {
+    const kernel::StateSlot& s = slots[i];
+    const auto it = tensors.arrays.find(s.name);
+    if (it != tensors.arrays.end() && it->second.dtype() == s.dtype && it->second.shape() == s.shape) {
+      out.arrays[i] = &it->second;
+      ++out.count;
+      continue;
+    }
+    out.missing.push_back(s.name);
+    if (!out.problem.empty()) continue;
+    out.problem = it == tensors.arrays.end()
+                      ? s.name + " is missing"
+                      : s.name + " is " + type_text(it->second.dtype(), it->second.shape()) + ", model has " +
+                            type_text(s.dtype, s.shape);
+  }
+  return out;
+}
+
+void fill(Array* block, const std::vector<kernel::StateSlot>& slots, const Matched& matched) {
+  for (size_t i = 0; i < slots.size(); ++i)
+    if (matched.arrays[i] != nullptr && slots[i].bytes != 0)
+      std::memcpy(block->data() + slots[i].offset, matched.arrays[i]->data(), slots[i].bytes);
+}
+
+std::string mismatch(const std::string& file, const Matched& matched) {
+  return file + ": " + matched.problem + "; " + std::to_string(matched.count) + " of " +
+         std::to_string(matched.arrays.size()) + " match";
+}
+
+}  // namespace
+
+Result<Array> state_bytes(const kernel::Module& kernels, const std::string& file) {
+  TENON_ASSIGN(const runtime::Tensors tensors, runtime::read_safetensors(file));
+  const Matched matched = match(kernels.state, tensors);
+  if (!matched.problem.empty())
+    return error(Code::param_mismatch, mismatch(file, matched),
+                 "an object's state needs every tensor: save them from the model it is compiled of");
+  Array block = empty_block(kernels, kernel::layout_hash(kernels));
+  fill(&block, kernels.state, matched);
+  return block;
+}
+
+State::State(std::shared_ptr<const Program> program)
+    : program_(std::move(program)), block_(empty_block(program_->kernels(), program_->layout_hash())) {}
 
 State::State(const State& other) : program_(other.program_), block_(other.block_) {}
 
@@ -87,49 +145,30 @@ Status State::set(std::string_view tensor, const Array& value) {
   return Ok{};
 }
 
-Status State::save(const std::string& file) const {
+Status State::save(const std::string& file, const std::map<std::string, std::string>& kept) const {
   std::vector<runtime::TensorView> views;
   for (const kernel::StateSlot& s : program_->kernels().state)
     views.push_back(
         {s.name, s.dtype, s.shape, {reinterpret_cast<const char*>(block_.data() + s.offset), s.bytes}});
-  return runtime::write_safetensors(file, std::move(views), {{"model", program_->kernels().name}});
+  std::map<std::string, std::string> metadata = kept;
+  metadata["model"] = program_->kernels().name;
+  return runtime::write_safetensors(file, std::move(views), metadata);
 }
 
 Status State::load(const std::string& file, bool partial, std::vector<std::string>* missing) {
   TENON_ASSIGN(const runtime::Tensors tensors, runtime::read_safetensors(file));
   const std::vector<kernel::StateSlot>& slots = program_->kernels().state;
-  std::vector<const Array*> found(slots.size());
-  size_t matching = 0;
-  std::string problem;
-  if (missing != nullptr) missing->clear();
-  for (size_t i = 0; i < slots.size(); ++i) {
-    const kernel::StateSlot& s = slots[i];
-    const auto it = tensors.arrays.find(s.name);
-    if (it != tensors.arrays.end() && it->second.dtype() == s.dtype && it->second.shape() == s.shape) {
-      found[i] = &it->second;
-      ++matching;
-      continue;
-    }
-    if (missing != nullptr) missing->push_back(s.name);
-    if (!problem.empty()) continue;
-    problem = it == tensors.arrays.end()
-                  ? s.name + " is missing"
-                  : s.name + " is " + type_text(it->second.dtype(), it->second.shape()) + ", model has " +
-                        type_text(s.dtype, s.shape);
-  }
-  if (!problem.empty() && (!partial || matching == 0)) {
-    return error(Code::param_mismatch,
-                 file + ": " + problem + "; " + std::to_string(matching) + " of " +
-                     std::to_string(slots.size()) + " match",
-                 matching == 0 ? "Nothing was loaded"
-                               : "--partial loads the " + std::to_string(matching) +
-                                     " and names the rest. Nothing was loaded");
+  const Matched matched = match(slots, tensors);
+  if (missing != nullptr) *missing = matched.missing;
+  if (!matched.problem.empty() && (!partial || matched.count == 0)) {
+    return error(Code::param_mismatch, mismatch(file, matched),
+                 matched.count == 0 ? "Nothing was loaded"
+                                    : "--partial loads the " + std::to_string(matched.count) +
+                                          " and names the rest. Nothing was loaded");
   }
   const Writing writing(*this);
   if (!writing) return busy_error();
-  for (size_t i = 0; i < slots.size(); ++i)
-    if (found[i] != nullptr && slots[i].bytes != 0)
-      std::memcpy(block_.data() + slots[i].offset, found[i]->data(), slots[i].bytes);
+  fill(&block_, slots, matched);
   return Ok{};
 }
 

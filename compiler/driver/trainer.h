@@ -24,6 +24,9 @@
 
 namespace tenon::driver {
 
+// The note of a label out of range where all labels would fit one lower.
+inline constexpr std::string_view counts_from_one = "the labels count from 1, the classes from 0";
+
 struct FitOptions {
   std::string step;  // entry; empty: `train`, or the only step there is
   int64_t batch = 32, epochs = 1;

@@ -60,6 +60,13 @@ bool convert_all(std::span<const From> from, std::span<To> to, size_t* bad) {
       }
     }
     to[i] = static_cast<To>(from[i]);
+    if constexpr (std::is_floating_point_v<To> && std::is_floating_point_v<From>) {
+      // Rounding is no loss that matters; an infinity is.
+      if (std::isfinite(from[i]) && !std::isfinite(to[i])) {
+        *bad = i;
+        return false;
+      }
+    }
     if constexpr (std::is_integral_v<To> && std::is_integral_v<From>) {
       if (static_cast<From>(to[i]) != from[i] || ((to[i] < To{}) != (from[i] < From{}))) {
         *bad = i;

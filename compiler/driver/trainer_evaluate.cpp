@@ -67,9 +67,7 @@ Result<Evaluation> evaluate(Session& session, const DataSet& data, const Evaluat
                                  sum += element(results[0], 0) * static_cast<double>(b.data.rows());
                                  out.rows += b.data.rows();
                                });
-  if (!status)
-    return step != nullptr ? explain_failure(session, *step, data, status.take_errors())
-                           : status.take_errors();
+  if (!status) return explain_rows(session, *loss, data, status.take_errors());
   out.loss = sum / static_cast<double>(out.rows);
   for (const EntryInfo& e : program.entries()) {
     if (&e == loss || !returns_one_float(e) || !feeds(e, *loss)) continue;
@@ -78,10 +76,11 @@ Result<Evaluation> evaluate(Session& session, const DataSet& data, const Evaluat
       is_loss = is_loss || (is_step(other) && find_loss(program, other) == &e);
     if (is_loss) continue;
     double total = 0;
-    TENON_TRY(over_batches(session, e, data, options.batch,
-                           [&](const std::vector<Array>& results, const runtime::Batch& b) {
-                             total += element(results[0], 0) * static_cast<double>(b.data.rows());
-                           }));
+    Status measured = over_batches(session, e, data, options.batch,
+                                   [&](const std::vector<Array>& results, const runtime::Batch& b) {
+                                     total += element(results[0], 0) * static_cast<double>(b.data.rows());
+                                   });
+    if (!measured) return explain_rows(session, e, data, measured.take_errors());
     out.metrics.emplace_back(e.interface->name, total / static_cast<double>(out.rows));
   }
   if (!options.confusion) return out;

@@ -64,6 +64,22 @@ class Probe {
   size_t copies_;
 };
 
+int64_t integer(const Array& a, int64_t at) {
+  int64_t out = 0;
+  with_dtype(a.dtype(), [&]<class T>() { out = static_cast<int64_t>(a.as<T>()[static_cast<size_t>(at)]); });
+  return out;
+}
+
+// The least and the largest element; of an array that has some.
+std::pair<double, double> extremes(const Array& a) {
+  double low = element(a, 0), high = low;
+  for (int64_t i = 1; i < a.count(); ++i) {
+    low = std::min(low, element(a, i));
+    high = std::max(high, element(a, i));
+  }
+  return {low, high};
+}
+
 // "1..10", or the texts they stand for.
 std::string values_text(const Column& column) {
   if (!column.classes.empty()) {
@@ -74,42 +90,58 @@ std::string values_text(const Column& column) {
     if (names.size() < column.classes.size()) names.push_back("...");
     return std::to_string(column.classes.size()) + " classes: " + join(names, ", ");
   }
-  double low = element(*column.array, 0), high = low;
-  for (int64_t i = 0; i < column.array->count(); ++i) {
-    low = std::min(low, element(*column.array, i));
-    high = std::max(high, element(*column.array, i));
-  }
+  const auto [low, high] = extremes(*column.array);
   return std::to_string(static_cast<int64_t>(low)) + ".." + std::to_string(static_cast<int64_t>(high));
 }
 
 }  // namespace
 
 Errors explain_failure(Session& session, const EntryInfo& step, const DataSet& data, Errors errors) {
-  const Code code = errors.code();
   const EntryInfo* loss = find_loss(*session.program(), step);
-  if ((code != Code::label_range && code != Code::index_range) || loss == nullptr) return errors;
-  Result<DataSet> prepared = prepare_data(*loss, data);
+  return loss == nullptr ? errors : explain_rows(session, *loss, data, std::move(errors));
+}
+
+Errors explain_rows(Session& session, const EntryInfo& entry, const DataSet& data, Errors errors) {
+  const Code code = errors.code();
+  if (code != Code::label_range && code != Code::index_range) return errors;
+  Result<DataSet> prepared = prepare_data(entry, data);
   if (!prepared) return errors;
-  size_t label = 0;
-  while (label < loss->inputs.size() &&
-         !(is_int(loss->inputs[label].dtype) && loss->inputs[label].rank() == 1))
-    ++label;
-  if (label == loss->inputs.size()) return errors;
-  Probe probe(session, *loss, *prepared, code);
+  Probe probe(session, entry, *prepared, code);
   int64_t row = 0;
   while (row < prepared->rows() && !probe.fails(row)) ++row;
   if (row == prepared->rows()) return errors;
+  const int64_t detail = session.last_status().detail;
 
+  // The column at fault: labels are whole numbers, one a row; an index is known by its value.
+  size_t label = entry.inputs.size();
+  int64_t value = detail;
+  for (size_t i = 0; i < entry.inputs.size() && label == entry.inputs.size(); ++i) {
+    const Array& a = *prepared->columns()[i].array;
+    if (!is_int(a.dtype())) continue;
+    const int64_t width = a.count() / prepared->rows();
+    if (code == Code::label_range) {
+      if (entry.inputs[i].rank() != 1) continue;
+      value = integer(a, row);
+      label = i;
+    } else {
+      for (int64_t e = 0; e < width; ++e)
+        if (integer(a, row * width + e) == detail) label = i;
+    }
+  }
+  if (label == entry.inputs.size()) return errors;
   Diagnostic& d = errors.list.front();
   const Column& column = prepared->columns()[label];
-  const auto value = static_cast<int64_t>(element(*column.array, row));
   d.message = (code == Code::label_range ? "label " : "index ") + std::to_string(value) + " at row " +
               std::to_string(row) + " of " + column.name;
-  const int64_t classes = probe.classes(row, static_cast<int64_t>(label));
-  d.message += classes > 0 ? ": the model has classes 0.." + std::to_string(classes - 1) : " is out of range";
+  const bool one_a_row = entry.inputs[label].rank() == 1;
+  const int64_t classes = one_a_row ? probe.classes(row, static_cast<int64_t>(label)) : 0;
+  d.message += classes > 0
+                   ? ": the model has " + std::string(code == Code::label_range ? "classes" : "rows") +
+                         " 0.." + std::to_string(classes - 1)
+                   : " is out of range";
   const Column* origin = data.find(column.name);
   for (const std::string_view other : {"y", "label"})
-    if (origin == nullptr) origin = data.find(other);
+    if (origin == nullptr && one_a_row) origin = data.find(other);
   if (origin == nullptr) return errors;
   const runtime::Place place = data.place(*origin, row);
   const std::string shown = "column " + quote(origin->header.empty() ? origin->name : origin->header);
@@ -117,6 +149,10 @@ Errors explain_failure(Session& session, const EntryInfo& step, const DataSet& d
   d.line = place.line;
   d.within = shown;
   d.notes.push_back(shown + " holds " + values_text(*origin));
+  if (code == Code::label_range && classes > 0 && origin->classes.empty()) {
+    const auto [low, high] = extremes(*origin->array);
+    if (low >= 1 && high <= static_cast<double>(classes)) d.notes.emplace_back(counts_from_one);
+  }
   return errors;
 }
 

@@ -22,5 +22,7 @@ std::optional<int64_t> fitting_batch(int64_t rows, int64_t batch, int64_t low, i
 // Names the row that makes a step, or its loss, fail: rows are tried through the loss one by one. Only after
 // a failure.
 Errors explain_failure(Session& session, const EntryInfo& step, const runtime::DataSet& data, Errors errors);
+// The same for any entry, whose own calls are tried.
+Errors explain_rows(Session& session, const EntryInfo& entry, const runtime::DataSet& data, Errors errors);
 
 }  // namespace tenon::driver

@@ -81,8 +81,7 @@ Result<Array> entry_value(const ir::Module& module, const std::string& name, con
   if (global == nullptr || global->kind != ir::GlobalKind::hyper || global->init.args.empty())
     return error(Code::data_shape, "no value is given for " + name + " : " + type.text());
   Array value(type.dtype, {});
-  const double number = global->init.args[0];
-  with_dtype(type.dtype, [&]<class T>() { value.as<T>()[0] = static_cast<T>(number); });
+  with_dtype(type.dtype, [&]<class T>() { value.as<T>()[0] = global->init.args[0].as<T>(); });
   return value;
 }
 

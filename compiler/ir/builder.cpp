@@ -132,6 +132,12 @@ ValueId Builder::constant(DType dtype, double value) {
   return constant(std::shared_ptr<const Array>(std::move(array)));
 }
 
+ValueId Builder::constant(DType dtype, const Number& number) {
+  auto array = std::make_shared<Array>(dtype, std::vector<int64_t>{});
+  with_dtype(dtype, [&]<class T>() { array->template as<T>()[0] = number.as<T>(); });
+  return constant(std::shared_ptr<const Array>(std::move(array)));
+}
+
 ValueId Builder::constant_like(ValueId like, double value) {
   Type type = graph_.type(like);
   ValueId scalar = constant(type.dtype, value);

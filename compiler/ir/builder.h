@@ -46,6 +46,8 @@ class Builder {
   ValueId constant(DType dtype, double value);
   ValueId constant_like(ValueId like, double value);
   ValueId constant(std::shared_ptr<const Array> array);
+  // A number that fits the type (Number::check).
+  ValueId constant(DType dtype, const Number& number);
 
   // Gives a value a name, made unique within the graph by a suffix (".1") where it is taken.
   void set_name(ValueId value, std::string_view name);

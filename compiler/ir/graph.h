@@ -22,6 +22,7 @@
 #include "ir/attr.h"
 #include "ir/type.h"
 #include "support/id.h"
+#include "support/number.h"
 
 namespace tenon::ir {
 
@@ -113,10 +114,11 @@ class Graph {
 std::vector<uint32_t> count_uses(const Graph& graph);
 
 // How a parameter or state gets its first value. `init` is a name of ops/init (constant, zeros, ones,
-// uniform, normal, glorot_uniform, glorot_normal, he_uniform, he_normal) with its numbers.
+// uniform, normal, glorot_uniform, glorot_normal, he_uniform, he_normal) with its numbers, as they were
+// given.
 struct Init {
   std::string name = "zeros";
-  std::vector<double> args;
+  std::vector<Number> args;
   friend bool operator==(const Init&, const Init&) = default;
 };
 

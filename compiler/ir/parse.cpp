@@ -151,26 +151,24 @@ bool Parser::dim() {
   return line_end();
 }
 
-bool Parser::number(double* out) {
-  bool negative = false;
-  if (lexer_.peek().is("-")) {
-    negative = true;
-    lexer_.next();
-  }
-  Token t = lexer_.peek();
-  if (t.word("inf") || t.word("nan")) {
-    *out = t.word("inf") ? std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
-  } else if (t.kind == Token::Kind::number) {
-    std::optional<double> v = parse_double(t.text);
-    if (!v)
-      return fail(Code::bad_literal, "number " + std::string(t.text.substr(0, 40)) + " is out of range", t);
-    *out = *v;
-  } else {
-    return unexpected("a number");
-  }
+bool Parser::number(Number* out, Token* at) {
+  const bool negative = lexer_.peek().is("-");
+  if (negative) lexer_.next();
+  const Token t = lexer_.peek();
+  const bool word = t.word("inf") || t.word("nan") || (!negative && (t.word("true") || t.word("false")));
+  if (t.kind != Token::Kind::number && !word) return unexpected("a number");
+  const std::optional<Number> number = Number::parse((negative ? "-" : "") + std::string(t.text));
+  if (!number) return fail(Code::bad_literal, std::string(t.text.substr(0, 40)) + " is no number", t);
   lexer_.next();
-  if (negative) *out = -*out;
+  if (at != nullptr) *at = t;
+  *out = *number;
   return true;
+}
+
+bool Parser::fits(const Number& number, DType dtype, const Token& at) {
+  if (!dtype_computes(dtype)) return true;  // which the verifier reports
+  Status fit = number.check(dtype);
+  return fit ? true : fail(Code::bad_literal, fit.errors().list.front().message, at);
 }
 
 bool Parser::hyper() {
@@ -180,8 +178,9 @@ bool Parser::hyper() {
   g.kind = GlobalKind::hyper;
   g.comment = std::move(comment_);
   g.name = name_of(named);
-  double value = 0;
-  if (!expect("=") || !number(&value) || !expect(":")) return false;
+  Number value;
+  Token value_token;
+  if (!expect("=") || !number(&value, &value_token) || !expect(":")) return false;
   g.init = {"constant", {value}};
   Token t = lexer_.peek();
   if (std::optional<DType> d = parse_dtype(t.text); t.kind == Token::Kind::name && d) {
@@ -196,7 +195,8 @@ bool Parser::hyper() {
   } else if (!type(&g.type, nullptr)) {
     return false;
   }
-  if (!location(&g.location)) return false;
+  if (!fits(value, g.type.dtype, value_token) || !location(&g.location)) return false;
+  declared_at(named, &g.location);
   if (!globals_.emplace(g.name, module_.globals.size()).second)
     return fail(Code::duplicate_name, g.name + " is declared twice", named);
   module_.globals.push_back(std::move(g));
@@ -204,7 +204,7 @@ bool Parser::hyper() {
   return line_end();
 }
 
-bool Parser::init(Init* out) {
+bool Parser::init(const Type& type, Init* out) {
   Token named;
   if (!name("an initial value: zeros, constant(0.1), glorot_uniform, ...", &named)) return false;
   out->name = name_of(named);
@@ -220,9 +220,10 @@ bool Parser::init(Init* out) {
   if (!lexer_.peek().is("(")) return true;
   lexer_.next();
   while (!lexer_.peek().is(")")) {
-    double v = 0;
-    if (!number(&v)) return false;
-    out->args.push_back(v);
+    Number v;
+    Token at;
+    if (!number(&v, &at) || !fits(v, type.dtype, at)) return false;
+    out->args.push_back(std::move(v));
     if (!lexer_.peek().is(",")) break;
     lexer_.next();
   }
@@ -241,19 +242,27 @@ bool Parser::global(GlobalKind kind) {
   bool good = expect(":") && type(&g.type, nullptr);
   if (good && lexer_.peek().is("=")) {
     lexer_.next();
-    good = init(&g.init);
+    good = init(g.type, &g.init);
   }
   if (good && kind == GlobalKind::param && lexer_.peek().word("frozen")) {
     lexer_.next();
     g.frozen = true;
   }
   good = good && location(&g.location);
+  declared_at(named, &g.location);
   if (fresh) {
     module_.globals.push_back(std::move(g));
     global_lines_.push_back(good ? named.line : 0);
   }
   if (!fresh) fail(Code::duplicate_name, name_of(named) + " is declared twice", named);
   return good && fresh && line_end();
+}
+
+// A declaration without a place of its own stands where it was read.
+void Parser::declared_at(const Token& named, Location* out) {
+  if (out->known()) return;
+  if (file_ == ~0u) file_ = module_.file_index(options_.file);
+  *out = {file_, named.line, named.column};
 }
 
 bool Parser::options(std::vector<Option>* out, size_t depth) {
@@ -312,10 +321,7 @@ bool Parser::derive() {
     if (!options(&d.options, 0)) return false;
   }
   if (!location(&d.location)) return false;
-  if (!d.location.known()) {
-    if (file_ == ~0u) file_ = module_.file_index(options_.file);
-    d.location = {file_, named.line, named.column};
-  }
+  declared_at(named, &d.location);
   for (const Derive& other : module_.derives)
     if (other.name == d.name) return fail(Code::duplicate_name, d.name + " is derived twice", named);
   if (functions_.count(d.name) != 0)

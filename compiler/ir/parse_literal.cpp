@@ -1,8 +1,4 @@
 // Parser: literals and constants.
-#include <charconv>
-#include <cmath>
-#include <limits>
-
 #include <algorithm>
 
 #include "ir/parser.h"
@@ -86,37 +82,14 @@ bool Parser::store_element(const Literal::Element& e, DType dtype, std::byte* ou
     t.column = e.column;
     return t;
   };
-  std::string shown = (e.negative ? "-" : "") + std::string(e.text.substr(0, 40));
-  auto refuse = [&](std::string why) {
-    return fail(Code::bad_literal, shown + " " + why + " " + std::string(dtype_name(dtype)), at());
-  };
-  return with_dtype(dtype, [&]<class T>() -> bool {
-    T value{};
-    if constexpr (std::is_same_v<T, bool>) {
-      if (e.negative || (e.text != "true" && e.text != "false")) return refuse("is no");
-      value = e.text == "true";
-    } else if constexpr (std::is_floating_point_v<T>) {
-      if (e.text == "true" || e.text == "false") return refuse("is no");
-      if (e.text == "inf") {
-        value = std::numeric_limits<T>::infinity();
-      } else if (e.text == "nan") {
-        value = std::numeric_limits<T>::quiet_NaN();
-      } else {
-        // Read in the element's own type: by way of double some values would be rounded twice.
-        auto [end, ec] = std::from_chars(e.text.data(), e.text.data() + e.text.size(), value);
-        if (ec == std::errc::result_out_of_range) return refuse("is out of the range of");
-        if (ec != std::errc{} || end != e.text.data() + e.text.size()) return refuse("is no");
-      }
-      if (e.negative) value = -value;
-    } else {
-      std::string text = (e.negative ? "-" : "") + std::string(e.text);
-      auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
-      if (ec == std::errc::result_out_of_range) return refuse("is out of the range of");
-      if (ec != std::errc{} || end != text.data() + text.size()) return refuse("is no");
-    }
-    std::memcpy(out, &value, sizeof value);
-    return true;
-  });
+  const std::string shown = (e.negative ? "-" : "") + std::string(e.text.substr(0, 64));
+  // Text says true and false, so that a number in a list of bools is a mistake.
+  if (is_bool(dtype) && e.text != "true" && e.text != "false")
+    return fail(Code::bad_literal, misfit_text(shown, Fit::none, dtype), at());
+  const Fit fit =
+      e.negative ? read_number("-" + std::string(e.text), dtype, out) : read_number(e.text, dtype, out);
+  if (fit == Fit::fits) return true;
+  return fail(Code::bad_literal, misfit_text(shown, fit, dtype), at());
 }
 
 bool Parser::literal_array(const Literal& literal, const Type& type, const Token& type_token,

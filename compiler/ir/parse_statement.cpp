@@ -136,9 +136,10 @@ bool Parser::attribute_value(const AttrDef& def, Attr* out) {
       return true;
     }
     case AttrKind::number: {
-      double v = 0;
-      if (!number(&v)) return false;
-      *out = v;
+      Number v;
+      Token at;
+      if (!number(&v, &at) || !fits(v, DType::f64, at)) return false;
+      *out = v.as<double>();
       return true;
     }
     case AttrKind::text:

@@ -83,10 +83,12 @@ class Parser {
   bool dim();
   bool hyper();
   bool global(GlobalKind kind);
-  bool init(Init* out);
+  bool init(const Type& type, Init* out);
   bool derive();
+  void declared_at(const Token& named, Location* out);
   bool options(std::vector<Option>* out, size_t depth);
-  bool number(double* out);
+  bool number(Number* out, Token* at = nullptr);
+  bool fits(const Number& number, DType dtype, const Token& at);
   // parse_function.cpp
   bool function();
   bool function_rest(Function f, bool fresh);

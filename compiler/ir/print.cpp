@@ -14,13 +14,13 @@ namespace {
 // Wider parts do not push their neighbours away.
 constexpr size_t max_names_column = 24, max_body_column = 72;
 
-std::string init_text(const Init& init) {
+std::string init_text(const Init& init, DType dtype) {
   std::string out = init.name;
   if (init.args.empty()) return out;
   out += "(";
   for (size_t i = 0; i < init.args.size(); ++i) {
     if (i != 0) out += ", ";
-    out += format_float(init.args[i]);
+    out += init.args[i].text(dtype);
   }
   return out + ")";
 }
@@ -86,7 +86,7 @@ void Printer::globals() {
     if (g.kind == GlobalKind::hyper) continue;
     name_width = std::max(name_width, (g.kind == GlobalKind::param ? 6 : 6) + name_text(g.name).size());
     type_width = std::max(type_width, g.type.text().size());
-    init_width = std::max(init_width, init_text(g.init).size());
+    init_width = std::max(init_width, init_text(g.init, g.type.dtype).size());
   }
   name_width = std::min(name_width, size_t{40});
   type_width = std::min(type_width, size_t{32});
@@ -95,8 +95,8 @@ void Printer::globals() {
     comment(g.comment);
     std::string line;
     if (g.kind == GlobalKind::hyper) {
-      line = "hyper " + name_text(g.name) + " = " + format_float(g.init.args.empty() ? 0.0 : g.init.args[0]) +
-             " : ";
+      line = "hyper " + name_text(g.name) + " = " +
+             (g.init.args.empty() ? Number() : g.init.args[0]).text(g.type.dtype) + " : ";
       line += g.type.is_scalar() ? std::string(dtype_name(g.type.dtype)) : g.type.text();
     } else {
       std::string part = (g.kind == GlobalKind::param ? "param " : "state ") + name_text(g.name);
@@ -105,7 +105,7 @@ void Printer::globals() {
       part = g.type.text();
       pad(&part, type_width);
       line += part + " = ";
-      part = init_text(g.init);
+      part = init_text(g.init, g.type.dtype);
       if (g.frozen || !place(g.location).empty()) pad(&part, init_width);
       line += part;
       if (g.frozen) line += "  frozen";

@@ -4,6 +4,7 @@
 #include "kernel/scalar.h"
 #include "kernel/syntax.h"
 #include "kernel/typing.h"
+#include "support/number.h"
 #include "support/text.h"
 
 namespace tenon::kernel {
@@ -50,53 +51,20 @@ bool literal_bits(std::string_view text, bool negative, DType dtype, uint64_t* b
   uint64_t raw = 0;
   const bool is_hex = parse_hex(text, &raw);
   if (text.starts_with("0x") && !is_hex) return false;
-  if (is_bool(dtype) || !dtype_computes(dtype)) {
+  if (is_bool(dtype)) return false;
+  if (is_hex) {
+    // Bits: 0xffffffff is an i32 as well.
     *bits = raw;
-    return is_hex && !is_bool(dtype) && !negative &&
-           (dtype_bytes(dtype) == 8 || raw >> (8 * dtype_bytes(dtype)) == 0);
+    return !negative && (dtype_bytes(dtype) == 8 || raw >> (8 * dtype_bytes(dtype)) == 0);
   }
-  if (is_float(dtype)) {
-    if (is_hex) {
-      *bits = raw;
-      return !negative && (dtype == DType::f64 || raw >> 32 == 0);
-    }
-    const std::string signed_text = (negative ? "-" : "") + std::string(text);
-    const bool is_double = dtype == DType::f64;
-    if (text == "nan" && !negative) {
-      *bits = is_double ? 0x7ff8000000000000ull : 0x7fc00000ull;
-      return true;
-    }
-    if (text == "inf") {
-      const double inf =
-          negative ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
-      *bits = is_double ? to_bits(inf) : to_bits(static_cast<float>(inf));
-      return true;
-    }
-    if (is_double) {
-      const std::optional<double> x = parse_double(signed_text);
-      if (x) *bits = to_bits(*x);
-      return x.has_value();
-    }
-    const std::optional<float> x = parse_float(signed_text);
-    if (x) *bits = to_bits(*x);
-    return x.has_value();
+  if (!dtype_computes(dtype)) return false;
+  *bits = 0;
+  if (is_float(dtype) && text == "nan" && !negative) {
+    *bits = dtype == DType::f64 ? 0x7ff8000000000000ull : 0x7fc00000ull;
+    return true;
   }
-  return with_dtype(dtype, [&]<class T>() -> bool {
-    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-      if (is_hex) {
-        // Bits: 0xffffffff is an i32 as well.
-        *bits = raw;
-        return !negative && (sizeof(T) == 8 || raw >> (8 * sizeof(T) % 64) == 0);
-      }
-      const std::optional<int64_t> x = parse_int((negative ? "-" : "") + std::string(text));
-      if (!x || *x < static_cast<int64_t>(std::numeric_limits<T>::min()) ||
-          (sizeof(T) < 8 && *x > static_cast<int64_t>(std::numeric_limits<T>::max())))
-        return false;
-      *bits = to_bits(static_cast<T>(*x));
-      return true;
-    }
-    return false;
-  });
+  return read_number((negative ? "-" : "") + std::string(text), dtype, reinterpret_cast<std::byte*>(bits)) ==
+         Fit::fits;
 }
 
 FunctionParser::Value FunctionParser::placeholder(const Token& at) {

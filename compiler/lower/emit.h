@@ -89,6 +89,8 @@ void emit_copy(Frame& frame, const Copy& copy, ExprId begin, ExprId end);
 void each_point(const Shape& extents, const std::function<void(const std::vector<int64_t>&)>& f);
 // One comment line naming what a group computes.
 std::string group_comment(const Scope& scope, int32_t group);
+// What a fail statement says of the operation that fails there: "take -> h, m.tenon:5". Hosts show it.
+std::string place_comment(const Frame& frame, const Graph& graph, const Node& node);
 // Applies a two-operand elementwise operation of the table ("add", "max", …) to kernel expressions.
 ExprId apply_binary(kernel::Builder& b, std::string_view op, DType dtype, ExprId x, ExprId y);
 ExprId apply_scalar(kernel::Builder& b, const ir::ElementwiseForm& form, DType from, DType to,

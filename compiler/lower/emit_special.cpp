@@ -37,6 +37,7 @@ void emit_scatter(Frame& frame, const Scope& scope, int32_t number, ExprId begin
   if (checked) {
     ExprId inside = b.let("inside", b.binary(kernel::Op::band, b.binary(kernel::Op::le, b.index(0), index),
                                              b.binary(kernel::Op::lt, index, frame.dim(bound))));
+    b.comment(place_comment(frame, graph, node));
     b.fail(static_cast<uint16_t>(Code::index_range), b.unary(kernel::Op::bnot, inside), index);
     b.begin_if(inside);
   }
@@ -59,7 +60,9 @@ void emit_check(Frame& frame, const Scope& scope, int32_t number) {
   const ir::Type condition = graph.type(node.operands[1]);
   ExprId i = b.begin_for("i", b.index(0), frame.dim(condition.count()), b.index(1));
   ExprId holds = frame.load(scope.places[node.operands[1].index], DType::bool_, i);
-  b.fail(static_cast<uint16_t>(node.get<int64_t>("code")), b.unary(kernel::Op::bnot, holds), i);
+  const ExprId broken = b.unary(kernel::Op::bnot, holds);
+  b.comment(place_comment(frame, graph, node));
+  b.fail(static_cast<uint16_t>(node.get<int64_t>("code")), broken, i);
   b.end();
   Copy copy{scope.places[node.operands[0].index], scope.places[node.results[0].index],
             graph.type(node.results[0])};
@@ -122,6 +125,15 @@ void emit_group(Frame& frame, const Scope& scope, int32_t number, ExprId begin, 
     case GroupKind::control:
       TENON_CHECK(false, "control flow is emitted by its scope");
   }
+}
+
+std::string place_comment(const Frame& frame, const Graph& graph, const Node& node) {
+  std::string out(node.op->name);
+  if (const std::string& name = graph.value(node.results[0]).name; !name.empty()) out += " -> " + name;
+  const ir::Location& at = node.location;
+  if (at.known() && at.file < frame.module().files.size() && at.line != 0)
+    out += ", " + frame.module().files[at.file] + ":" + std::to_string(at.line);
+  return out;
 }
 
 std::string group_comment(const Scope& scope, int32_t number) {

@@ -164,7 +164,9 @@ ExprId TermEmitter::emit_load(const Term& term) {
   ExprId bound = frame_.dim(term.bound);
   ExprId inside = b.let("inside", b.binary(kernel::Op::band, b.binary(kernel::Op::le, b.index(0), index),
                                            b.binary(kernel::Op::lt, index, bound)));
-  b.fail(static_cast<uint16_t>(Code::index_range), b.unary(kernel::Op::bnot, inside), index);
+  const ExprId outside = b.unary(kernel::Op::bnot, inside);
+  b.comment(place_comment(frame_, terms_.graph(), *term.node));
+  b.fail(static_cast<uint16_t>(Code::index_range), outside, index);
   if (positive) {
     ExprId safe;
     if (dtype_bytes(b.dtype(given)) == 4 && frame_.high(term.bound) <= INT32_MAX) {

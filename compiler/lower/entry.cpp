@@ -68,7 +68,7 @@ EntryEmitter::EntryEmitter(const ir::Module& module, const ir::Function& functio
       options_(options),
       out_(out),
       b_(entry_) {
-  for (const kernel::Function& f : out->functions) kernels_.insert(f.name);
+  for (size_t i = 0; i < out->functions.size(); ++i) kernels_.emplace(out->functions[i].name, i);
 }
 
 ExprId EntryEmitter::dim(const Dim& d) {
@@ -124,7 +124,7 @@ void EntryEmitter::parameters() {
     const ir::Global* hyper = module_.find_global(root.name);
     if (hyper != nullptr && !hyper->init.args.empty()) {
       with_dtype(root.dtype, [&]<class T>() {
-        const T value = static_cast<T>(hyper->init.args[0]);
+        const T value = hyper->init.args[0].as<T>();
         std::memcpy(&interface_.params.back().bits, &value, sizeof value);
       });
     }
@@ -214,6 +214,22 @@ ExprId EntryEmitter::argument(const FrameArgument& a, ExprId begin, ExprId end) 
   return begin;
 }
 
+namespace {
+// Of a kernel that several operations share, each of its fail statements names them all.
+void join_places(std::vector<kernel::Stmt>* to, const std::vector<kernel::Stmt>& from) {
+  constexpr size_t longest = 400;
+  for (size_t i = 0; i < to->size() && i < from.size(); ++i) {
+    kernel::Stmt& s = (*to)[i];
+    const std::string& other = from[i].comment;
+    if (s.kind == kernel::StmtKind::fail && s.comment.find(other) == std::string::npos &&
+        s.comment.size() < longest)
+      s.comment += " or " + other;
+    join_places(&s.body, from[i].body);
+    join_places(&s.other, from[i].other);
+  }
+}
+}  // namespace
+
 void EntryEmitter::outline(const std::string& comment, const Work& work,
                            const std::function<void(Frame&, ExprId, ExprId)>& body) {
   kernel::Function f;
@@ -227,7 +243,11 @@ void EntryEmitter::outline(const std::string& comment, const Work& work,
   body(frame, begin, end);
   f.name = "k_" + kernel::structural_hash(f).hex().substr(0, 12);
   std::string name = f.name;
-  if (kernels_.insert(name).second) out_->functions.push_back(std::move(f));
+  const auto [same, fresh] = kernels_.try_emplace(name, out_->functions.size());
+  if (fresh)
+    out_->functions.push_back(std::move(f));
+  else
+    join_places(&out_->functions[same->second].body, f.body);
 
   auto call = [&](ExprId lo, ExprId hi) {
     std::vector<ExprId> args;

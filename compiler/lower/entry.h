@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <unordered_map>
 
 #include "lower/emit.h"
 #include "lower/lower.h"
@@ -48,7 +49,7 @@ class EntryEmitter {
   const Plan& plan_;
   const Options& options_;
   kernel::Module* out_;
-  std::set<std::string> kernels_;  // leaf kernels that there are
+  std::unordered_map<std::string, size_t> kernels_;  // leaf kernels that there are, by name
   std::vector<SizeGuard> guards_;
   kernel::Function entry_;
   kernel::Entry interface_;

@@ -80,16 +80,16 @@ Status check_init(const ir::Init& init, const ir::Type& type, std::string_view n
                      std::to_string(found->arg_count),
                  init.name + "(" + std::string(found->args) + ")");
   }
-  for (double v : init.args) {
-    if (found->random && is_float(type.dtype) && !(std::abs(v) <= largest_finite(type.dtype))) {
-      return error(Code::bad_attribute, who + init.name + " has " + format_float(v) +
-                                            ", which is no finite " + std::string(dtype_name(type.dtype)));
+  for (const Number& v : init.args) {
+    if (dtype_computes(type.dtype)) TENON_TRY(v.check(type.dtype, who));
+    if (found->random && !std::isfinite(v.approximate())) {
+      return error(Code::bad_attribute, who + init.name + " has a number that is not finite");
     }
   }
-  if (init.name == "uniform" && init.args[0] > init.args[1]) {
+  if (init.name == "uniform" && init.args[0].approximate() > init.args[1].approximate()) {
     return error(Code::bad_attribute, who + "uniform has its low bound above its high one");
   }
-  if (init.name == "normal" && init.args[1] < 0) {
+  if (init.name == "normal" && init.args[1].approximate() < 0) {
     return error(Code::bad_attribute, who + "normal has a negative standard deviation");
   }
   if (found->random && !is_float(type.dtype)) {
@@ -106,8 +106,9 @@ ir::ValueId emit_init(ir::Builder& b, const ir::Init& init, const ir::Type& type
                       int64_t stream) {
   const std::string& n = init.name;
   const Fans f = fans(type.shape);
-  if (n == "uniform") return uniform(b, type, seed, stream, init.args[0], init.args[1]);
-  if (n == "normal") return normal(b, type, seed, stream, init.args[0], init.args[1]);
+  const auto number = [&](size_t i) { return init.args[i].approximate(); };
+  if (n == "uniform") return uniform(b, type, seed, stream, number(0), number(1));
+  if (n == "normal") return normal(b, type, seed, stream, number(0), number(1));
   if (n == "glorot_uniform" || n == "he_uniform") {
     const double a = root(6, n == "he_uniform" ? f.in : f.in + f.out);
     return uniform(b, type, seed, stream, -a, a);
@@ -115,7 +116,7 @@ ir::ValueId emit_init(ir::Builder& b, const ir::Init& init, const ir::Type& type
   if (n == "glorot_normal" || n == "he_normal") {
     return normal(b, type, seed, stream, 0, root(2, n == "he_normal" ? f.in : f.in + f.out));
   }
-  const double value = n == "constant" ? init.args[0] : n == "ones" ? 1 : 0;
+  const Number value = n == "constant" ? init.args[0] : Number(n == "ones" ? 1 : 0);
   return broadcast_to({&b, b.constant(type.dtype, value)}, type.shape).id;
 }
 

@@ -27,8 +27,9 @@ struct Initializer {
 };
 std::span<const Initializer> initializers();
 
-// T108 on an unknown name (with the nearest) or a wrong number of arguments, T105 on a random initializer of
-// integers, T112 on extents that are not constant. `name` is the parameter's, for the message.
+// T108 on an unknown name (with the nearest) or a wrong number of arguments, T202 on one that the type cannot
+// hold, T105 on a random initializer of integers, T112 on extents that are not constant. `name` is the
+// parameter's, for the message.
 Status check_init(const ir::Init& init, const ir::Type& type, std::string_view name);
 
 // The value of a checked initializer. seed: i64[]; unused where the initializer draws nothing.

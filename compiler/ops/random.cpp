@@ -31,22 +31,23 @@ Status infer_floats(InferContext& c) {
   return infer(c, dtype);
 }
 
-// A parameter of a distribution must be a number of the type that is drawn.
-Status want_in_range(InferContext& c, std::string_view name) {
-  const DType dtype = c.get<DType>("dtype");
-  const double value = c.get<double>(name);
-  const double most = largest_finite(dtype);
-  if (std::abs(value) <= most) return Ok{};
-  return c.fail(Code::bad_attribute,
-                std::string(name) + " is " + format_float(value) + ", which is no finite " +
-                    std::string(dtype_name(dtype)),
-                dtype == DType::f64 ? "" : "the largest is " + format_float(most) + "; or dtype = f64");
+// The numbers become elements: what the type cannot hold is refused, as in a constant, and so is what nothing
+// can be drawn around.
+Status numbers_fit(const InferContext& c, std::initializer_list<std::string_view> names) {
+  for (const std::string_view name : names) {
+    const double value = c.get<double>(name);
+    TENON_TRY(Number(value).check(c.get<DType>("dtype"),
+                                  std::string(c.op->name) + ": " + std::string(name) + " = "));
+    if (!std::isfinite(value))
+      return c.fail(Code::bad_attribute,
+                    std::string(name) + " is " + format_float(value) + ", wants a finite number");
+  }
+  return Ok{};
 }
 
 Status infer_uniform(InferContext& c) {
   TENON_TRY(infer_floats(c));
-  TENON_TRY(want_in_range(c, "low"));
-  TENON_TRY(want_in_range(c, "high"));
+  TENON_TRY(numbers_fit(c, {"low", "high"}));
   if (c.get<double>("low") > c.get<double>("high")) {
     return c.fail(Code::bad_attribute, "low must not be above high");
   }
@@ -55,8 +56,7 @@ Status infer_uniform(InferContext& c) {
 
 Status infer_normal(InferContext& c) {
   TENON_TRY(infer_floats(c));
-  TENON_TRY(want_in_range(c, "mean"));
-  TENON_TRY(want_in_range(c, "std"));
+  TENON_TRY(numbers_fit(c, {"mean", "std"}));
   if (c.get<double>("std") < 0) return c.fail(Code::bad_attribute, "std must not be negative");
   return Ok{};
 }

@@ -47,6 +47,7 @@ std::string format_float(float value) { return shortest(value); }
 std::optional<double> parse_double(std::string_view text) { return parse_whole<double>(text); }
 std::optional<float> parse_float(std::string_view text) { return parse_whole<float>(text); }
 std::optional<int64_t> parse_int(std::string_view text) { return parse_whole<int64_t>(text); }
+std::optional<uint64_t> parse_unsigned(std::string_view text) { return parse_whole<uint64_t>(text); }
 
 std::string quote(std::string_view text) {
   static constexpr char digits[] = "0123456789abcdef";

@@ -22,6 +22,7 @@ std::string short_exponent(std::string number);
 std::optional<double> parse_double(std::string_view text);
 std::optional<float> parse_float(std::string_view text);
 std::optional<int64_t> parse_int(std::string_view text);
+std::optional<uint64_t> parse_unsigned(std::string_view text);
 
 std::string quote(std::string_view text);  // "a\"b\n"; control characters as \x and exactly two digits
 std::string join(std::span<const std::string> parts, std::string_view separator);

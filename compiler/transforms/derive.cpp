@@ -257,7 +257,14 @@ Result<Function> make_init(const Module& module) {
       continue;
     }
     if (Status s = ops::check_init(g.init, g.type, g.name); !s) {
-      errors.append(s.take_errors());
+      Errors found = s.take_errors();
+      for (Diagnostic& d : found.list) {
+        if (!d.file.empty() || !g.location.known() || g.location.file >= module.files.size()) continue;
+        d.file = module.files[g.location.file];
+        d.line = g.location.line;
+        d.column = g.location.column;
+      }
+      errors.append(std::move(found));
       continue;
     }
     const int64_t stream = static_cast<int64_t>(fnv1a(g.name) >> 1);

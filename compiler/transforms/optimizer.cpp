@@ -33,7 +33,8 @@ class Stage {
     for (size_t i = 0; i < function.writes.size(); ++i) writes_.emplace(function.writes[i].global, i);
   }
 
-  Status check() const {
+  // A number has to fit the element types of all it is computed with.
+  Status check(const std::vector<std::string>& params) const {
     std::vector<std::string_view> known;
     for (const Setting& s : settings_) known.push_back(s.name);
     TENON_TRY(check_options(with_.group, known, with_.word));
@@ -48,7 +49,13 @@ class Stage {
         }
         continue;
       }
-      if (parse_double(given->word) || given->word == "true" || given->word == "false") continue;
+      if (const std::optional<Number> literal = Number::parse(given->word)) {
+        const std::string who = with_.word + ": " + std::string(s.name) + " = ";
+        for (const std::string& param : params)
+          if (const ir::Global* g = module_.find_global(param); g != nullptr && errors.empty())
+            if (Status fit = literal->check(g->type.dtype, who); !fit) errors.append(fit.take_errors());
+        continue;
+      }
       const ir::Global* global = module_.find_global(given->word);
       if (global == nullptr) {
         errors.append(error(Code::derive_invalid,
@@ -69,7 +76,11 @@ class Stage {
     auto [at, fresh] = numbers_.try_emplace({std::string(name), dtype});
     if (fresh) {
       const ir::Option* given = find_option(with_.group, name);
-      const std::optional<double> literal = given == nullptr ? preset(name) : parse_double(given->word);
+      std::optional<Number> literal;
+      if (given != nullptr)
+        literal = Number::parse(given->word);
+      else if (const std::optional<double> number = preset(name))
+        literal = *number;
       if (literal) {
         at->second = b_.constant(dtype, *literal);
       } else {
@@ -82,7 +93,7 @@ class Stage {
   bool flag(std::string_view name) const {
     const ir::Option* given = find_option(with_.group, name);
     if (given == nullptr) return preset(name).value_or(0) != 0;
-    return given->word == "true" || parse_double(given->word).value_or(0) != 0;
+    return Number::parse(given->word).value_or(0).approximate() != 0;
   }
 
   V entry(const std::string& global) {
@@ -195,7 +206,7 @@ Status add_optimizer(ir::Module& module, ir::Function& function, const ir::Optio
   for (const Optimizer& o : optimizers) {
     if (o.name != with.word) continue;
     Stage stage(module, function, with, o.settings);
-    TENON_TRY(stage.check());
+    TENON_TRY(stage.check(params));
     for (size_t i = 0; i < params.size(); ++i) {
       const V p = stage.entry(params[i]), g{p.b, gradients[i]};
       o.update(stage, params[i], p, g);

@@ -13,6 +13,8 @@
 #include <optional>
 #include <source_location>
 #include <span>
+#include <string>
+#include <type_traits>
 #include <vector>
 
 #include "tenon/error.hpp"
@@ -135,6 +137,21 @@ inline std::string number_text(double number) {
   return {text, end};
 }
 
+/// A C++ number on its way to the library: whole ones as text, since a double does not hold them all.
+struct Scalar {
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  Scalar(T number) {
+    if constexpr (std::is_integral_v<T>) {
+      text = std::to_string(number);
+    } else {
+      value = static_cast<double>(number);
+    }
+  }
+  std::string text = {};  // empty: value
+  double value = 0;
+};
+
 inline std::string type_text(DType dtype, const std::vector<Dim>& shape) {
   std::string out(dtype_name(dtype));
   out += '[';
@@ -214,17 +231,19 @@ class Operand {
  public:
   Operand(const Value& value, std::source_location where = std::source_location::current())
       : value_(value), where_(where) {}
-  Operand(double number, std::source_location where = std::source_location::current())
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  Operand(T number, std::source_location where = std::source_location::current())
       : number_(number), literal_(true), where_(where) {}
 
   const Value& value() const { return value_; }
-  double number() const { return number_; }
+  const detail::Scalar& number() const { return number_; }
   bool is_literal() const { return literal_; }
   const std::source_location& where() const { return where_; }
 
  private:
   Value value_;
-  double number_ = 0;
+  detail::Scalar number_ = 0;
   bool literal_ = false;
   std::source_location where_;
 };
@@ -309,8 +328,11 @@ class Call {
     const bool done = core_->pass(checked([&](tenon_error** e) {
       for (size_t i = 0; i < ids_.size(); ++i) {
         if (!literals_[i]) continue;
-        if (const tenon_status s = tenon_model_literal(model, *literals_[i], like_, &ids_[i], e); s != 0)
-          return s;
+        const Scalar& number = *literals_[i];
+        const tenon_status s = number.text.empty()
+                                   ? tenon_model_literal(model, number.value, like_, &ids_[i], e)
+                                   : tenon_model_literal_text(model, number.text.c_str(), like_, &ids_[i], e);
+        if (s != 0) return s;
       }
       return tenon_model_op(model, op_, ids_.data(), static_cast<uint32_t>(ids_.size()),
                             attributes_.text.c_str(), &result, 1, nullptr, e);
@@ -334,7 +356,7 @@ class Call {
   ModelCore* core_ = nullptr;
   tenon_value like_ = TENON_NO_VALUE;  // whose element type literals take
   std::vector<tenon_value> ids_;
-  std::vector<std::optional<double>> literals_;
+  std::vector<std::optional<Scalar>> literals_;
   AttributeList attributes_;
 };
 
@@ -566,12 +588,14 @@ class Model {
       return tenon_model_state(handle(), name.c_str(), type.c_str(), init.c_str(), v, e);
     });
   }
-  /// A scalar given at run time; changing it never compiles anything.
+  /// A scalar given at run time; changing it never compiles anything. The preset is exact, or refused (T202).
   template <class T = float>
-  Value hyper(const std::string& name, double preset, Where where = Where::current()) {
+  Value hyper(const std::string& name, const detail::Scalar& preset, Where where = Where::current()) {
+    const auto dtype = static_cast<tenon_dtype>(dtype_of<T>::value);
     return made(where, [&](tenon_value* v, tenon_error** e) {
-      return tenon_model_hyper(handle(), name.c_str(), static_cast<tenon_dtype>(dtype_of<T>::value), preset,
-                               v, e);
+      return preset.text.empty()
+                 ? tenon_model_hyper(handle(), name.c_str(), dtype, preset.value, v, e)
+                 : tenon_model_hyper_text(handle(), name.c_str(), dtype, preset.text.c_str(), v, e);
     });
   }
   template <class T>

@@ -460,15 +460,26 @@ class Session {
     }));
     return BoundCall(call);
   }
-  Result<void> try_set(const std::string& hyper, double value) {
-    return detail::checked(
-        [&](tenon_error** e) { return tenon_session_set(handle(), hyper.c_str(), value, e); });
+  /// A hyper-parameter, from now on: exact, or refused (T202).
+  Result<void> try_set(const std::string& hyper, const detail::Scalar& value) {
+    return detail::checked([&](tenon_error** e) {
+      return value.text.empty() ? tenon_session_set(handle(), hyper.c_str(), value.value, e)
+                                : tenon_session_set_text(handle(), hyper.c_str(), value.text.c_str(), e);
+    });
   }
   Result<double> try_get(const std::string& hyper) const {
     double value = 0;
     TENON_PASS(detail::checked(
         [&](tenon_error** e) { return tenon_session_get(handle(), hyper.c_str(), &value, e); }));
     return value;
+  }
+
+  /// The same as text: whole numbers exactly, where a double may not hold them.
+  Result<std::string> try_get_text(const std::string& hyper) const {
+    char* text = nullptr;
+    TENON_PASS(detail::checked(
+        [&](tenon_error** e) { return tenon_session_get_text(handle(), hyper.c_str(), &text, e); }));
+    return detail::owned(text);
   }
 
 #if TENON_EXCEPTIONS
@@ -506,10 +517,11 @@ class Session {
   class Hyper {
    public:
     Hyper(Session& session, std::string name) : session_(&session), name_(std::move(name)) {}
-    Hyper& operator=(double value) {
+    Hyper& operator=(const detail::Scalar& value) {
       detail::take(session_->try_set(name_, value));
       return *this;
     }
+    std::string text() const { return detail::take(session_->try_get_text(name_)); }
     operator double() const { return detail::take(session_->try_get(name_)); }
 
    private:

@@ -148,12 +148,18 @@ TENON_API tenon_status tenon_model_state(tenon_model* model, const char* name, c
 /* A scalar given at run time; changing it never compiles anything. */
 TENON_API tenon_status tenon_model_hyper(tenon_model* model, const char* name, tenon_dtype dtype,
                                          double preset, tenon_value* value, tenon_error** error);
+/* The same with the preset as text ("9007199254740993", "1e-3"), for what no double holds. In both, 202 where
+ * the type cannot hold the number: whole numbers are exact or refused, floats the nearest, never infinite. */
+TENON_API tenon_status tenon_model_hyper_text(tenon_model* model, const char* name, tenon_dtype dtype,
+                                              const char* preset, tenon_value* value, tenon_error** error);
 /* The elements are copied. */
 TENON_API tenon_status tenon_model_constant(tenon_model* model, const tenon_tensor* tensor,
                                             tenon_value* value, tenon_error** error);
 /* A scalar constant of `like`'s element type. 202 where that type cannot hold it. */
 TENON_API tenon_status tenon_model_literal(tenon_model* model, double number, tenon_value like,
                                            tenon_value* value, tenon_error** error);
+TENON_API tenon_status tenon_model_literal_text(tenon_model* model, const char* number, tenon_value like,
+                                                tenon_value* value, tenon_error** error);
 /* Appends any operation of the operations reference. `attributes` as in the text form, without braces:
  * "axes = [0], rate = 0.2"; NULL: none. *count: results there are; those up to `capacity` are written. */
 TENON_API tenon_status tenon_model_op(tenon_model* model, const char* op, const tenon_value* operands,
@@ -368,10 +374,17 @@ TENON_API tenon_status tenon_batches_at(const tenon_batches* batches, int64_t in
 TENON_API tenon_status tenon_session_new(const tenon_program* program, tenon_state* state, uint32_t threads,
                                          tenon_session** session, tenon_error** error);
 TENON_API void tenon_session_free(tenon_session* session);
+/* A hyper-parameter, from now on: as a double, or as text for what no double holds. 103, and 202 where its
+ * type cannot hold the number. */
 TENON_API tenon_status tenon_session_set(tenon_session* session, const char* hyper, double value,
                                          tenon_error** error);
+TENON_API tenon_status tenon_session_set_text(tenon_session* session, const char* hyper, const char* number,
+                                              tenon_error** error);
+/* The nearest double; as text exactly. */
 TENON_API tenon_status tenon_session_get(const tenon_session* session, const char* hyper, double* value,
                                          tenon_error** error);
+TENON_API tenon_status tenon_session_get_text(const tenon_session* session, const char* hyper, char** number,
+                                              tenon_error** error);
 /* Runs an entry on copies of its inputs. names NULL: inputs in order; else by name. *count: outputs there
  * are, of which up to `capacity` are written, in order. A failing call commits nothing. Errors: T305, T311,
  * T6xx. */

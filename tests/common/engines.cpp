@@ -128,7 +128,7 @@ evaluate::Inputs Engines::draw(const ir::DimBindings& dims, uint64_t seed) const
     Array value = draw_array(g.type.dtype, *ir::evaluate_shape(g.type.shape, {}), random,
                              static_cast<uint64_t>(options_.integers));
     if (g.kind == ir::GlobalKind::hyper && !g.init.args.empty())
-      with_dtype(g.type.dtype, [&]<class T>() { value.as<T>()[0] = static_cast<T>(g.init.args[0]); });
+      with_dtype(g.type.dtype, [&]<class T>() { value.as<T>()[0] = g.init.args[0].as<T>(); });
     // Second moments and counters are never negative.
     if (g.kind == ir::GlobalKind::state && is_float(g.type.dtype))
       with_dtype(g.type.dtype, [&]<class T>() {

@@ -574,6 +574,52 @@ int main() {
   CHECK(std::system(program.c_str()) == 0);
 }
 
+TEST_CASE("numbers of the builder are exact, or refused") {
+  constexpr int64_t odd = 9007199254740993;
+  tn::Model m("numbers");
+  tn::Value x = m.input<int64_t>("x", {}), u = m.input<uint8_t>("u", {}), f = m.input<float>("f", {});
+  tn::Value big = m.hyper<int64_t>("big", odd);
+  m.state<int64_t>("s", {}, "constant(9223372036854775807)");
+  m.function("f", {{"a", x + odd}, {"b", big + x}, {"c", u + 255}, {"d", f * 0.1}});
+  tn::Program program = tn::compile(m);
+  tn::Session s(program, program.init(1));
+  const auto zeros = [&] {
+    const int64_t zero = 0;
+    const uint8_t none = 0;
+    const float one = 1;
+    return s.run("f", {{"x", tn::view(std::span(&zero, 1), {})},
+                       {"u", tn::view(std::span(&none, 1), {})},
+                       {"f", tn::view(std::span(&one, 1), {})}});
+  };
+  CHECK(zeros()["a"].as<int64_t>()[0] == odd);
+  CHECK(zeros()["b"].as<int64_t>()[0] == odd);
+  CHECK(zeros()["c"].as<uint8_t>()[0] == 255);
+  CHECK(zeros()["d"].as<float>()[0] == 0.1f);
+  s.hyper("big") = INT64_MIN;
+  CHECK(s.hyper("big").text() == "-9223372036854775808");
+  CHECK(zeros()["b"].as<int64_t>()[0] == INT64_MIN);
+  const auto refused = [](auto&& f) {
+    try {
+      f();
+    } catch (const tn::Error& e) {
+      return e.code() == 202;
+    }
+    return false;
+  };
+  CHECK(refused([&] { s.hyper("big") = 0x1p63; }));
+  CHECK(refused([&] { s.hyper("big") = 0.5; }));
+  CHECK(refused([&] { s.hyper("big") = UINT64_MAX; }));
+  CHECK(refused([&] { (void)(u + 300); }));
+  CHECK(refused([&] { (void)(u - -1); }));
+  CHECK(refused([&] { (void)(x + 0.5); }));
+  CHECK(refused([&] { (void)(f * 1e39); }));
+  CHECK(refused([&] { (void)(f * 1e-60); }));
+  CHECK(refused([&] { m.hyper<uint8_t>("small", 256); }));
+  CHECK(refused([&] { m.hyper("lr", 1e39); }));
+  CHECK(refused([&] { m.state<uint8_t>("t", {}, "constant(300)"); }));
+  CHECK(refused([&] { m.param("w", {2}, {.init = "uniform(0, 1e39)"}); }));
+}
+
 TEST_CASE("public headers compile alone, with and without exceptions") {
   const std::string includes =
       std::string(" -I") + TENON_SOURCE_DIR + "/include -I" + TENON_BIN_DIR + "/../generated/include ";

@@ -268,7 +268,9 @@ TEST_CASE("numbers too long are refused, and until takes the names of records") 
   const Folder folder;
   folder.write("line.tenon", line);
   const std::string train = std::string("train line.tenon --data ") + rows + " ";
-  refused(folder, train + "--seed 18446744073709551615", "T610", 2, "64 bits");
+  refused(folder, train + "--seed 18446744073709551616", "T610", 2, "18446744073709551615");
+  refused(folder, train + "--seed -1", "T610", 2, "18446744073709551615");
+  refused(folder, train + "--epochs 0x10", "T610", 2, "64 bits");
   const Ran ran = folder.tenon(train + "--validate 0.25 --until 'test loss=1e9' --epochs 50 --json");
   INFO(ran.out << ran.err);
   CHECK(ran.status == 0);

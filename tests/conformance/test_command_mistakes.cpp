@@ -122,13 +122,17 @@ TEST_CASE("mistakes in data are located in its files") {
                  "T311",
                  3,
                  "labels.csv:4",
-                 {"label 3 at row 2", "classes 0..2", "column \"label\" holds 0..3", "--label-offset -1",
-                  "not committed"}});
+                 {"label 3 at row 2", "classes 0..2", "column \"label\" holds 0..3", "in cross_entropy",
+                  "m.tenon:", "not committed"}});
+  // An offset mends labels that count from 1, and is not said of others.
+  CHECK(folder.tenon("train m.tenon --data labels.csv --quiet").err.find("--label-offset") ==
+        std::string::npos);
   CHECK_FALSE(folder.has("w.safetensors"));
   const Ran moved = folder.tenon("train m.tenon --data labels.csv --label-offset -1 --quiet");
   CHECK(moved.status == 3);  // 0 - 1 is out of range as well
   CHECK(moved.err.find("labels.csv:2 column \"label\"") != std::string::npos);
   folder.write("ones.csv", "a,b,label\n1,2,1\n3,4,2\n5,6,3\n");
+  check(folder, {"train m.tenon --data ones.csv --quiet", "T311", 3, "ones.csv:4", {"--label-offset -1"}});
   CHECK(folder.tenon("train m.tenon --data ones.csv --label-offset -1 --quiet").status == 0);
   check(folder, {"train m.tenon --data ragged.csv --quiet", "T303", 3, "ragged.csv:3", {"2 fields"}});
   check(folder, {"run m.tenon loss --input x=@corrupt.npy --input y=0", "T302", 3, "corrupt.npy", {}});
@@ -216,6 +220,98 @@ TEST_CASE("bad options are usage, with the nearest right one") {
   check(folder, {"train m.tenon --data classification:rows=10,sede=1", "T610", 2, "", {"seed"}});
   CHECK(folder.tenon("train m.tenon --data classification:rows=30,classes=3 --set lrr=1 --quiet").status ==
         3);
+}
+
+TEST_CASE("numbers on the command line are exact, or refused") {
+  const Folder folder;
+  folder.write("m.tenon", R"(tenon 1
+module numbers
+hyper big = 9007199254740993 : i64
+hyper lr = 0.1 : f32
+hyper on = true : bool
+state s : i64[] = constant(9223372036854775807)
+state u : u8[] = constant(255.0)
+func f(n: i64[]) -> a: i64[], b: f32[], c: i64[], d: u8[], e: bool[] {
+  a = add big, n
+  b = add lr, 0
+  c = add s, 0
+  d = add u, 0
+  e = not on
+  return a, b, c, d, e
+}
+)");
+  Ran ran = folder.tenon("run m.tenon f --input n=0");
+  INFO(ran.err);
+  CHECK(ran.out ==
+        "a : i64[] = 9007199254740993\nb : f32[] = 0.1\nc : i64[] = 9223372036854775807\n"
+        "d : u8[] = 255\ne : bool[] = false\n");
+  ran = folder.tenon(
+      "run m.tenon f --input n=0 --set big=-9223372036854775808 --set lr=1e-3 --set on=0 "
+      "--seed 18446744073709551615");
+  INFO(ran.err);
+  CHECK(ran.out.starts_with("a : i64[] = -9223372036854775808\nb : f32[] = 0.001\n"));
+  CHECK(ran.out.find("e : bool[] = true") != std::string::npos);
+  const Ran shown = folder.tenon("show m.tenon");
+  CHECK(shown.out.find("hyper big = 9007199254740993 : i64") != std::string::npos);
+  CHECK(shown.out.find("constant(9223372036854775807)") != std::string::npos);
+  const Json checked = Json::parse(folder.tenon("check m.tenon --json").out, nullptr, false);
+  CHECK(checked["hypers"]["big"] == 9007199254740993);
+  for (const auto& [set, message] : std::vector<std::pair<std::string, std::string>>{
+           {"big=9223372036854775808", "big: 9223372036854775808 is out of the range of i64"},
+           {"big=0.5", "big: 0.5 is no i64"},
+           {"lr=1e39", "lr: 1e39 is out of the range of f32: at most 3.4028235e38"},
+           {"lr=1e-60", "lr: 1e-60 is out of the range of f32"},
+           {"on=2", "on: 2 is out of the range of bool"}}) {
+    const Ran refused = folder.tenon("run m.tenon f --input n=0 --set " + set);
+    INFO(refused.err);
+    CHECK(refused.status == 3);
+    CHECK(refused.err.find("error[T202]: " + message) != std::string::npos);
+  }
+  CHECK(folder.tenon("run m.tenon f --input n=9223372036854775808").err.find("is out of the range of i64") !=
+        std::string::npos);
+  CHECK(folder.tenon("train m.tenon --data regression:seed=18446744073709551616")
+            .err.find("18446744073709551615") != std::string::npos);
+}
+
+TEST_CASE("options that would do nothing are refused") {
+  const Folder folder;
+  folder.write("m.tenon", classifier);
+  for (const char* line :
+       {"show m.tenon --bind batch=4", "show m.tenon --cpu x86-64-v4",
+        "show m.tenon --summary --bind batch=4", "show m.tenon --summary --dot",
+        "show m.tenon --summary -o s.txt", "show m.tenon --summary --stage kernel",
+        "run m.tenon loss --input x=0 --input y=0 --size batch=2 --output loss=@a.npy --output loss=@b.npy",
+        "run m.tenon loss --input x=0 --input y=0 --size batch=2 --size batch=3",
+        "run m.tenon loss --input x=0 --input y=0 --size batch=2 --partial",
+        "bench m.tenon loss --batch 2 --size batch=3", "eval m.tenon --data digits --partial",
+        "train m.tenon --data digits --set lr=1 --set lr=2"}) {
+    const Ran ran = folder.tenon(line);
+    INFO(line << "\n" << ran.out << ran.err);
+    CHECK(ran.status == 2);
+    CHECK(ran.err.starts_with("error[T610]: "));
+  }
+  const Ran none = folder.tenon("bench m.tenon loss --batch 0");
+  INFO(none.err);
+  CHECK(none.err.starts_with("error[T601]: batch is 0, takes 1 to 64"));
+}
+
+TEST_CASE("errors of declarations have their place") {
+  const Folder folder;
+  for (const auto& [line, code] :
+       std::vector<std::pair<std::string, std::string>>{{"param w : f32[batch] = zeros", "T112"},
+                                                        {"param w : f16[2] = zeros", "T111"},
+                                                        {"state w : i32[2] = uniform(0, 1)", "T105"},
+                                                        {"param w : f32[2] = uniform(1)", "T108"},
+                                                        {"hyper w = 1 : f32[2]", "T106"},
+                                                        {"param w : f32[2] = uniform(1, 0)", "T108"}}) {
+    folder.write("d.tenon", "tenon 1\nmodule d\ndim batch = 1..4\n" + line +
+                                "\nfunc f(x: f32[2]) -> f32[2] {\n  y = add x, 1\n  return y\n}\n");
+    const Ran ran = folder.tenon("check d.tenon");
+    INFO(line << "\n" << ran.err);
+    CHECK(ran.status == 3);
+    CHECK(ran.err.starts_with("error[" + code + "]"));
+    CHECK(ran.err.find(" --> d.tenon:4") != std::string::npos);
+  }
 }
 
 }  // namespace tenon::test

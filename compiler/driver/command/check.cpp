@@ -29,6 +29,12 @@ Json signature(const ir::Function& f) {
   return out;
 }
 
+// The preset of a hyper-parameter, in its own type.
+Json json_of(const std::vector<Number>& preset, DType dtype) {
+  if (preset.empty()) return 0;
+  return with_dtype(dtype, [&]<class T>() { return Json(preset[0].as<T>()); });
+}
+
 class Check : public Verb {
  public:
   std::string_view name() const override { return "check"; }
@@ -95,7 +101,7 @@ class Check : public Verb {
     for (const auto& [dim, range] : derived.dims) r["dims"][dim] = {range.low, range.high};
     r["hypers"] = Json::object();
     for (const ir::Global& g : derived.globals)
-      if (g.kind == ir::GlobalKind::hyper) r["hypers"][g.name] = g.init.args.empty() ? 0.0 : g.init.args[0];
+      if (g.kind == ir::GlobalKind::hyper) r["hypers"][g.name] = json_of(g.init.args, g.type.dtype);
     c.print("ok: " + plural(functions, "function") + ", " + plural(steps, "step") + ", " +
             grouped(parameters) + (parameters == 1 ? " parameter\n" : " parameters\n"));
     return Exit::done;

@@ -110,7 +110,7 @@ class CheckGrad : public Verb {
     options.texts("--size", &sizes_, "dim=N: sizes of drawn inputs; 3 each where left out");
     options.text("--params", &params_, "safetensors of the state; drawn where left out");
     options.number("--samples", &samples_, "elements tried of each parameter; 6 where left out");
-    options.number("--seed", &seed_, "of what is drawn");
+    options.seed(&seed_, "of what is drawn");
   }
 
   Result<Exit> run(Context& c) override {
@@ -148,12 +148,11 @@ class CheckGrad : public Verb {
 
     evaluate::Inputs inputs;
     TENON_ASSIGN(inputs.dims, choose_sizes(derived.dims, loss, sizes_, 3));
-    TENON_ASSIGN(inputs.globals, initial_globals(derived, static_cast<uint64_t>(seed_)));
+    TENON_ASSIGN(inputs.globals, initial_globals(derived, seed_));
     TENON_TRY(prepare_state(inputs, derived));
     evaluate::Outputs exact;
     for (const int limit : {10, 2, 1}) {
-      TENON_ASSIGN(inputs.arguments,
-                   draw_inputs(grad.graph, inputs.dims, static_cast<uint64_t>(seed_), limit));
+      TENON_ASSIGN(inputs.arguments, draw_inputs(grad.graph, inputs.dims, seed_, limit));
       TENON_ASSIGN(exact, evaluate::exact(derived, grad, inputs));
       if (exact.status == 0) break;
     }
@@ -171,7 +170,7 @@ class CheckGrad : public Verb {
     if (true_gradient.status != 0)
       return error(static_cast<Code>(true_gradient.status), function_ + " fails in f64");
     Checker checker(in_f64, *in_f64.find_function(function_), inputs_f64);
-    runtime::Random random(static_cast<uint64_t>(seed_), 77);
+    runtime::Random random(seed_, 77);
     std::vector<std::vector<std::string>> rows{
         {"parameter", "type", "tried", "undecided", "worst error/bound"}};
     Json report = Json::array();
@@ -282,7 +281,7 @@ class CheckGrad : public Verb {
       }
       return Ok{};
     }
-    runtime::Random random(static_cast<uint64_t>(seed_), 78);
+    runtime::Random random(seed_, 78);
     for (const ir::Global& g : derived.globals) {
       if (g.kind != ir::GlobalKind::param || !is_float(g.type.dtype)) continue;
       Array& a = inputs.globals.at(g.name);
@@ -296,7 +295,8 @@ class CheckGrad : public Verb {
   ModelOptions model_;
   std::string function_, params_;
   std::vector<std::string> wrt_, sizes_;
-  int64_t samples_ = 6, seed_ = 0;
+  int64_t samples_ = 6;
+  uint64_t seed_ = 0;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "driver/command/model.h"
+#include "driver/program.h"
 #include "object/aot/export.h"
 #include "runtime/file.h"
 #include "runtime/safetensors.h"
@@ -32,6 +33,7 @@ class Compile : public Verb {
     return "  tenon compile mlp.tenon -o mlp                  mlp.o mlp.h mlp_example.c\n"
            "  tenon compile mlp.tenon --fn train,logits --prefix mlp --cpu x86-64-v3 -o mlp\n"
            "  tenon compile mlp.tenon --fn logits --bind batch=1 -o out/mlp1\n"
+           "  tenon compile mlp.tenon --fn logits --params w.safetensors -o mlp      mlp.state as well\n"
            "  tenon compile mlp.tenon --fn logits --bake '*' --params w.safetensors -o mlp\n"
            "  tenon show mlp.tenon --stage kernel | tenon compile - -o mlp\n";
   }
@@ -43,7 +45,9 @@ class Compile : public Verb {
                  "steps without their loops over epochs, which take most of the time");
     options.text("--prefix", &prefix_, "of every exported symbol; from -o where left out");
     options.texts("--bake", &bake_, "patterns of parameters that become constants of the code", true);
-    options.text("--params", &params_, "safetensors with the values to bake");
+    options.text(
+        "--params", &params_,
+        "safetensors: values to bake; the tensors that stay go to NAME.state, which C reads as it is");
     options.number("--threads", &threads_, "of code generation; 0, as left out: all processors");
     options.text("-o,--output", &output_, "where to: NAME makes NAME.o, NAME.h and NAME_example.c", true);
   }
@@ -62,6 +66,7 @@ class Compile : public Verb {
     options.prefix = prefix_.empty() ? identifier(base) : prefix_;
     options.baked = bake_;
     runtime::Tensors tensors;
+    options.own_state = true;
     if (!bake_.empty()) {
       if (params_.empty()) return usage_error("--bake needs the values", "--params FILE");
       TENON_ASSIGN(tensors, runtime::read_safetensors(params_));
@@ -80,10 +85,23 @@ class Compile : public Verb {
     TENON_ASSIGN(object::Exported made, object::export_object(kernels, *target, export_options));
     const std::string object_path = output_ + ".o", header = output_ + ".h", example = output_ + "_example.c";
     const std::string_view elf(reinterpret_cast<const char*>(made.elf.data()), made.elf.size());
+    // The state in the object's own layout, where some of it is not baked.
+    std::string state_path;
+    Array state;
+    if (!params_.empty() && !kernels.state.empty()) {
+      TENON_ASSIGN(state, driver::state_bytes(kernels, params_));
+      state_path = output_ + ".state";
+    } else if (!params_.empty() && bake_.empty()) {
+      return usage_error("--params " + params_ + ": the functions compiled read no parameters or state");
+    }
     TENON_TRY(runtime::write_file_atomic(object_path, elf));
     TENON_TRY(runtime::write_file_atomic(header, made.header));
     TENON_TRY(runtime::write_file_atomic(example, made.example));
+    if (!state_path.empty())
+      TENON_TRY(runtime::write_file_atomic(state_path,
+                                           {reinterpret_cast<const char*>(state.data()), state.bytes()}));
     Json& r = c.report();
+    if (!state_path.empty()) r["state"] = state_path;
     r["object"] = object_path;
     r["header"] = header;
     r["example"] = example;
@@ -97,7 +115,8 @@ class Compile : public Verb {
     r["seconds_graph"] = report.seconds_graph;
     r["seconds_lower"] = report.seconds_lower;
     c.print(object_path + "  " + bytes_text(elf.size()) + " for " + kernels.target + ", prefix " +
-            options.prefix + "\n" + header + "\n" + example + "\n");
+            options.prefix + "\n" + header + "\n" + example + "\n" +
+            (state_path.empty() ? "" : state_path + "\n"));
     return Exit::done;
   }
 

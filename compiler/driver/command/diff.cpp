@@ -86,7 +86,7 @@ class Diff : public Verb {
     options.texts("--input", &inputs_, "x=@file.npy or a literal; drawn where none is given");
     options.text("--params", &params_, "safetensors of the state; drawn by init where left out");
     options.texts("--size", &sizes_, "dim=N: sizes of drawn inputs; 5 each where left out");
-    options.number("--seed", &seed_, "of what is drawn");
+    options.seed(&seed_, "of what is drawn");
     options.number("--threads", &threads_, "workers of compiled code; 1 where left out");
   }
 
@@ -107,7 +107,7 @@ class Diff : public Verb {
     TENON_CHECK(entry != nullptr, function_);
 
     evaluate::Inputs inputs;
-    TENON_ASSIGN(inputs.globals, initial_globals(derived, static_cast<uint64_t>(seed_)));
+    TENON_ASSIGN(inputs.globals, initial_globals(derived, seed_));
     if (!params_.empty()) {
       TENON_ASSIGN(const std::shared_ptr<driver::State> state, make_state(program, 0, params_, false, c));
       for (const kernel::StateSlot& s : program->kernels().state) {
@@ -126,8 +126,7 @@ class Diff : public Verb {
     } else {
       // Labels and indices are drawn smaller until they are in range.
       for (const int limit : {10, 2, 1}) {
-        TENON_ASSIGN(inputs.arguments,
-                     draw_inputs(function->graph, inputs.dims, static_cast<uint64_t>(seed_), limit));
+        TENON_ASSIGN(inputs.arguments, draw_inputs(function->graph, inputs.dims, seed_, limit));
         TENON_ASSIGN(exact, evaluate::exact(derived, *function, inputs));
         if (exact.status == 0) break;
       }
@@ -259,7 +258,8 @@ class Diff : public Verb {
   ModelOptions model_;
   std::string function_, params_;
   std::vector<std::string> inputs_, sizes_;
-  int64_t seed_ = 0, threads_ = 1;
+  int64_t threads_ = 1;
+  uint64_t seed_ = 0;
 };
 
 }  // namespace

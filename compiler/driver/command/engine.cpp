@@ -25,7 +25,7 @@ Result<std::map<std::string, Array>> initial_globals(const ir::Module& derived, 
     TENON_ASSIGN(std::vector<int64_t> shape, ir::evaluate_shape(g.type.shape, {}));
     Array value(g.type.dtype, std::move(shape));
     if (g.kind == ir::GlobalKind::hyper && !g.init.args.empty())
-      with_dtype(g.type.dtype, [&]<class T>() { value.as<T>()[0] = static_cast<T>(g.init.args[0]); });
+      with_dtype(g.type.dtype, [&]<class T>() { value.as<T>()[0] = g.init.args[0].as<T>(); });
     out.emplace(g.name, std::move(value));
   }
   if (const ir::Function* init = derived.find_function("init")) {
@@ -71,18 +71,25 @@ Result<std::vector<Array>> draw_inputs(const ir::Graph& graph, const ir::DimBind
 
 Result<ir::DimBindings> choose_sizes(const ir::DimRanges& ranges, const ir::Function& function,
                                      const std::vector<std::string>& given, int64_t preferred) {
-  TENON_ASSIGN(const auto words, pairs(given, "--size"));
+  std::vector<ir::Type> types;
+  for (const ir::ValueId a : function.graph.args) types.push_back(function.graph.type(a));
+  return choose_sizes(ranges, types, given, preferred);
+}
+
+Result<ir::DimBindings> choose_sizes(const ir::DimRanges& ranges, std::span<const ir::Type> inputs,
+                                     const std::vector<std::string>& given, int64_t preferred) {
+  TENON_ASSIGN(const ir::DimBindings sizes, whole_numbers(given, "--size"));
   ir::DimBindings out;
   std::vector<std::string> used;
-  for (const ir::ValueId a : function.graph.args)
-    for (const ir::Dim& d : function.graph.type(a).shape) d.collect_symbols(&used);
+  for (const ir::Type& type : inputs)
+    for (const ir::Dim& d : type.shape) d.collect_symbols(&used);
   // Dimensions that no input tells (the number of epochs) stand in results or loops only.
   for (const auto& [name, range] : ranges) {
     if (range.value != nullptr) continue;
     const bool in_inputs = std::find(used.begin(), used.end(), name) != used.end();
     out[name] = std::clamp(in_inputs ? preferred : std::min<int64_t>(preferred, 2), range.low, range.high);
   }
-  for (const auto& [name, word] : words) {
+  for (const auto& [name, number] : sizes) {
     const auto range = ranges.find(name);
     if (range == ranges.end()) {
       std::vector<std::string_view> names;
@@ -93,12 +100,11 @@ Result<ir::DimBindings> choose_sizes(const ir::DimRanges& ranges, const ir::Func
     }
     if (range->second.value != nullptr)
       return usage_error("--size " + name + ": it is computed, " + range->second.value->text());
-    const std::optional<int64_t> number = parse_int(word);
-    if (!number) return usage_error("--size " + name + "=" + word + ": not a whole number");
-    if (*number < range->second.low || *number > range->second.high)
-      return error(Code::size_range, name + " is " + word + ", takes " + std::to_string(range->second.low) +
-                                         " to " + std::to_string(range->second.high));
-    out[name] = *number;
+    if (number < range->second.low || number > range->second.high)
+      return error(Code::size_range, name + " is " + std::to_string(number) + ", takes " +
+                                         std::to_string(range->second.low) + " to " +
+                                         std::to_string(range->second.high));
+    out[name] = number;
   }
   return out;
 }

@@ -19,6 +19,9 @@ Result<std::vector<Array>> draw_inputs(const ir::Graph& graph, const ir::DimBind
 // Sizes for a function's dimensions: those given, else the preferred one forced into the range. T601, T103.
 Result<ir::DimBindings> choose_sizes(const ir::DimRanges& ranges, const ir::Function& function,
                                      const std::vector<std::string>& given, int64_t preferred);
+// The same from the types of an entry's inputs.
+Result<ir::DimBindings> choose_sizes(const ir::DimRanges& ranges, std::span<const ir::Type> inputs,
+                                     const std::vector<std::string>& given, int64_t preferred);
 
 struct Outcome {
   runtime::CallStatus status{};

@@ -112,27 +112,6 @@ class Literal {
   std::vector<std::string> words_;
 };
 
-template <class T>
-bool read_word(const std::string& word, T* out) {
-  if constexpr (std::is_same_v<T, bool>) {
-    *out = word == "true" || word == "1";
-    return *out || word == "false" || word == "0";
-  } else if constexpr (std::is_same_v<T, float>) {
-    const std::optional<float> v = parse_float(word);
-    if (v) *out = *v;
-    return v.has_value();
-  } else if constexpr (std::is_same_v<T, double>) {
-    const std::optional<double> v = parse_double(word);
-    if (v) *out = *v;
-    return v.has_value();
-  } else {
-    const std::optional<int64_t> v = parse_int(word);
-    if (!v || static_cast<int64_t>(static_cast<T>(*v)) != *v) return false;
-    *out = static_cast<T>(*v);
-    return true;
-  }
-}
-
 }  // namespace
 
 Result<Array> parse_literal(const std::string& text, DType dtype, const std::string& name) {
@@ -144,14 +123,12 @@ Result<Array> parse_literal(const std::string& text, DType dtype, const std::str
   Array out(dtype, shape);
   if (out.count() != static_cast<int64_t>(literal.words().size()))
     return error(Code::data_ragged, name + ": lists of one level have different lengths");
-  std::string wrong;
-  with_dtype(dtype, [&]<class T>() {
-    const std::span<T> to = out.as<T>();
-    for (size_t i = 0; i < to.size() && wrong.empty(); ++i)
-      if (!read_word<T>(literal.words()[i], &to[i])) wrong = literal.words()[i];
-  });
-  if (!wrong.empty())
-    return error(Code::bad_literal, name + ": " + quote(wrong) + " is no " + std::string(dtype_name(dtype)));
+  const size_t size = dtype_bytes(dtype);
+  for (size_t i = 0; i < literal.words().size(); ++i) {
+    const Fit fit = read_number(literal.words()[i], dtype, out.data() + i * size);
+    if (fit != Fit::fits)
+      return error(Code::bad_literal, name + ": " + misfit_text(quote(literal.words()[i]), fit, dtype));
+  }
   return out;
 }
 

@@ -34,15 +34,35 @@ void Options::texts(const char* name, std::vector<std::string>* values, const ch
   CLI::Option* o = app_of(app_).add_option(name, *values, help)->allow_extra_args(false)->take_all();
   if (list) o->delimiter(',');
 }
+
+namespace {
+// An option read by one of ours: CLI11 knows octal numbers, and takes what is too large for the largest.
+template <class T, class F>
+void add_number(CLI::App& app, const char* name, T* value, const char* help, const char* kind, F parse) {
+  app.add_option_function<std::string>(
+         name,
+         [=](const std::string& given) {
+           const auto number = parse(given);
+           if (!number) throw CLI::ValidationError(name, given + " is not " + kind);
+           *value = *number;
+         },
+         help)
+      ->type_name("N");
+}
+}  // namespace
+
 void Options::number(const char* name, int64_t* value, const char* help) {
-  app_of(app_).add_option(name, *value, help)->check([](const std::string& given) {
-    // What CLI11 would take for the largest number instead.
-    const bool digits = given.find_first_not_of("-0123456789") == std::string::npos;
-    return std::string(digits && !support::parse_int(given) ? given + " is not a number of 64 bits" : "");
-  });
+  add_number(app_of(app_), name, value, help, "a whole number of 64 bits", support::parse_int);
+}
+void Options::number(const char* name, std::optional<int64_t>* value, const char* help) {
+  add_number(app_of(app_), name, value, help, "a whole number of 64 bits", support::parse_int);
+}
+void Options::seed(uint64_t* value, const char* help) {
+  add_number(app_of(app_), "--seed", value, help, "a whole number from 0 to 18446744073709551615",
+             support::parse_unsigned);
 }
 void Options::real(const char* name, double* value, const char* help) {
-  app_of(app_).add_option(name, *value, help);
+  add_number(app_of(app_), name, value, help, "a number in the range of f64", support::parse_double);
 }
 
 namespace {

@@ -32,14 +32,27 @@ Result<std::vector<std::pair<std::string, std::string>>> pairs(const std::vector
   return out;
 }
 
-Result<std::vector<std::pair<std::string, double>>> numbers(const std::vector<std::string>& texts,
+Result<std::vector<std::pair<std::string, Number>>> numbers(const std::vector<std::string>& texts,
                                                             const std::string& option) {
   TENON_ASSIGN(const auto words, pairs(texts, option));
-  std::vector<std::pair<std::string, double>> out;
+  std::vector<std::pair<std::string, Number>> out;
   for (const auto& [name, word] : words) {
-    const std::optional<double> number = parse_double(word);
+    const std::optional<Number> number = Number::parse(word);
     if (!number) return usage_error(option + " " + name + "=" + word + ": not a number", "such as 2e-3");
+    for (const auto& other : out)
+      if (other.first == name) return usage_error(option + " " + name + " is given twice");
     out.emplace_back(name, *number);
+  }
+  return out;
+}
+
+Result<ir::DimBindings> whole_numbers(const std::vector<std::string>& texts, const std::string& option) {
+  TENON_ASSIGN(const auto words, pairs(texts, option));
+  ir::DimBindings out;
+  for (const auto& [name, word] : words) {
+    const std::optional<int64_t> number = parse_int(word);
+    if (!number) return usage_error(option + " " + name + "=" + word + ": not a whole number");
+    if (!out.emplace(name, *number).second) return usage_error(option + " " + name + " is given twice");
   }
   return out;
 }
@@ -47,12 +60,7 @@ Result<std::vector<std::pair<std::string, double>>> numbers(const std::vector<st
 Result<driver::CompileOptions> ModelOptions::compile() const {
   driver::CompileOptions options;
   options.cpu = cpu;
-  TENON_ASSIGN(const auto words, pairs(bind, "--bind"));
-  for (const auto& [name, word] : words) {
-    const std::optional<int64_t> number = parse_int(word);
-    if (!number) return usage_error("--bind " + name + "=" + word + ": not a whole number");
-    options.bind[name] = *number;
-  }
+  TENON_ASSIGN(options.bind, whole_numbers(bind, "--bind"));
   return options;
 }
 
@@ -97,6 +105,7 @@ Result<ir::Module> only_functions(const ir::Module& module, const std::vector<st
   if (!derived.empty()) {
     options.functions = derived;
     options.step_loops = false;
+    options.own_state = false;  // the source functions stay, and with them their state
     TENON_ASSIGN(out, driver::derive(module, options));
     // Those of the source stand as they are written, before what was derived from them.
     std::vector<ir::Function> all = module.functions;
@@ -111,6 +120,11 @@ Result<ir::Module> only_functions(const ir::Module& module, const std::vector<st
   std::erase_if(out.functions, [&](const ir::Function& f) { return kept.count(f.name) == 0; });
   out.derives.clear();
   return out;
+}
+
+Status check_partial(bool partial, const std::string& params) {
+  if (partial && params.empty()) return usage_error("--partial does nothing without --params");
+  return Ok{};
 }
 
 Result<std::shared_ptr<driver::State>> make_state(const std::shared_ptr<const driver::Program>& program,

@@ -23,8 +23,10 @@ struct ModelOptions {
 // "name=value" pairs; T610 where one is malformed.
 Result<std::vector<std::pair<std::string, std::string>>> pairs(const std::vector<std::string>& texts,
                                                                const std::string& option);
-Result<std::vector<std::pair<std::string, double>>> numbers(const std::vector<std::string>& texts,
+Result<std::vector<std::pair<std::string, Number>>> numbers(const std::vector<std::string>& texts,
                                                             const std::string& option);
+// "dim=N" pairs; T610 where one is malformed or a name is given twice.
+Result<ir::DimBindings> whole_numbers(const std::vector<std::string>& texts, const std::string& option);
 // The graph of a unit; T610 where it is kernels already (`verb` names who wants it).
 Result<ir::Module> graph_of(driver::Unit unit, const std::string& verb);
 // The function of that name, with the nearest one in the error (T103).
@@ -38,6 +40,9 @@ Result<ir::Module> only_functions(const ir::Module& module, const std::vector<st
 Result<std::shared_ptr<driver::State>> make_state(const std::shared_ptr<const driver::Program>& program,
                                                   uint64_t seed, const std::string& params, bool partial,
                                                   Context& context);
+
+// --partial says how to read the file of --params: T610 without one.
+Status check_partial(bool partial, const std::string& params);
 
 // "x=@file.npy" or "x=[[1, 2], [3, 4]]": arrays of the inputs, in order. Dimensions that only a scalar
 // literal's shape would tell come from `dims`.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +21,10 @@ class Options {
   void text(const char* name, std::string* value, const char* help, bool required = false);
   // May be repeated; `list`: commas separate as well.
   void texts(const char* name, std::vector<std::string>* values, const char* help, bool list = false);
+  // Whole numbers in decimal: what 64 bits do not hold is refused.
   void number(const char* name, int64_t* value, const char* help);
+  void number(const char* name, std::optional<int64_t>* value, const char* help);
+  void seed(uint64_t* value, const char* help);  // --seed, 0 to 2^64 - 1
   void real(const char* name, double* value, const char* help);
 
  private:

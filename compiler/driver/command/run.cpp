@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "driver/command/model.h"
+#include "driver/command/training.h"
+#include "driver/trainer.h"
 #include "ir/print.h"
+#include "runtime/load.h"
 #include "runtime/npy.h"
 #include "runtime/parallel.h"
 #include "support/text.h"
@@ -89,11 +91,12 @@ class Run : public Verb {
     model_.declare(options);
     options.positional("function", &function_, "the function or step to call");
     options.texts("--input", &inputs_, "x=@file.npy, x=[[1, 2], [3, 4]], or x=0.5 for all elements");
+    data_.declare(options, false);
     options.texts("--output", &outputs_, "z=@z.npy; results that are not named print");
     options.texts("--tap", &taps_, "also results: values on the way, by name", true);
     options.text("--params", &params_, "safetensors of the state; drawn by init where left out");
     options.flag("--partial", &partial_, "take the tensors that fit, name the rest");
-    options.number("--seed", &seed_, "of init; 0 where left out");
+    options.seed(&seed_, "of init; 0 where left out");
     options.texts("--set", &set_, "lr=2e-3: a hyper-parameter");
     options.texts("--size", &sizes_, "dim=N: a size that no input tells");
     options.number("--threads", &threads_, "workers; 1 where left out, 0: all processors");
@@ -104,11 +107,24 @@ class Run : public Verb {
     TENON_ASSIGN(driver::CompileOptions options, model_.compile());
     TENON_ASSIGN(const auto hypers, numbers(set_, "--set"));
     TENON_ASSIGN(const auto outputs, pairs(outputs_, "--output"));
-    TENON_ASSIGN(const auto sizes, numbers(sizes_, "--size"));
+    TENON_ASSIGN(const ir::DimBindings sizes, whole_numbers(sizes_, "--size"));
     if (threads_ < 0 || threads_ > 1024) return usage_error("--threads is 0 to 1024");
     for (const auto& [name, file] : outputs)
       if (file.size() < 2 || file[0] != '@')
         return usage_error("--output " + name + "=" + file + ": wants name=@file.npy");
+    if (!data_.spec.empty() && !inputs_.empty())
+      return usage_error("--data and --input both give the inputs", "give one of them");
+    if (data_.spec.empty() && data_.label_offset != 0)
+      return usage_error("--label-offset does nothing without --data");
+    for (size_t i = 0; i < outputs.size(); ++i)
+      for (size_t j = 0; j < i; ++j)
+        if (outputs[i].first == outputs[j].first || outputs[i].second == outputs[j].second)
+          return usage_error(
+              "--output " + outputs[i].first + "=" + outputs[i].second + " and --output " + outputs[j].first +
+                  "=" + outputs[j].second +
+                  (outputs[i].first == outputs[j].first ? " name one result" : " name one file"),
+              "a file for each result");
+    TENON_TRY(check_partial(partial_, params_));
     TENON_ASSIGN(driver::Unit unit, model_.read());
     if (auto* module = std::get_if<ir::Module>(&unit.code)) {
       options.functions = {function_};
@@ -139,10 +155,15 @@ class Run : public Verb {
                          near.empty() ? "" : "did you mean " + std::string(near) + "?");
     }
     ir::DimBindings dims = options.bind;
-    for (const auto& [name, value] : sizes) dims[name] = static_cast<int64_t>(value);
-    TENON_ASSIGN(const std::vector<Array> arrays, read_inputs(*entry, inputs_, dims));
+    for (const auto& [name, value] : sizes) dims[name] = value;
+    std::vector<Array> arrays;
+    if (data_.spec.empty()) {
+      TENON_ASSIGN(arrays, read_inputs(*entry, inputs_, dims));
+    } else {
+      TENON_ASSIGN(arrays, read_rows(*entry));
+    }
     TENON_ASSIGN(const std::shared_ptr<driver::State> state,
-                 make_state(program, static_cast<uint64_t>(seed_), params_, partial_, c));
+                 make_state(program, seed_, params_, partial_, c));
     std::unique_ptr<runtime::Pool> pool;
     runtime::Parallel parallel{};
     if (threads_ != 1) {
@@ -176,11 +197,24 @@ class Run : public Verb {
   }
 
  private:
+  // All rows of the data in one call, read the way that the parameters were trained.
+  Result<std::vector<Array>> read_rows(const driver::EntryInfo& entry) const {
+    TENON_ASSIGN(const KeptData kept, KeptData::read(params_));
+    TENON_ASSIGN(runtime::TrainTest raw, data_.load({}, kept.known()));
+    TENON_ASSIGN(const runtime::TrainTest data, runtime::shape_data(std::move(raw), kept.known()));
+    TENON_ASSIGN(const runtime::DataSet rows, driver::prepare_data(entry, data.train));
+    std::vector<Array> out;
+    for (const runtime::Column& column : rows.columns()) out.push_back(*column.array);
+    return out;
+  }
+
   ModelOptions model_;
+  DataOptions data_;
   std::string function_, params_, save_;
   std::vector<std::string> inputs_, outputs_, taps_, set_, sizes_;
   bool partial_ = false;
-  int64_t seed_ = 0, threads_ = 1;
+  int64_t threads_ = 1;
+  uint64_t seed_ = 0;
 };
 
 }  // namespace

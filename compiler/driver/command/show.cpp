@@ -157,8 +157,10 @@ class Show : public Verb {
                                                             : "did you mean " + std::string(near) + "?");
     }
     TENON_ASSIGN(driver::CompileOptions options, model_.compile());
+    TENON_TRY(check_options());
     options.functions = functions_;
     options.step_loops = true;
+    options.own_state = true;
     TENON_ASSIGN(driver::Unit unit, model_.read());
     c.report()["stage"] = stage_;
     if (summary_) return summary(c, std::move(unit), options);
@@ -202,6 +204,20 @@ class Show : public Verb {
   }
 
  private:
+  // What would have no effect is said, not ignored.
+  Status check_options() const {
+    if (summary_ && (dot_ || !output_.empty() || stage_ != "graph"))
+      return usage_error("--summary goes to stdout, and is of the model as it is",
+                         "leave out --stage, --dot and --output");
+    if (stage_ == "graph" && !model_.bind.empty())
+      return usage_error(
+          "--bind does nothing at the stage graph" + std::string(summary_ ? " or --summary" : ""),
+          "--stage optimized shows the model with its sizes bound");
+    if ((stage_ == "graph" || stage_ == "optimized") && model_.cpu != "native")
+      return usage_error("--cpu does nothing before the stage kernel", "--stage kernel");
+    return Ok{};
+  }
+
   Result<Exit> emit(Context& c, const driver::Unit& unit) {
     const bool file = !output_.empty() && output_ != "-";
     TENON_ASSIGN(std::string text, driver::print_unit(unit, file ? folder_of(output_) : std::string()));

@@ -1,8 +1,10 @@
 // tenon train: fits a model to data and saves what it learned.
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "driver/command/training.h"
 #include "driver/trainer.h"
+#include "runtime/load.h"
 #include "support/text.h"
 
 namespace tenon::command {
@@ -18,7 +20,8 @@ class Train : public Verb {
            "  tenon train mlp.tenon --data digits:rows=5000,seed=1 --until accuracy=0.99 --epochs 50 "
            "--threads 2\n"
            "  tenon train mlp.tenon --data train.csv --validate 0.1 --params w.safetensors -o "
-           "w2.safetensors\n";
+           "w2.safetensors\n"
+           "  tenon train mlp.tenon --data csv:path=t.csv,standardize=yes,text=onehot --folds 5\n";
   }
   void declare(Options& options) override {
     model_.declare(options);
@@ -26,8 +29,11 @@ class Train : public Verb {
     options.number("--epochs", &epochs_, "passes over the data; 1 where left out");
     options.number("--batch", &batch_, "rows of a step; 32 where left out");
     options.texts("--set", &set_, "lr=2e-3: a hyper-parameter");
-    options.number("--seed", &seed_, "of first values, order of rows and dropout; 0 where left out");
+    options.seed(&seed_, "of first values, order of rows and dropout; 0 where left out");
     options.real("--validate", &validate_, "fraction of the rows held out, evaluated after each epoch");
+    options.number("--folds", &folds_,
+                   "cross-validation: trains once for each fold, evaluates on it; saves nothing");
+    options.text("--fold", &fold_, "I/K: trains on the rows outside fold I of K, which is held out");
     options.text("--until", &until_,
                  "metric=value: stops when it is reached (loss: or less; others: or more)");
     options.number("--threads", &threads_,
@@ -53,42 +59,51 @@ class Train : public Verb {
     if (batch_ < 1) return usage_error("--batch is 1 or more");
     if (validate_ != 0 && !(validate_ > 0 && validate_ < 1))
       return usage_error("--validate is a fraction between 0 and 1");
+    if ((validate_ != 0) + (folds_.has_value()) + (!fold_.empty()) > 1)
+      return usage_error("--validate, --folds and --fold each hold rows out", "give one of them");
+    if (folds_ && !(output_.empty() && history_.empty()))
+      return usage_error("--folds trains " + std::to_string(*folds_) + " networks and keeps none",
+                         "--fold 1/" + std::to_string(*folds_) + " trains the first of them, and saves it");
     driver::FitOptions fit;
     if (!until_.empty()) {
       TENON_ASSIGN(const auto until, numbers({until_}, "--until"));
       fit.until = until[0].first;
-      fit.until_value = until[0].second;
+      fit.until_value = until[0].second.approximate();
     }
     TENON_TRY(check_writable(output_));
     TENON_TRY(check_writable(history_));
     if (!history_.empty() && history_ == output_)
       return usage_error("--history and -o name one file: " + output_);
+    TENON_TRY(check_partial(partial_, params_));
     TENON_ASSIGN(driver::Unit unit, model_.read());
-    TENON_ASSIGN(runtime::TrainTest data, data_.load(driver::data_cuts(unit, step_)));
-    if (validate_ != 0) {
-      TENON_ASSIGN(auto parts, data.train.split(validate_, static_cast<uint64_t>(seed_)));
-      data.test = std::move(parts.first);
-      data.train = std::move(parts.second);
-    }
+    TENON_ASSIGN(const KeptData before, KeptData::read(params_));
+    TENON_ASSIGN(runtime::TrainTest raw, data_.load(driver::data_cuts(unit, step_), before.known()));
+    KeptData kept;
+    const std::string of = ",seed=" + std::to_string(seed_) + ",rows=" + std::to_string(raw.train.rows());
+    if (validate_ != 0) kept.held_out = "fraction=" + format_float(validate_) + of;
+    if (!fold_.empty()) kept.held_out = "fold=" + fold_ + of;
     TENON_ASSIGN(const std::shared_ptr<const driver::Program> program,
                  driver::Program::compile(std::move(unit), options));
-    TENON_ASSIGN(const std::shared_ptr<driver::State> state,
-                 make_state(program, static_cast<uint64_t>(seed_), params_, partial_, c));
     const Host host(threads_);
-    driver::Session session(program, state, host.parallel());
-    for (const auto& [name, value] : hypers) TENON_TRY(session.set_hyper(name, value));
     fit.step = step_;
     fit.batch = batch_;
     fit.epochs = epochs_;
     fit.in_order = in_order_;
-    if (no_epochs_ && !in_order_) fit.shuffle = static_cast<uint64_t>(seed_);
+    if (no_epochs_ && !in_order_) fit.shuffle = seed_;
+    if (folds_) return cross_validate(c, program, host, hypers, fit, raw, before);
+    TENON_ASSIGN(const runtime::TrainTest data, divided(std::move(raw), kept.held_out, before));
+    if (data.train.form() != nullptr) kept.form = *data.train.form();
+    TENON_ASSIGN(const std::shared_ptr<driver::State> state,
+                 make_state(program, seed_, params_, partial_, c));
+    driver::Session session(program, state, host.parallel());
+    for (const auto& [name, value] : hypers) TENON_TRY(session.set_hyper(name, value));
     fit.validate = data.test ? &*data.test : nullptr;
     fit.history = history_;
     fit.progress = quiet_ ? runtime::ProgressMode::off : runtime::ProgressMode::detect;
     Result<driver::FitResult> fitted = driver::fit(session, data.train, fit);
     if (!fitted) return with_label_mend(fitted.take_errors());
     const driver::FitResult& result = *fitted;
-    if (!output_.empty()) TENON_TRY(state->save(output_));
+    if (!output_.empty()) TENON_TRY(state->save(output_, kept.metadata()));
     Json& r = c.report();
     r["rows"] = data.train.rows();
     r["test_rows"] = data.test ? data.test->rows() : 0;
@@ -113,11 +128,76 @@ class Train : public Verb {
   }
 
  private:
+  // The rows to train on and those held out, shaped as the first of them fit.
+  static Result<runtime::TrainTest> divided(runtime::TrainTest raw, const std::string& held_out,
+                                            const KeptData& before) {
+    if (!held_out.empty()) {
+      TENON_ASSIGN(auto parts, divide(raw.train, held_out));
+      raw.train = std::move(parts.first);
+      raw.test = std::move(parts.second);
+    }
+    return runtime::shape_data(std::move(raw), before.known());
+  }
+
+  Result<Exit> cross_validate(Context& c, const std::shared_ptr<const driver::Program>& program,
+                              const Host& host, const std::vector<std::pair<std::string, Number>>& hypers,
+                              const driver::FitOptions& fit, const runtime::TrainTest& raw,
+                              const KeptData& before) const {
+    std::vector<std::string> names{"loss"};
+    std::vector<std::vector<double>> columns(1);
+    Json& r = c.report();
+    r["folds"] = Json::array();
+    for (int64_t k = 1; k <= *folds_; ++k) {
+      const std::string fold = std::to_string(k) + "/" + std::to_string(*folds_);
+      TENON_ASSIGN(const runtime::TrainTest data, divided(raw,
+                                                          "fold=" + fold + ",seed=" + std::to_string(seed_) +
+                                                              ",rows=" + std::to_string(raw.train.rows()),
+                                                          before));
+      TENON_ASSIGN(const std::shared_ptr<driver::State> state,
+                   make_state(program, seed_, params_, partial_, c));
+      driver::Session session(program, state, host.parallel());
+      for (const auto& [name, value] : hypers) TENON_TRY(session.set_hyper(name, value));
+      Result<driver::FitResult> fitted = driver::fit(session, data.train, fit);
+      if (!fitted) return with_label_mend(fitted.take_errors());
+      driver::EvaluateOptions options;
+      options.step = step_;
+      Result<driver::Evaluation> held = driver::evaluate(session, *data.test, options);
+      if (!held) return with_label_mend(held.take_errors());
+      columns[0].push_back(held->loss);
+      columns.resize(1 + held->metrics.size());
+      names.resize(1);
+      for (size_t i = 0; i < held->metrics.size(); ++i) {
+        names.push_back(held->metrics[i].first);
+        columns[i + 1].push_back(held->metrics[i].second);
+      }
+      Json one{{"fold", k}, {"rows", held->rows}};
+      one.update(metrics_json(held->loss, held->metrics));
+      r["folds"].push_back(std::move(one));
+      c.print("fold " + fold + "  " + grouped(held->rows) + " rows  " +
+              metrics_text(held->loss, held->metrics) + "\n");
+    }
+    std::string line = "mean";
+    for (size_t i = 0; i < names.size(); ++i) {
+      double sum = 0, squares = 0;
+      const double n = static_cast<double>(columns[i].size());
+      for (const double v : columns[i]) sum += v;
+      for (const double v : columns[i]) squares += (v - sum / n) * (v - sum / n);
+      const double deviation = std::sqrt(squares / (n - 1));
+      r["mean"][names[i]] = sum / n;
+      r["deviation"][names[i]] = deviation;
+      line += "  " + names[i] + " " + short_text(sum / n) + " +- " + short_text(deviation);
+    }
+    c.print(line + "\n");
+    return Exit::done;
+  }
+
   ModelOptions model_;
   DataOptions data_;
   std::vector<std::string> set_;
-  std::string until_, step_, params_, history_, output_;
-  int64_t epochs_ = 1, batch_ = 32, seed_ = 0, threads_ = 1;
+  std::string until_, step_, params_, history_, output_, fold_;
+  std::optional<int64_t> folds_;
+  int64_t epochs_ = 1, batch_ = 32, threads_ = 1;
+  uint64_t seed_ = 0;
   double validate_ = 0;
   bool partial_ = false, in_order_ = false, quiet_ = false, no_epochs_ = false;
 };

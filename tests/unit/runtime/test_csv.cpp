@@ -187,6 +187,76 @@ TEST_CASE("headers are told from rows, or said") {
   for (const char* text : {"", "\n\n", "a,b\n"}) CHECK(failure(parse(text)) == 301);
 }
 
+TEST_CASE("tables as pandas writes them") {
+  // An index without a name is a column like the others; it can be left out by its number.
+  auto d = parse(",a,b,y\n0,1.0,2.0,0\n1,3.0,4.0,1\n");
+  REQUIRE(d);
+  CHECK(d->rows() == 2);
+  CHECK(floats(*d, "x") == F{0, 1, 2, 1, 3, 4});
+  CsvOptions o;
+  o.without = {"1"};
+  CHECK(floats(*parse(",a,b,y\n0,1.0,2.0,0\n1,3.0,4.0,1\n", o), "x") == F{1, 2, 3, 4});
+  // Names that are numbers.
+  d = parse("0,1,2,label\n10,20,30,7\n40,50,60,3\n");
+  REQUIRE(d);
+  CHECK(d->rows() == 2);
+  CHECK(floats(*d, "y") == F{7, 3});
+  CHECK(d->find("y")->classes.empty());
+  d = parse(",0,1\n0,5,6\n1,7,8\n");
+  REQUIRE(d);
+  CHECK(floats(*d, "y") == F{6, 8});
+  // May be either: told, and settled by the option.
+  auto either = parse("0,1,2\n5,6,7\n");
+  CHECK(failure(either) == 302);
+  CHECK(contains(failure_text(either), "header=yes"));
+  o = {};
+  o.header = CsvOptions::Header::no;
+  CHECK(parse("0,1,2\n5,6,7\n", o)->rows() == 2);
+  o.header = CsvOptions::Header::yes;
+  CHECK(parse("0,1,2\n5,6,7\n", o)->rows() == 1);
+  CHECK(parse("0,1\n5,6\n")->rows() == 2);
+  // Numbers that are no names, and words that stand above words, are rows.
+  CHECK(parse("1,2,cat\n3,4,dog\n")->rows() == 2);
+  CHECK(failure(parse("1.5,abc,2\n3,4,5\n")) == 304);
+}
+
+TEST_CASE("the first error of a table says how its first line was taken") {
+  auto d = parse("a,y\n1,2\nx,3\nz,4\n");
+  CHECK(failure(d) == 304);
+  CHECK(contains(failure_text(d),
+                 "line 1 is taken as the header: it has the word \"a\" where line 2 has a number"));
+  CHECK(d.errors().list[0].notes.size() == 1);
+  CHECK(d.errors().list[1].notes.empty());
+  d = parse("1,2\nx,3\n");
+  CHECK(contains(failure_text(d), "line 1 is taken as a row"));
+}
+
+TEST_CASE("numbers of a table of any length are read right, or told") {
+  const std::string zeros(400, '0'), threes(300, '3');
+  auto d = parse("0." + threes + ",1\n1" + zeros + "e-400,2\n0." + zeros + "1,3\n1e-60,4\n");
+  CAPTURE(failure_text(d));
+  REQUIRE(d);
+  CHECK(floats(*d, "x") == F{1.0f / 3, 1, 0, 0});
+  CHECK(floats(*parse("3.4028235e38,1\n"), "x") == F{3.4028235e38f});
+  d = parse("1" + zeros + "e-10,1\n");  // 1e390
+  CHECK(failure(d) == 304);
+  CHECK(contains(failure_text(d), "is out of the range of f32"));
+  CHECK(d.errors().text().size() < 800);
+  CHECK(failure(parse("inf,1\n")) == 304);
+  // Whole numbers are exact: f64 where f32 rounds them, refused where f64 does.
+  d = parse("1,16777217\n0.1,3\n");
+  REQUIRE(d);
+  CHECK(d->find("y")->array->as<double>()[0] == 16777217);
+  CHECK(d->find("x")->array->as<double>()[1] == 0.1);
+  CHECK(failure(parse("1,9007199254740993\n")) == 304);
+  CHECK(parse("1,9007199254740993.0\n"));
+  CsvOptions o;
+  o.target_kind = CsvOptions::Target::classes;
+  CHECK(ints(*parse("1,16777217\n2,2e0\n", o), "y") == I{16777217, 2});
+  CHECK(failure(parse("1,3000000000\n", o)) == 304);
+  CHECK(failure(parse("1,0.5\n", o)) == 304);
+}
+
 TEST_CASE("a table cut anywhere gives rows or an error, never a crash") {
   const std::string text = "a,\"b\nb\",c\n1,\"2\",3\n-4e1,5,\"6\"\n";
   for (size_t n = 0; n <= text.size(); ++n) {

@@ -251,22 +251,23 @@ Status inline_calls(const Module& module, Graph& graph) {
     if (callee == nullptr) return error(Code::undefined_name, "call: no function is named " + name);
     collect_callees(callee->graph, &wanted);
   }
-  Callees callees;
   std::map<std::string, uint64_t, std::less<>> sizes;
   for (const Function& f : module.functions) {
     if (!reached.contains(f.name)) continue;
     Names inner;
     collect_callees(f.graph, &inner);
     for (const std::string& name : inner) {
-      if (!callees.contains(name))
+      if (!sizes.contains(name))
         return error(Code::undefined_name,
                      "call: " + name + " is not declared before " + f.name + ", which calls it");
     }
     const uint64_t size = sizes[f.name] = size_inlined(f.graph, sizes);
     if (size > most_operations) return too_large("function " + f.name);
-    callees.emplace(f.name, without_calls(module, callees, f.graph));
   }
   if (size_inlined(graph, sizes) > most_operations) return too_large("a function");
+  Callees callees;
+  for (const Function& f : module.functions)
+    if (reached.contains(f.name)) callees.emplace(f.name, without_calls(module, callees, f.graph));
   graph = without_calls(module, callees, graph);
   return Ok{};
 }

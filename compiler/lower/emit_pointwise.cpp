@@ -1,6 +1,7 @@
 // Pointwise groups: one flat loop where all accesses run on evenly, else a nest whose last axis is in lanes.
 #include <algorithm>
 
+#include "lower/cost.h"
 #include "lower/emit.h"
 #include "lower/hoist.h"
 #include "lower/registers.h"
@@ -194,12 +195,19 @@ void emit_pointwise(Frame& frame, const Scope& scope, int32_t number, ExprId beg
     squares.emit(begin, end);
     return;
   }
+  // Little work is done on many lanes at once; much of it, which stands in the code once for each vector, on
+  // few.
+  constexpr size_t few_terms = 12;
+  constexpr uint64_t few_instructions = 256;
+  Costs costs(*scope.graph);
+  uint64_t cost = 0;
+  for (NodeId id : p.group.nodes) cost += costs.node(scope.graph->node(id));
   for (size_t a = 0; a < n; ++a) {
     hoist(emitter, p.terms, p.values, [a](uint32_t axis) { return axis < a; });
     ExprId lo = a == 0 ? begin : b.index(0);
     ExprId hi = a == 0 ? end : frame.dim(p.extents[a]);
     bool last = a + 1 == n;
-    int64_t most = p.terms.size() <= 12 ? 64 : 16;
+    const int64_t most = p.terms.size() <= few_terms && cost <= few_instructions ? 64 : 16;
     emitter.axes.push_back(last ? b.begin_lanes("i", lo, hi, b.index(lanes_width(frame, p.extents[a], most)))
                                 : b.begin_for("i", lo, hi, b.index(1)));
   }

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <map>
 
+#include "lower/cost.h"
+
 namespace tenon::lower {
 namespace {
 
 constexpr int64_t most_elements = 16;  // of one value
 constexpr int64_t most_registers = 64;
 constexpr int64_t most_operations = 256;  // of an unrolled group
+constexpr uint64_t most_instructions = 4096;
 
 struct Use {
   uint32_t count = 0;
@@ -88,6 +91,8 @@ bool scalar_group(const Scope& scope, int32_t number) {
     elements *= d.constant();
     if (elements > most_elements) return false;
   }
+  Costs costs(*scope.graph);
+  uint64_t instructions = 0;
   for (NodeId id : group.nodes) {
     const Node& node = scope.graph->node(id);
     // Random numbers are made many at a time, and indices that may fail are tested so.
@@ -96,8 +101,9 @@ bool scalar_group(const Scope& scope, int32_t number) {
     if (node.op->reduce != nullptr && node.get<int64_t>("block") < most_elements) return false;
     const int64_t chain = chain_length(*scope.graph, node);
     operations += elements * std::max<int64_t>(chain, 1);
+    instructions += static_cast<uint64_t>(elements) * costs.node(node);
   }
-  return operations <= most_operations;
+  return operations <= most_operations && instructions <= most_instructions;
 }
 
 std::vector<RegisterRoot> register_roots(const Frame& frame, const Scope& body) {

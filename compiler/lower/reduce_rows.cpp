@@ -152,7 +152,8 @@ void ReduceEmitter::narrow_rows(const Reductions& reductions, const Outputs& out
   auto memo = emitter_.save();
   ExprId l = b_.begin_lanes("l", b_.index(0), n, b_.index(narrow));
   Accumulators accs;
-  for (Reduction* r : reductions) accs.push_back(b_.declare("acc", r->dtype, identity(*r)));
+  for (int64_t t = 0; t < tile_; ++t)
+    for (Reduction* r : reductions) accs.push_back(b_.declare("acc", r->dtype, identity(*r)));
   emitter_.axes[inner_axis()] = l;
   row_elements(reductions, outputs, accs, {});
   fold_all(reductions, accs, narrow, 1);
@@ -173,17 +174,19 @@ void ReduceEmitter::rows(const Reductions& reductions, const Outputs& outputs) {
     width = std::max<int64_t>(std::min<int64_t>(4, lanes),
                               static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(count.constant()))));
   const bool blocked = frame_.may_pass(count, block);
-  // A full reduction over few elements, as in a small training step, should not pay for 64 lanes: narrower
-  // trees give the same bits, since lanes without an element add nothing.
-  size_t branches = 0;
-  if (single && kept_.empty() && !count.is_constant() && lanes == 64) {
-    for (int64_t narrow : {int64_t{16}, int64_t{32}}) {
-      b_.begin_if(
-          b_.binary(Op::band, b_.binary(Op::le, b_.index(1), n), b_.binary(Op::le, n, b_.index(narrow))));
-      narrow_rows(reductions, outputs, n, narrow);
-      b_.begin_else();
-      ++branches;
-    }
+  // A full reduction over few elements, as in a small training step, should not pay for 64 lanes, nor should
+  // the many results of a narrow product: narrower trees give the same bits, since lanes without an element
+  // add nothing.
+  std::vector<int64_t> narrower;
+  if (single && !count.is_constant() && lanes == 64) {
+    if (kept_.empty()) narrower = {16, 32};
+    if (tile_axis_) narrower = {32};
+  }
+  for (int64_t narrow : narrower) {
+    b_.begin_if(
+        b_.binary(Op::band, b_.binary(Op::le, b_.index(1), n), b_.binary(Op::le, n, b_.index(narrow))));
+    narrow_rows(reductions, outputs, n, narrow);
+    b_.begin_else();
   }
   ExprId lo = b_.index(0), hi = n;
   if (blocked) {
@@ -242,7 +245,7 @@ void ReduceEmitter::rows(const Reductions& reductions, const Outputs& outputs) {
   fold_all(reductions, accs, width, parts);
   b_.end();
   if (blocked) b_.end();
-  for (size_t i = 0; i < branches; ++i) b_.end();
+  for (size_t i = 0; i < narrower.size(); ++i) b_.end();
   if (tile_axis_) return store_tile(reductions, blocked, n);
   for (Reduction* r : reductions) emitter_.hold(r->result, reduced(*r, b_.use(r->totals[0]), blocked, n));
 }

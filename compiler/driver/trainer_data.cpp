@@ -145,7 +145,8 @@ Result<DataSet> prepare_data(const EntryInfo& entry, const DataSet& data) {
         shape.push_back(type.shape[d].constant());
       }
       for (size_t d = first; d < from.rank(); ++d) found *= from.shape()[d];
-      if (wanted != found) return error(Code::data_shape, what);
+      if (wanted != found)
+        return error(Code::data_shape, what, axes.empty() ? "the input is the same for every batch" : "");
     }
     Column made = *column;
     made.name = input;

@@ -1,5 +1,9 @@
 // How data are cut into batches: along the batch dimension, wherever it stands in an input, in the native
 // loop as in single calls.
+#include <cstring>
+#include <tuple>
+
+#include "batch_cases.h"
 #include "conformance/models.h"
 #include "driver/trainer.h"
 #include "runtime/random.h"
@@ -11,25 +15,6 @@ template <class T>
 T value(Result<T> r) {
   if (!r) FAIL(r.errors().text());
   return std::move(*r);
-}
-
-struct Case {
-  const char* name;
-  const char* dims;    // declarations in front
-  const char* inputs;  // of the loss
-  const char* body;    // computes l
-  const char* words;   // of the directive, behind `with`
-  std::vector<std::pair<std::vector<int64_t>, std::vector<uint32_t>>>
-      data;  // shapes, -1: rows; axes that are cut
-  int64_t batch = 4;
-  std::vector<int64_t> rows = {9, 8, 3};
-};
-
-std::string text_of(const Case& c) {
-  return std::string("tenon 1\nmodule cut\n") + c.dims + "param w : f32[3] = uniform(-1, 1)\nfunc loss(" +
-         c.inputs + ") -> loss: f32[] {\n" + c.body +
-         "  return l\n}\nderive train = step loss {with = adam {lr = 0.01}" + c.words +
-         "}\nderive ordered = epochs train {order = given}\n";
 }
 
 Array drawn(std::vector<int64_t> shape, int64_t rows, uint64_t seed) {
@@ -45,83 +30,10 @@ std::shared_ptr<const driver::Program> program_of(const std::string& text) {
   return value(driver::Program::compile(value(driver::read_unit(text, "cut")), {}));
 }
 
-const Case cases[] = {
-    {"the dimension twice in an input",
-     "dim n = 1..64\n",
-     "x: f32[n,3], y: f32[n,n]",
-     "  p = dot x, w\n  q = reshape p {shape = [n,1]}\n  d = sub q, y\n  dd = mul d, d\n  l = mean dd\n",
-     "",
-     {{{-1, 3}, {0}}, {{-1, -1}, {0, 1}}}},
-    {"time first, the steps of a loop",
-     "dim n = 1..64\ndim t = 1..64\n",
-     "x: f32[t,n,3], y: f32[t,n]",
-     "  z = const 0.0 : f32[]\n  h0 = broadcast z {shape = [n]}\n  h, hs = loop (h = h0; xt in x) {\n"
-     "    p = dot xt, w\n    a = add h, p\n    b = tanh a\n    yield b, b\n  }\n  l = mse hs, y\n",
-     "",
-     {{{5, -1, 3}, {1}}, {{5, -1}, {1}}}},
-    {"two shared dimensions, one named",
-     "dim n = 1..64\ndim t = 1..64\n",
-     "x: f32[t,n,3], y: f32[n,t]",
-     "  p = dot x, w\n  q = transpose p {permutation = [1,0]}\n  l = mse q, y\n",
-     ", batch = n",
-     {{{5, -1, 3}, {1}}, {{-1, 5}, {0}}}},
-    {"inputs that are the same for every batch",
-     "dim n = 1..64\ndim m = 1..64\n",
-     "m0: f32[m], x: f32[n,3], s: f32[3]",
-     "  v = mul w, s\n  p = dot x, v\n  a = mean p\n  b = mean m0\n  d = sub a, b\n  l = mul d, d\n",
-     ", batch = n, same = [m0, s]",
-     {{{7}, {}}, {{-1, 3}, {0}}, {{3}, {}}}},
-    {"argmax over the batch",
-     "dim n = 1..64\n",
-     "x: f32[n,3], y: f32[n,1]",
-     "  p = dot x, w\n  i = argmax p {axis = 0}\n  h = take y, i\n  k = reduce_sum h\n  m = mean p\n  l = "
-     "add m, k\n",
-     "",
-     {{{-1, 3}, {0}}, {{-1, 1}, {0}}}},
-    {"a stride over the batch",
-     "dim n = 1..64\n",
-     "x: f32[n,3]",
-     "  p = dot x, w\n  s = slice p {stride = [2]}\n  a = mul s, s\n  l = mean a\n",
-     "",
-     {{{-1, 3}, {0}}}},
-    {"interior padding over the batch",
-     "dim n = 1..64\n",
-     "x: f32[n,3]",
-     "  p = dot x, w\n  z = const 0.5 : f32[]\n  s = pad p, z {interior = [2]}\n  a = mul s, s\n  l = mean "
-     "a\n",
-     "",
-     {{{-1, 3}, {0}}}},
-    {"pairs of rows in one axis",
-     "dim n = 1..64\n",
-     "x: f32[n,3], y: f32[n,n]",
-     "  p = dot x, w\n  f = reshape y {shape = [n*n]}\n  a = mean f\n  b = mean p\n  c = add a, b\n  l = mul "
-     "c, c\n",
-     "",
-     {{{-1, 3}, {0}}, {{-1, -1}, {0, 1}}}},
-    {"a range that starts above 1",
-     "dim n = 3..64\n",
-     "x: f32[n,3]",
-     "  s = slice x {limit = [3,3]}\n  p = dot s, w\n  q = dot x, w\n  a = mean p\n  b = mean q\n  c = mul "
-     "a, b\n"
-     "  l = mul c, c\n",
-     "",
-     {{{-1, 3}, {0}}},
-     4,
-     {11, 8, 3}},
-    {"half of the batch",
-     "dim n = 2..64\n",
-     "x: f32[n,3]",
-     "  p = dot x, w\n  s = slice p {limit = [n/2]}\n  a = mul s, s\n  l = mean a\n",
-     "",
-     {{{-1, 3}, {0}}},
-     4,
-     {10, 3}},
-};
-
 }  // namespace
 
 TEST_CASE("the native loop cuts every input as single calls do, the last batch too") {
-  for (const Case& c : cases) {
+  for (const BatchCase& c : batch_cases) {
     INFO(c.name);
     const auto program = program_of(text_of(c));
     const driver::EntryInfo& train = *program->find("train");
@@ -218,7 +130,8 @@ TEST_CASE("a step that is called by itself only says so") {
 }
 
 TEST_CASE("a last batch below the range of the batch dimension is refused, in a loop as by itself") {
-  Case c{"", "dim n = 8..4096\n", "x: f32[n,3]", "  p = dot x, w\n  a = mul p, p\n  l = mean a\n", "", {}};
+  const BatchCase c{
+      "", "dim n = 8..4096\n", "x: f32[n,3]", "  p = dot x, w\n  a = mul p, p\n  l = mean a\n", "", {}};
   const auto program = program_of(text_of(c));
   driver::Session session(program, value(program->init(3)));
   const uint64_t before = session.state()->hash();
@@ -251,7 +164,7 @@ TEST_CASE("a last batch below the range of the batch dimension is refused, in a 
 }
 
 TEST_CASE("a program carries no loop until one is asked for") {
-  const Case& c = cases[5];
+  const BatchCase& c = batch_cases[5];
   std::string text = text_of(c);
   text.resize(text.find("derive ordered"));
   const auto program = program_of(text);

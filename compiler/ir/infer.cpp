@@ -233,7 +233,7 @@ Status infer_types(InferContext& c) {
       if (d.overflowed())
         return c.fail(Code::dim_range, "an extent of the result is too large to compute with");
       if (d.is_constant() && d.constant() < 0)
-        return c.fail(Code::shape_mismatch, "result " + t.text() + " has a negative extent");
+        return c.fail(Code::dim_range, "result " + t.text() + " has a negative extent");
     }
   }
   return Ok{};

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 build="g++ cmake ninja-build ccache llvm-19-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev"
-test="$build catch2 clang-format-19 locales valgrind"
+test="$build catch2 clang-format-19 locales pkg-config valgrind"
 long="$test clang-19 libclang-rt-19-dev util-linux"
 case "${1:-test}" in
   build) wanted=$build ;;

@@ -31,12 +31,13 @@ tenon_status tenon_model_grad(tenon_model* model, tenon_value loss, const tenon_
   return guarded(error, [&]() -> Status {
     TENON_NEED(model);
     if (count != 0) TENON_NEED(gradients);
-    TENON_TRY(no_open_loop(*model));
-    TENON_ASSIGN(const ValueId of, resolve_top(*model, loss));
-    TENON_ASSIGN(const std::vector<ValueId> ids, resolve_top(*model, wrt, count));
-    TENON_ASSIGN(const std::vector<ValueId> made, model->model.grad(of, ids));
-    for (uint32_t i = 0; i < count; ++i) gradients[i] = model->give_top(made[i]);
-    model->grad_loss = loss;
+    // Inside a body, values of enclosing graphs are captures: the derivative is with respect to what the body
+    // sees, and what was computed before the body is constant.
+    TENON_ASSIGN(const ValueId of, resolve(*model, loss));
+    TENON_ASSIGN(const std::vector<ValueId> ids, resolve(*model, wrt, count));
+    TENON_ASSIGN(const std::vector<ValueId> made, model->innermost().grad(of, ids));
+    for (uint32_t i = 0; i < count; ++i) gradients[i] = model->give(made[i]);
+    if (model->bodies.empty()) model->grad_loss = loss;
     return Ok{};
   });
 }

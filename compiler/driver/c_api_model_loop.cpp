@@ -15,7 +15,7 @@ Result<tenon_model::Body> open_body(tenon_model& model) {
   tenon_model::Body body;
   body.graph = tenon_model::next_graph();
   model.given.insert(body.graph);
-  body.model = std::make_unique<Model>("body");
+  body.model = std::make_unique<Model>("body", Model::Kind::body);
   for (const std::string& name : model.model.module().dim_order) {
     const ir::DimRange range = model.model.module().dims.at(name);
     TENON_TRY(body.model->dim(name, range.low, range.high));

@@ -265,6 +265,9 @@ Result<ir::Module> optimize(ir::Module module, const CompileOptions& options, Co
   const Clock clock;
   const bool optimized = module.stage == "optimized";
   TENON_ASSIGN(ir::Module out, derive(std::move(module), options));
+  // What the passes get: directives, modes and bound sizes are ordinary lines from here on.
+  if (!optimized && options.after_pass)
+    options.after_pass(out, {.pass = "derive", .changed = true, .counts = {}});
   // A dump of the stage is taken as it is, unless passes are asked for by name.
   if (!optimized || !options.passes.empty()) TENON_TRY(run_pipeline(out, options, report));
   out.stage = "optimized";

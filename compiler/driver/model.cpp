@@ -18,7 +18,7 @@ std::string nearest_help(std::string_view word, std::span<const std::string_view
 
 }  // namespace
 
-Model::Model(std::string name) { module_.name = std::move(name); }
+Model::Model(std::string name, Kind kind) : kind_(kind) { module_.name = std::move(name); }
 
 void Model::at(std::string_view file, uint32_t line, uint32_t column) {
   if (file.empty()) {

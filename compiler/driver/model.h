@@ -17,7 +17,9 @@ using namespace support;
 
 class Model {
  public:
-  explicit Model(std::string name);
+  // A body is the region of a loop or condition: whether it trains is known outside of it only.
+  enum class Kind : uint8_t { whole, body };
+  explicit Model(std::string name, Kind kind = Kind::whole);
 
   // Place of the user's call, for errors and dumps.
   void at(std::string_view file, uint32_t line, uint32_t column);
@@ -63,6 +65,7 @@ class Model {
   Result<ir::Module> finish() const;
 
  private:
+  Kind kind_;
   ir::Module module_;
   ir::Graph graph_;
   ir::Location location_;

@@ -167,6 +167,12 @@ Result<ir::Function> Model::cut(ir::Module& module, const Cut& cut) const {
     for (; next < gradients_.size() && gradients_[next].position <= position; ++next) {
       if (!used[next]) continue;
       const Gradient& g = gradients_[next];
+      if (kind_ == Kind::body && has_mode(f.graph))
+        return located(
+            error(Code::not_differentiable,
+                  "grad inside a loop's body or a branch: an operation before it has a training and "
+                  "an inference form, and a body does not tell which",
+                  "take the gradient outside, or leave dropout out of the body"));
       TENON_TRY(resolve());
       std::vector<ValueId> wrt;
       for (ValueId w : g.wrt) wrt.push_back(map[w.index]);

@@ -5,6 +5,7 @@
 #include "kernel/print.h"
 #include "runtime/safetensors.h"
 #include "support/text.h"
+#include "transforms/transforms.h"
 
 namespace tenon::driver {
 namespace {
@@ -61,6 +62,7 @@ Result<Unit> read_unit(std::string_view text, const std::string& file) {
   ir::ParseOptions options;
   options.file = file;
   options.side = side;
+  options.derive = transforms::expand_derive;
   TENON_ASSIGN(ir::Module module, ir::parse(text, options));
   if (module.stage != "graph" && module.stage != "optimized") {
     static constexpr std::string_view stages[] = {"graph", "optimized", "kernel"};

@@ -16,6 +16,9 @@ struct ParseOptions {
   std::string file = "<text>";  // for diagnostics
   // Resolves `data("hash")`; null or a failed result: T401.
   std::function<Result<std::shared_ptr<const Array>>(const std::string& hash)> side;
+  // Appends the function that a directive makes; asked where a call names what a directive above it makes.
+  // Null: such a call is T103.
+  std::function<Status(Module&, const Derive&)> derive;
   size_t max_bytes = size_t{1} << 30;
 };
 

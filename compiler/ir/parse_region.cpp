@@ -215,6 +215,46 @@ bool Parser::cond(Scope& scope, Statement& s) {
   return line_end() && emit(scope, s);
 }
 
+// Where a directive makes the callee, it does so now, after what its own source is derived from: from here on
+// the function stands in the module like one that was written. `failed` where errors of the text forbid it.
+bool Parser::derived_callee(const std::string& callee, const Token& token, bool* failed) {
+  if (!options_.derive) return true;
+  std::vector<size_t> chain;  // from the callee to what stands first
+  for (std::string wanted = callee; functions_.count(wanted) == 0;) {
+    size_t i = 0;
+    while (i < module_.derives.size() && module_.derives[i].name != wanted) ++i;
+    // A source is looked for above its directive only, so the chain ends.
+    if (i == module_.derives.size() || (!chain.empty() && i >= chain.back())) break;
+    chain.push_back(i);
+    wanted = module_.derives[i].source;
+  }
+  if (chain.empty()) return true;
+  *failed = !errors_.empty();
+  if (*failed) return true;
+  for (; !chain.empty(); chain.pop_back()) {
+    const Derive derive = module_.derives[chain.back()];
+    const size_t first = module_.functions.size();
+    Status made = options_.derive(module_, derive);
+    for (size_t g = globals_.size(); g < module_.globals.size(); ++g) {
+      globals_.emplace(module_.globals[g].name, g);
+      global_lines_.push_back(token.line);
+    }
+    for (size_t f = first; f < module_.functions.size(); ++f)
+      functions_.emplace(module_.functions[f].name, f);
+    if (!made) {
+      for (Diagnostic& d : made.take_errors().list) {
+        d.notes.push_back("called in line " + std::to_string(token.line));
+        fail(std::move(d));
+      }
+      return false;
+    }
+  }
+  auto made = [&](const Derive& d) { return functions_.count(d.name) != 0; };
+  module_.derives.erase(std::remove_if(module_.derives.begin(), module_.derives.end(), made),
+                        module_.derives.end());
+  return true;
+}
+
 bool Parser::call(Scope& scope, Statement& s) {
   Token callee;
   if (!name("a function's name", &callee)) return false;
@@ -228,10 +268,17 @@ bool Parser::call(Scope& scope, Statement& s) {
     s.poisoned = true;
     return true;
   }
+  bool unmade = false;
+  if (!derived_callee(key, callee, &unmade)) return false;
+  if (unmade) {
+    s.poisoned = true;
+    return true;
+  }
   auto found = functions_.find(key);
   if (found == functions_.end()) {
     std::vector<std::string_view> names;
     for (const Function& f : module_.functions) names.push_back(f.name);
+    for (const Derive& d : module_.derives) names.push_back(d.name);
     std::string_view near = nearest(key, names);
     return fail(Code::undefined_name, "no function before this line is named " + key, callee,
                 near.empty() ? "" : "did you mean " + std::string(near) + "?");

@@ -110,6 +110,7 @@ class Parser {
   bool loop(Scope& scope, Statement& s);
   bool cond(Scope& scope, Statement& s);
   bool call(Scope& scope, Statement& s);
+  bool derived_callee(const std::string& callee, const Token& token, bool* failed);
   bool loop_sections(Scope& scope, std::vector<RegionArg>* args);
   bool region_item(Scope& scope, ArgKind kind, std::vector<RegionArg>* args);
   bool region_body(Scope& outer, Scope& inner, Statement& s);

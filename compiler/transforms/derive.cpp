@@ -171,7 +171,7 @@ Result<Function> derive_step(Module& module, const Derive& derive) {
 }
 
 Result<Function> derive_grad(Module& module, const Derive& derive) {
-  static constexpr std::string_view known[] = {"wrt", "mode"};
+  static constexpr std::string_view known[] = {"wrt", "mode", "value"};
   if (Status s = check_options(derive.options, known, "derive " + derive.name); !s)
     return at_derive(module, derive, s.take_errors());
   TENON_ASSIGN(Function f, start(module, derive));
@@ -206,10 +206,18 @@ Result<Function> derive_grad(Module& module, const Derive& derive) {
   }
   Result<std::vector<ValueId>> gradients = grad(f.graph, module, f.graph.results[0], wrt);
   if (!gradients) return at_derive(module, derive, gradients.take_errors());
-  f.graph.results = *gradients;
-  f.returns = wrt.size();
+  bool value = false;
+  if (const ir::Option* option = find_option(derive.options, "value")) {
+    if (option->word != "true" && option->word != "false")
+      return derive_error(module, derive, "value is " + option->word + ", wants true or false");
+    value = option->word == "true";
+  }
+  // With `value`, what the source returns stands before its gradients.
+  f.graph.results.resize(value ? f.returns : 0);
+  f.result_names.resize(f.graph.results.size());
+  f.graph.results.insert(f.graph.results.end(), gradients->begin(), gradients->end());
+  f.returns = f.graph.results.size();
   f.writes.clear();
-  f.result_names.clear();
   for (ValueId v : wrt) f.result_names.push_back(f.graph.value(v).name + "'");
   ir::compact(module, f.graph);
   return f;
@@ -247,33 +255,35 @@ Result<Function> make_init(const Module& module) {
   return f;
 }
 
-Status expand_derives(Module& module) {
+Status expand_derive(Module& module, const Derive& derive) {
   struct Kind {
     std::string_view name;
     Result<Function> (*make)(Module&, const Derive&);
   };
   static constexpr Kind kinds[] = {{"step", derive_step}, {"grad", derive_grad}, {"epochs", derive_epochs}};
-  Errors errors;
-  for (const Derive& derive : std::exchange(module.derives, {})) {
-    const Kind* kind = nullptr;
-    std::vector<std::string_view> names;
-    for (const Kind& k : kinds) {
-      names.push_back(k.name);
-      if (k.name == derive.kind) kind = &k;
-    }
-    if (kind == nullptr) {
-      const std::string_view near = nearest(derive.kind, names);
-      errors.append(derive_error(
-          module, derive, "no directive is named " + derive.kind,
-          near.empty() ? "one of step, grad, epochs" : "did you mean " + std::string(near) + "?"));
-    } else if (module.find_function(derive.name) != nullptr) {
-      errors.append(derive_error(module, derive, "a function of this name stands already"));
-    } else if (Result<Function> made = kind->make(module, derive); made) {
-      module.functions.push_back(std::move(*made));
-    } else {
-      errors.append(made.take_errors());
-    }
+  std::vector<std::string_view> names;
+  const Kind* kind = nullptr;
+  for (const Kind& k : kinds) {
+    names.push_back(k.name);
+    if (k.name == derive.kind) kind = &k;
   }
+  if (kind == nullptr) {
+    const std::string_view near = nearest(derive.kind, names);
+    return derive_error(
+        module, derive, "no directive is named " + derive.kind,
+        near.empty() ? "one of step, grad, epochs" : "did you mean " + std::string(near) + "?");
+  }
+  if (module.find_function(derive.name) != nullptr)
+    return derive_error(module, derive, "a function of this name stands already");
+  TENON_ASSIGN(Function made, kind->make(module, derive));
+  module.functions.push_back(std::move(made));
+  return Ok{};
+}
+
+Status expand_derives(Module& module) {
+  Errors errors;
+  for (const Derive& derive : std::exchange(module.derives, {}))
+    if (Status s = expand_derive(module, derive); !s) errors.append(s.take_errors());
   if (!errors.empty()) return errors;
   if (module.find_function("init") == nullptr) {
     TENON_ASSIGN(Function init, make_init(module));

@@ -28,6 +28,8 @@ Result<std::vector<ir::ValueId>> vjp(ir::Graph& graph, const ir::Module& module,
 // (i64[]) to the module where a training form draws random numbers.
 Status resolve_mode(ir::Module& module, ir::Function& function, ir::Mode mode);
 
+// Makes the function of one directive and appends it. T103 without its source, T116 for bad options.
+Status expand_derive(ir::Module& module, const ir::Derive& derive);
 // Replaces every derive directive by ordinary functions: step (sgd, momentum, adam), grad, epochs; then adds
 // `init`. After it the module has no derives.
 Status expand_derives(ir::Module& module);

@@ -48,6 +48,12 @@ template <class T>
 Tensor view(std::vector<T>& elements, std::vector<int64_t> shape) {
   return view(std::span<T>(elements), std::move(shape));
 }
+/// One number, as a scalar.
+template <class T>
+  requires std::is_arithmetic_v<T>
+Tensor view(T& number) {
+  return view(std::span<T>(&number, 1), {});
+}
 
 /// A dense tensor that the library owns.
 class Array {

@@ -18,21 +18,20 @@ inline Value dense(const Value& x, int64_t width, const DenseLayerOptions& optio
   detail::ModelCore* core = x.core();
   if (core == nullptr || !x) return x;
   const std::string name = options.name.empty() ? "dense" + std::to_string(++core->layers) : options.name;
-  const std::string type = x.type();
-  const size_t open = type.find('['), last = type.find_last_of(",[");
-  const std::string dtype = type.substr(0, open);
-  const std::string in = type.substr(last + 1, type.size() - last - 2);
-  if (in.empty()) {
+  const std::vector<Dim> shape = x.shape();
+  if (shape.empty()) {
     core->at(where);
     core->pass(Error(106, "dense: x is a scalar, it wants at least one dimension"));
     return Value(core, TENON_NO_VALUE);
   }
-  auto param = [&](const char* suffix, const std::string& shape, const std::string& init) {
+  const std::string dtype(dtype_name(x.dtype()));
+  const std::string& in = shape.back().text();
+  auto param = [&](const char* suffix, const std::string& extents, const std::string& init) {
     tenon_value v = TENON_NO_VALUE;
     if (core->collect && core->error) return Value(core, v);
     core->at(where);
     const bool done = core->pass(detail::checked([&](tenon_error** e) {
-      return tenon_model_param(core->model.get(), (name + suffix).c_str(), (dtype + shape).c_str(),
+      return tenon_model_param(core->model.get(), (name + suffix).c_str(), (dtype + extents).c_str(),
                                init.c_str(), 0, &v, e);
     }));
     return Value(core, done ? v : TENON_NO_VALUE);
@@ -85,9 +84,12 @@ struct Iteration {
 struct Yield {
   std::vector<Value> next = {};
   std::vector<Value> stack = {};
+  /// A bool scalar: the loop ends after the first iteration where it is false. Its number of iterations is
+  /// then an upper bound, and rows that no iteration stacked are zero.
+  Value go_on = {};
 };
 struct LoopOptions {
-  /// Number of iterations; left out: the sequences' first extent.
+  /// Number of iterations, or their upper bound with Yield::go_on; left out: the sequences' first extent.
   std::optional<Dim> trip = std::nullopt;
   /// From the last row to the first.
   bool reverse = false;
@@ -129,14 +131,19 @@ LoopResult loop(const std::vector<Value>& first, const std::vector<Value>& seque
   if (core->collect && core->error) return out;
   std::vector<tenon_value> yields = detail::ids_of(yield.next);
   for (const Value& v : yield.stack) yields.push_back(v.id());
-  std::string attributes = options.reverse ? "reverse = true" : "";
-  if (options.trip) attributes += (attributes.empty() ? "trip = " : ", trip = ") + options.trip->text();
   std::vector<tenon_value> results(yields.size());
+  detail::AttributeList attributes;
+  if (options.reverse) attributes.add("reverse", true);
+  if (options.trip) attributes.add("trip", *options.trip);
+  if (yield.go_on) {
+    yields.push_back(yield.go_on.id());
+    attributes.add("predicate", true);
+  }
   core->at(where);
   open.model = nullptr;
   if (!core->pass(detail::checked([&](tenon_error** e) {
         return tenon_model_loop_end(model, yields.data(), static_cast<uint32_t>(yields.size()),
-                                    attributes.c_str(), results.data(), e);
+                                    attributes.text.c_str(), results.data(), e);
       })))
     return out;
   for (size_t i = 0; i < results.size(); ++i) {

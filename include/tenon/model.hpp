@@ -84,6 +84,10 @@ class Dim {
     out.text_ = name;
     return out;
   }
+  /// An expression as a type's text has it: "2*n+1".
+  static Dim written(const std::string& expression) {
+    return named(expression.find_first_of("+-*/") == std::string::npos ? expression : "(" + expression + ")");
+  }
   const std::string& text() const { return text_; }
 
   friend Dim operator+(const Dim& a, const Dim& b) { return joined(a, " + ", b); }
@@ -174,6 +178,30 @@ class Value {
         [&](tenon_error** e) { return tenon_model_type(core_->model.get(), id_, &text, e); }));
     return detail::owned(text);
   }
+  /// Element type; f32 for none.
+  DType dtype() const {
+    const std::string text = type();
+    for (uint8_t d = 0; d <= static_cast<uint8_t>(DType::bool_); ++d)
+      if (text.starts_with(std::string(dtype_name(static_cast<DType>(d))) + "["))
+        return static_cast<DType>(d);
+    return DType::f32;
+  }
+  /// Extents, outermost first; empty for a scalar and for none. They may be used in other shapes.
+  std::vector<Dim> shape() const {
+    const std::string text = type();
+    std::vector<Dim> out;
+    int depth = 0;
+    for (size_t at = text.find('[') + 1, begin = at; at > 0 && at < text.size(); ++at) {
+      const char c = text[at];
+      if (depth == 0 && (c == ',' || c == ']')) {
+        if (at > begin) out.push_back(Dim::written(text.substr(begin, at - begin)));
+        begin = at + 1;
+      }
+      depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+    }
+    return out;
+  }
+  size_t rank() const { return shape().size(); }
   /// Of an input, parameter, state or hyper-parameter; empty for other values.
   std::string name() const {
     char* text = nullptr;
@@ -235,6 +263,16 @@ std::string attribute_text(const std::vector<T>& v) {
   return out + "]";
 }
 
+/// "axes = [0], rate = 0.2"
+struct AttributeList {
+  std::string text;
+  template <class T>
+  void add(const char* name, const T& value) {
+    if (!text.empty()) text += ", ";
+    text += std::string(name) + " = " + attribute_text(value);
+  }
+};
+
 /// One operation, while its operands and attributes are gathered.
 class Call {
  public:
@@ -276,8 +314,7 @@ class Call {
     if constexpr (requires { value.has_value(); }) {
       if (value.has_value()) attribute(name, *value);
     } else {
-      if (!attributes_.empty()) attributes_ += ", ";
-      attributes_ += std::string(name) + " = " + attribute_text(value);
+      attributes_.add(name, value);
     }
   }
 
@@ -297,8 +334,8 @@ class Call {
                                    : tenon_model_literal_text(model, number.text.c_str(), like_, &ids_[i], e);
         if (s != 0) return s;
       }
-      return tenon_model_op(model, op_, ids_.data(), static_cast<uint32_t>(ids_.size()), attributes_.c_str(),
-                            &result, 1, nullptr, e);
+      return tenon_model_op(model, op_, ids_.data(), static_cast<uint32_t>(ids_.size()),
+                            attributes_.text.c_str(), &result, 1, nullptr, e);
     }));
     Value out(core_, done ? result : TENON_NO_VALUE);
     if (done && !name.empty()) out.named(name);
@@ -320,7 +357,7 @@ class Call {
   tenon_value like_ = TENON_NO_VALUE;  // whose element type literals take
   std::vector<tenon_value> ids_;
   std::vector<std::optional<Scalar>> literals_;
-  std::string attributes_;
+  AttributeList attributes_;
 };
 
 inline Value binary(const char* op, const Operand& a, const Operand& b) {
@@ -341,6 +378,13 @@ inline Value operator-(const Operand& a) {
   call.operand(a);
   return call.emit();
 }
+
+/// Comparisons are elementwise and give bool tensors. There is no `==`: it would be taken for a comparison of
+/// handles; write eq(a, b) and ne(a, b).
+inline Value operator<(const Operand& a, const Operand& b) { return detail::binary("lt", a, b); }
+inline Value operator<=(const Operand& a, const Operand& b) { return detail::binary("le", a, b); }
+inline Value operator>(const Operand& a, const Operand& b) { return detail::binary("gt", a, b); }
+inline Value operator>=(const Operand& a, const Operand& b) { return detail::binary("ge", a, b); }
 
 /// A setting of an optimizer: a number, or a scalar hyper-parameter, parameter or state.
 struct Setting {
@@ -528,6 +572,14 @@ class Model {
   Value state(const std::string& name, const std::vector<Dim>& shape, const std::string& init = "zeros",
               Where where = Where::current()) {
     const std::string type = detail::type_text(dtype_of<T>::value, shape);
+    return made(where, [&](tenon_value* v, tenon_error** e) {
+      return tenon_model_state(handle(), name.c_str(), type.c_str(), init.c_str(), v, e);
+    });
+  }
+  /// A state of `value`'s type, as optimizers keep one for each parameter: `<value's name>.<suffix>`.
+  Value state_like(const Value& value, const std::string& suffix, const std::string& init = "zeros",
+                   Where where = Where::current()) {
+    const std::string name = value.name() + "." + suffix, type = value.type();
     return made(where, [&](tenon_value* v, tenon_error** e) {
       return tenon_model_state(handle(), name.c_str(), type.c_str(), init.c_str(), v, e);
     });

@@ -202,7 +202,8 @@ TENON_API tenon_status tenon_model_params(const tenon_model* model, const char* 
 /* The name of a parameter, state, hyper-parameter or input; "" for other values. */
 TENON_API tenon_status tenon_model_value_name(const tenon_model* model, tenon_value value, char** name,
                                               tenon_error** error);
-/* Gradients of a scalar with respect to `wrt`, as values of the model. 113 where no derivative exists. */
+/* Gradients of a scalar with respect to `wrt`, as values of the model, or of the innermost open body: there
+ * values from outside of the body count as given. 113 where no derivative exists. */
 TENON_API tenon_status tenon_model_grad(tenon_model* model, tenon_value loss, const tenon_value* wrt,
                                         uint32_t count, tenon_value* gradients, tenon_error** error);
 /* A function returns named values and runs in inference mode. */

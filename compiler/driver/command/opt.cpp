@@ -6,6 +6,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "driver/command/difference.h"
 #include "driver/command/model.h"
 #include "ir/print.h"
 #include "passes/passes.h"
@@ -36,7 +37,8 @@ class Opt : public Verb {
     options.text("--passes", &passes_, "passes to run, in order; the default pipeline where left out");
     options.texts("--disable", &disabled_, "passes to leave out", true);
     options.text("--stop-after", &stop_after_, "the last pass to run");
-    options.flag("--print-after-all", &print_all_, "the module after every pass, on stderr");
+    options.flag("--print-after-all", &print_all_,
+                 "what every pass changed, line by line, on stderr; --dump-to keeps the whole");
     options.text("--dump-to", &dump_to_, "a folder for the module after every pass");
     options.text("-o,--output", &output_, "the result; stdout where left out");
     options.flag("--list", &list_, "names the passes");
@@ -76,11 +78,16 @@ class Opt : public Verb {
     options.reproducer_directory = dump_to_;
     Errors failed;
     size_t step = 0;
+    std::string before = print_all_ ? ir::print(module) : "";
     options.after_pass = [&](const ir::Module& m, const pass::Record& record) {
-      ++step;
-      if (print_all_)
-        c.note("// after " + record.pass + (record.changed ? "" : ": no change") + "\n" + ir::print(m));
+      if (print_all_) {
+        std::string after = record.changed ? ir::print(m) : before;
+        c.note("// after " + record.pass + (record.changed ? "" : ": no change") + "\n" +
+               difference(before, after));
+        before = std::move(after);
+      }
       if (dump_to_.empty()) return;
+      if (record.pass != "derive") ++step;  // 00 is what the passes get
       std::string number = std::to_string(step);
       if (number.size() < 2) number = "0" + number;
       const std::string path = dump_to_ + "/" + number + "-" + record.pass + ".tenon";

@@ -10,10 +10,10 @@
 namespace tenon::kernel {
 namespace {
 
-// From this size on a subexpression used twice gets a name in the text, a smaller one where its copies would
-// be as long; from this height on any does. It bounds the text (sharing nested n deep would print 2^n times)
-// and the recursion of printer and parser.
-constexpr uint32_t shared_size = 24, least_size = 8;
+// Beyond this size a subexpression used twice gets a name in the text, beyond this height any does. It bounds
+// the text (sharing nested n deep would print 2^n times) and the recursion of printer and parser; plain
+// element numbers stay where they are used.
+constexpr uint32_t shared_size = 8;
 constexpr uint32_t tall = 100;
 
 std::string hex(uint64_t bits) {
@@ -215,9 +215,7 @@ class Printer {
         size[i] = std::min<uint32_t>(size[i] + size[c], 1u << 20);
         height[i] = std::max(height[i], height[c] + 1);
       }
-      const uint64_t copied = uint64_t{uses_[i] - 1} * size[i];
-      if ((copied > 0 && size[i] > shared_size) || (size[i] > least_size && copied > 2 * shared_size) ||
-          height[i] > tall) {
+      if ((uses_[i] > 1 && size[i] > shared_size) || height[i] > tall) {
         number_[i] = -1;  // wanted, no number yet
         size[i] = height[i] = 1;
       }

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,13 +104,27 @@ void change(std::string& text, std::string_view lender, Draw& d) {
     case 4:
     case 5: {  // another name of the text
       const Piece *p = pick('w'), *q = pick('w');
+      // Mostly of those near it: they are in scope, and of its kind.
+      if (p != nullptr && d.below(3) != 0)
+        for (int i = 0; i < 40; ++i) {
+          const size_t at = static_cast<size_t>(p - all.data()) + d.below(41);
+          if (at >= 20 && at - 20 < all.size() && all[at - 20].kind == 'w') q = &all[at - 20];
+        }
       if (p != nullptr && q != nullptr) replace(*p, text.substr(q->begin, q->end - q->begin));
       return;
     }
     case 6: {  // another operator
-      static constexpr const char* operators[] = {"+", "-", "*", "/", "%", "<", ">",
-                                                  "&", "|", "^", ",", "=", "(", "]"};
-      if (const Piece* p = pick('p')) replace(*p, operators[d.below(std::size(operators))]);
+      static constexpr const char* arithmetic[] = {"+", "-", "*", "/", "%"};
+      static constexpr const char* others[] = {"<", ">", "&", "|", "^", ",", "=", "(", "]"};
+      const Piece* p = pick('p');
+      // An operator by an operator, most of the time.
+      for (int i = 0; i < 50 && p != nullptr && d.below(8) != 0; ++i) {
+        if (std::string_view("+-*/%").find(text[p->begin]) != std::string_view::npos) break;
+        p = pick('p');
+      }
+      if (p == nullptr) return;
+      replace(*p, d.below(4) != 0 ? arithmetic[d.below(std::size(arithmetic))]
+                                  : others[d.below(std::size(others))]);
       return;
     }
     case 7: {  // a line less, or twice
@@ -163,7 +178,7 @@ Shared* running = nullptr;
 std::string mutated_text(std::string_view text, uint64_t seed, std::string_view lender) {
   Draw d{seed * 0x2545f4914f6cdd1dull + 1};
   std::string out(text);
-  for (size_t n = 1 + d.below(3); n > 0 && !out.empty(); --n) change(out, lender, d);
+  for (size_t n = d.below(4) == 0 ? 2 + d.below(2) : 1; n > 0 && !out.empty(); --n) change(out, lender, d);
   return out;
 }
 
@@ -223,9 +238,13 @@ Trial try_inputs(TrialOptions options, const std::function<bool(uint64_t seed)>&
       running = shared;
       for (uint64_t seed = from; seed < until; ++seed) {
         shared->seed = seed;
-        alarm(static_cast<unsigned>(options.seconds));
+        // Of processor time; waiting for ever ends as well.
+        const itimerval limit{{0, 0}, {options.seconds, 0}}, none{};
+        setitimer(ITIMER_PROF, &limit, nullptr);
+        alarm(static_cast<unsigned>(options.seconds) * 20);
         shared->accepted += one(seed) ? 1 : 0;
         alarm(0);
+        setitimer(ITIMER_PROF, &none, nullptr);
         ++shared->tried;
         struct rusage usage{};
         getrusage(RUSAGE_SELF, &usage);
@@ -239,7 +258,7 @@ Trial try_inputs(TrialOptions options, const std::function<bool(uint64_t seed)>&
     if (status != 0) {
       std::string what = WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status))
                                              : "exit " + std::to_string(WEXITSTATUS(status));
-      if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+      if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGALRM || WTERMSIG(status) == SIGPROF))
         what = "more than " + std::to_string(options.seconds) + " s";
       if (!WIFSIGNALED(status) && WEXITSTATUS(status) == 99)
         what = "more than " + std::to_string(options.megabytes) + " MiB";

@@ -1,8 +1,10 @@
 // Changed models, dumps and data: each is refused with errors, or runs; nothing ends by a signal, hangs, or
 // takes memory without bound. Compiled code runs between guard pages, so that what leaves its buffers is a
 // signal.
+#include <unistd.h>
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -13,7 +15,6 @@
 #include "driver/compile.h"
 #include "driver/program.h"
 #include "fuzz/mutated_inputs.h"
-#include "paths.h"
 #include "runtime/csv.h"
 #include "runtime/file.h"
 #include "runtime/idx.h"
@@ -27,53 +28,96 @@ using namespace tenon::support;
 
 namespace {
 
-// Small models of every kind of kernel: products, reductions, loops, random numbers, steps.
-const std::vector<std::string>& models() {
-  static const std::vector<std::string> all = [] {
-    std::vector<std::string> out;
-    for (const char* file : {"/tests/ir/roundtrip/control.tenon", "/tests/ir/roundtrip/mlp.tenon",
-                             "/examples/linear_regression/linear.tenon"}) {
-      std::ifstream in(std::string(TENON_SOURCE_DIR) + file, std::ios::binary);
-      std::stringstream text;
-      text << in.rdbuf();
-      out.push_back(text.str());
-    }
-    out.push_back(R"(tenon 1
-module pieces
+// Small models of every kind of kernel: products, reductions, gathers, random numbers, loops, steps.
+constexpr const char* models[] = {
+    R"(tenon 1
+module product
 dim n = 1..40
 param w : f32[5,9] = glorot_uniform
-func product(x: f32[n,5]) -> y: f32[n,9] {
-  p = dot_general x, w {contract = [[1],[0]]}
+func f(x: f32[n,5]) -> y: f32[n,9] {
+  p = dot x, w
   y = tanh p
   return y
 }
-func rows(x: f32[n,5]) -> y: f32[n] {
-  t = transpose x {permutation = [1, 0]}
-  y = reduce_sum t {axes = [0]}
+)",
+    R"(tenon 1
+module rows
+dim n = 1..40
+func f(x: f32[n,5], y: f64[3]) -> r: f32[5], s: f64[] {
+  t = mul x, 0.5
+  r = reduce_sum t {axes = [0]}
+  u = reduce_max y {axes = [0]}
+  s = exp u
+  return r, s
+}
+)",
+    R"(tenon 1
+module chosen
+dim n = 1..40
+func f(x: f32[n,5], i: i32[7]) -> y: f32[7,5] {
+  t = transpose x {perm = [1, 0]}
+  u = transpose t {perm = [1, 0]}
+  y = take u, i
   return y
 }
-func chosen(x: f32[n,5], i: i32[7]) -> y: f32[7,5] {
-  y = take x, i
-  return y
-}
-func shuffled(x: f32[n,5], seed: i64[]) -> y: f32[n,5] {
+)",
+    R"(tenon 1
+module shuffled
+dim n = 1..40
+func f(x: f32[n,5], seed: i64[]) -> y: f32[n,5] {
   o = permutation seed {n = n}
   y = take x, o
   return y
 }
-)");
-    return out;
-  }();
-  return all;
+)",
+    R"(tenon 1
+module scan
+dim n = 1..12
+param w : f32[4] = ones
+func f(x: f32[n,4], p: bool[]) -> y: f32[4], all: f32[n,4] {
+  a, all = loop (c = w; z in x; ; i) : f32[4], f32[n,4] {
+    d = mul c, z
+    e = add d, w
+    yield e, d
+  }
+  y = cond p (a) : f32[4] {
+    b = neg a
+    yield b
+  } else {
+    yield a
+  }
+  return y, all
+}
+)",
+    R"(tenon 1
+module linear
+dim batch = 1..64
+hyper lr = 0.01 : f32
+param w : f32[3,1] = glorot_uniform
+param b : f32[1] = zeros
+func loss(x: f32[batch,3], y: f32[batch,1]) -> loss: f32[] {
+  p = dense x, w, b
+  l = mse p, y
+  return l
+}
+derive train = step loss {with = sgd {lr = lr}}
+)",
+};
+
+driver::CompileOptions compile_options() {
+  driver::CompileOptions options;
+  options.threads = 1;
+  options.epochs = false;
+  return options;
 }
 
-// The models, or their dumps. A dump of kernels is taken with its seal and without it.
+// The models, or their dumps.
 std::vector<std::string> texts(driver::Stage stage) {
   std::vector<std::string> out;
-  for (const std::string& text : models()) {
+  for (const std::string text : models) {
     auto unit = driver::read_unit(text, "model");
     if (!unit) FAIL(unit.errors().text() + text);
-    driver::CompileOptions options;
+    const driver::CompileOptions options = compile_options();
     if (stage == driver::Stage::optimized) {
       auto module = driver::optimize(std::get<ir::Module>(unit->code), options);
       if (!module) FAIL(module.errors().text());
@@ -109,19 +153,35 @@ bool sizes_of(const std::vector<ir::Type>& types, const ir::DimBindings& dims, s
   return true;
 }
 
-void run_entry(const driver::Program& program, const driver::EntryInfo& entry, const Guarded& state,
-               bool larger) {
+// Small numbers: indices among them are inside, mostly.
+void fill(const Guarded& memory, DType dtype) {
+  with_dtype(dtype, [&]<class T>() {
+    if constexpr (std::is_arithmetic_v<T>)
+      for (size_t i = 0; i < memory.bytes() / sizeof(T); ++i) {
+        const T value = static_cast<T>(std::is_floating_point_v<T> ? 0.25 * static_cast<double>(i % 7) - 0.5
+                                                                   : static_cast<double>(i % 2));
+        std::memcpy(memory.data() + i * sizeof(T), &value, sizeof(T));
+      }
+  });
+}
+
+// Its status, and what it wrote where it did not fail.
+std::string run_entry(const driver::Program& program, const driver::EntryInfo& entry, const Guarded& state,
+                      bool larger) {
   std::vector<int64_t> dims;
   for (const kernel::DimSlot& d : entry.interface->dims)
     dims.push_back(std::min(d.high, std::max<int64_t>(d.low, larger ? 5 : 1)));
   std::vector<size_t> in, out;
   const ir::DimBindings bindings = entry.bindings(dims);
-  if (!sizes_of(entry.inputs, bindings, &in) || !sizes_of(entry.outputs, bindings, &out)) return;
+  if (!sizes_of(entry.inputs, bindings, &in) || !sizes_of(entry.outputs, bindings, &out)) return {};
   const int64_t arena_bytes = entry.arena(dims.data());
-  if (arena_bytes < 0 || arena_bytes > most_bytes) return;
+  if (arena_bytes < 0 || arena_bytes > most_bytes) return {};
   const Guarded arena(static_cast<size_t>(arena_bytes), 0xff);
   std::vector<Guarded> memory;
-  for (size_t i = 0; i < in.size(); ++i) memory.emplace_back(in[i], larger ? 1 : 0);
+  for (size_t i = 0; i < in.size(); ++i) {
+    memory.emplace_back(in[i]);
+    fill(memory.back(), entry.inputs[i].dtype);
+  }
   for (const size_t bytes : out) memory.emplace_back(bytes, 0xee);
   std::vector<uint64_t> slots;
   size_t input = 0, output = in.size(), dim = 0;
@@ -154,7 +214,23 @@ void run_entry(const driver::Program& program, const driver::EntryInfo& entry, c
   entry.run(slots.data(), nullptr, &status);
   count(runs);
   count(failures, status.code != 0);
-  if (status.code != 0) (void)program.describe(entry, status).text();
+  std::string result = std::to_string(status.code) + ";";
+  if (status.code != 0) {
+    (void)program.describe(entry, status);
+    return result;
+  }
+  for (size_t i = in.size(); i < memory.size(); ++i)
+    result.append(reinterpret_cast<const char*>(memory[i].data()), memory[i].bytes());
+  result.append(reinterpret_cast<const char*>(state.data()), state.bytes());
+  return result;
+}
+
+std::string run_all(const driver::Program& p) {
+  const Guarded state(p.kernels().state_bytes);
+  std::string result;
+  for (const bool larger : {false, true})
+    for (const driver::EntryInfo& e : p.entries()) result += run_entry(p, e, state, larger);
+  return result;
 }
 
 // Refused with errors, or compiled and run; true where it ran.
@@ -164,7 +240,7 @@ bool survive(const std::string& text) {
     if (unit.errors().text().empty()) std::abort();
     return false;
   }
-  auto program = driver::Program::compile(std::move(*unit), {.threads = 1});
+  auto program = driver::Program::compile(std::move(*unit), compile_options());
   if (!program) {
     if (program.errors().text().empty()) std::abort();
     // A bug of ours is not an answer.
@@ -173,9 +249,7 @@ bool survive(const std::string& text) {
   }
   const driver::Program& p = **program;
   if (p.kernels().state_bytes > static_cast<uint64_t>(most_bytes)) return true;
-  const Guarded state(p.kernels().state_bytes);
-  for (const bool larger : {false, true})
-    for (const driver::EntryInfo& e : p.entries()) run_entry(p, e, state, larger);
+  (void)run_all(p);
   return true;
 }
 
@@ -271,12 +345,36 @@ void try_data(uint64_t count) {
 
 }  // namespace
 
-TEST_CASE("changed models are refused, or run") { try_texts("graph", driver::Stage::graph, 60); }
+// No guard is wrong about a program that stays inside.
+TEST_CASE("a dump of kernels without its seal gives the bits of its source") {
+  const std::vector<std::string> dumps = texts(driver::Stage::kernel);
+  for (size_t i = 0; i < dumps.size(); ++i) {
+    auto compiled = [&](const std::string& text) {
+      auto unit = driver::read_unit(text, "model");
+      if (!unit) FAIL(unit.errors().text());
+      auto program = driver::Program::compile(std::move(*unit), compile_options());
+      if (!program) FAIL(program.errors().text());
+      return *program;
+    };
+    INFO(models[i]);
+    const size_t seal = dumps[i].rfind("\nseal ");
+    REQUIRE(seal != std::string::npos);
+    const auto plain = compiled(models[i]), sealed = compiled(dumps[i]),
+               open = compiled(dumps[i].substr(0, seal));
+    CHECK(sealed->object().elf == plain->object().elf);
+    CHECK(open->object().elf != plain->object().elf);
+    const std::string expected = run_all(*plain);
+    CHECK(expected.size() > 16);
+    CHECK(run_all(*open) == expected);
+  }
+}
+
+TEST_CASE("changed models are refused, or run") { try_texts("graph", driver::Stage::graph, 100); }
 TEST_CASE("changed dumps of optimized graphs are refused, or run") {
-  try_texts("optimized", driver::Stage::optimized, 40);
+  try_texts("optimized", driver::Stage::optimized, 60);
 }
 TEST_CASE("changed dumps of kernels are refused, or run inside their buffers") {
-  try_texts("kernel", driver::Stage::kernel, 60);
+  try_texts("kernel", driver::Stage::kernel, 100);
 }
 TEST_CASE("changed data files are refused, or read") { try_data(3000); }
 
@@ -290,8 +388,18 @@ TEST_CASE("200,000 changed dumps of kernels", "[long]") {
 }
 TEST_CASE("200,000 changed data files of each kind", "[long]") { try_data(all_mutants); }
 
-// The mutant of one seed, to be looked at: TENON_MUTANT_FIRST, TENON_MUTANT_STAGE.
+// The mutant of one seed, to be looked at: TENON_MUTANT_FIRST, TENON_MUTANT_STAGE. Or a file, to be tried.
 TEST_CASE("one mutant", "[.]") {
+  if (const char* file = std::getenv("TENON_MUTANT_FILE")) {
+    std::ifstream in(file, std::ios::binary);
+    std::stringstream text;
+    text << in.rdbuf();
+    const std::string bytes = text.str();
+    TrialOptions options;
+    options.count = 1;
+    check(file, try_inputs(options, [&](uint64_t) { return survive(bytes); }), options);
+    return;
+  }
   const char* stage = std::getenv("TENON_MUTANT_STAGE");
   const std::string_view name = stage == nullptr ? "kernel" : stage;
   const std::string text = mutant(texts(name == "graph"       ? driver::Stage::graph

@@ -16,6 +16,8 @@ struct RowCount {
 RowCount row_count(const EntryInfo& e);
 // T610 where an entry that takes a fixed number of rows cannot run over the data in whole batches.
 Status check_whole_batches(const EntryInfo& e, int64_t rows);
+// The order in which the native loop takes the rows of the epoch that begins at this state.
+Result<std::vector<int64_t>> loop_order(const State& state, int64_t rows);
 // Names the row that makes a step, or its loss, fail: rows are tried through the loss one by one. Only after
 // a failure.
 Errors explain_failure(Session& session, const EntryInfo& step, const runtime::DataSet& data, Errors errors);

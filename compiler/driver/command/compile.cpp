@@ -53,6 +53,8 @@ class Compile : public Verb {
     const std::string base = slash == std::string::npos ? output_ : output_.substr(slash + 1);
     if (base.empty() || base == "-" || base == "." || base == "..")
       return usage_error("-o " + output_ + " names no file", "-o mlp makes mlp.o, mlp.h and mlp_example.c");
+    const std::string object_path = output_ + ".o", header = output_ + ".h", example = output_ + "_example.c";
+    for (const std::string& path : {object_path, header, example}) TENON_TRY(runtime::can_write(path));
     options.functions = functions_;
     options.step_loops = true;
     options.threads = static_cast<int>(threads_);
@@ -72,17 +74,16 @@ class Compile : public Verb {
     object::ExportOptions export_options;
     export_options.prefix = options.prefix;
     export_options.threads = options.threads;
+    export_options.isolate = options.isolate;
     export_options.entries = driver::entries_of(kernels, options);
     TENON_ASSIGN(object::Exported made, object::export_object(kernels, *target, export_options));
     // The example includes the header by the name it is written to.
     const std::string wanted = "#include \"" + options.prefix + ".h\"";
     if (const size_t at = made.example.find(wanted); base != options.prefix && at != std::string::npos)
       made.example.replace(at, wanted.size(), "#include \"" + base + ".h\"");
-    const std::string object_path = output_ + ".o", header = output_ + ".h", example = output_ + "_example.c";
     const std::string_view elf(reinterpret_cast<const char*>(made.elf.data()), made.elf.size());
-    TENON_TRY(runtime::write_file_atomic(object_path, elf));
-    TENON_TRY(runtime::write_file_atomic(header, made.header));
-    TENON_TRY(runtime::write_file_atomic(example, made.example));
+    TENON_TRY(
+        runtime::write_files_atomic({{object_path, elf}, {header, made.header}, {example, made.example}}));
     Json& r = c.report();
     r["object"] = object_path;
     r["header"] = header;

@@ -13,6 +13,8 @@ void ModelOptions::declare(Options& options, bool compiles) {
   if (!compiles) return;
   options.texts("--bind", &bind, "dim=N: makes a dimension a constant");
   options.text("--cpu", &cpu, "native, x86-64-v3, x86-64-v4");
+  options.flag("--isolate", &isolate,
+               "code generation in a process of its own: running out of memory is an error");
 }
 
 Result<driver::Unit> ModelOptions::read() const {
@@ -47,6 +49,7 @@ Result<std::vector<std::pair<std::string, double>>> numbers(const std::vector<st
 Result<driver::CompileOptions> ModelOptions::compile() const {
   driver::CompileOptions options;
   options.cpu = cpu;
+  options.isolate = isolate;
   TENON_ASSIGN(const auto words, pairs(bind, "--bind"));
   for (const auto& [name, word] : words) {
     const std::optional<int64_t> number = parse_int(word);

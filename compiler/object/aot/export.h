@@ -22,6 +22,7 @@ struct Exported {
 struct ExportOptions {
   std::string prefix = "tenon";      // a C identifier; T610 else
   std::vector<std::string> entries;  // empty: all; T503 where one does not exist. `init` always comes along
+  bool isolate = false;              // code generation in a process of its own
   int threads = 0;
 };
 Result<Exported> export_object(const kernel::Module& module, const target::Target& target,

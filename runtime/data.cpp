@@ -194,7 +194,10 @@ Result<Batches> DataSet::batches(int64_t size, BatchOptions options) const {
   out.data_ = *this;
   out.size_ = size;
   out.count_ = rows_ / size + (rows_ % size != 0 && !options.drop_last ? 1 : 0);
-  if (options.shuffle) {
+  if (options.order != nullptr) {
+    TENON_CHECK(static_cast<int64_t>(options.order->size()) == rows_, "an order of another number of rows");
+    out.order_ = *options.order;
+  } else if (options.shuffle) {
     out.order_ = permutation(rows_, random_of(*options.shuffle, Stream::shuffle, options.epoch));
   } else {
     out.order_.resize(static_cast<size_t>(rows_));

@@ -44,9 +44,10 @@ struct Place {
 };
 
 struct BatchOptions {
-  std::optional<uint64_t> shuffle;  // seed; none: rows in order
-  uint32_t epoch = 0;               // each epoch of one seed has its own order
-  bool drop_last = false;           // leave out a last batch that is shorter
+  std::optional<uint64_t> shuffle;              // seed; none: rows in order
+  uint32_t epoch = 0;                           // each epoch of one seed has its own order
+  bool drop_last = false;                       // leave out a last batch that is shorter
+  const std::vector<int64_t>* order = nullptr;  // of the caller's: each row once; in place of a shuffle
 };
 
 class Batches;

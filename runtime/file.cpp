@@ -1,8 +1,11 @@
 #include "runtime/file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cerrno>
@@ -11,6 +14,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
+#include <set>
+#include <vector>
+
+#include "support/text.h"
 
 namespace tenon::runtime {
 
@@ -55,6 +63,14 @@ int open_retry(const char* path, int flags, mode_t mode = 0) {
   int fd;
   do fd = ::open(path, flags | O_CLOEXEC | O_NOCTTY, mode);
   while (fd < 0 && errno == EINTR);
+  // Where the host has closed stdin, stdout or stderr, no file of ours stands in for it.
+  if (fd >= 0 && fd <= 2) {
+    const int own = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    const int code = errno;
+    ::close(fd);
+    errno = code;
+    return own;
+  }
   return fd;
 }
 
@@ -107,6 +123,8 @@ std::string write_help(int code) {
       return "make the folder first: mkdir -p";
     case EISDIR:
       return "name a file, not a folder";
+    case ENAMETOOLONG:
+      return "a shorter name: most file systems take 255 bytes";
     default:
       return "";
   }
@@ -117,16 +135,196 @@ Diagnostic write_failed(const std::string& path, const char* what, int code) {
                  write_help(code));
 }
 
-// Where the bytes go when `path` is a link: the file it names, which need not exist yet for a plain path.
-std::string link_target(const std::string& path) {
-  struct stat s;
-  if (::lstat(path.c_str(), &s) != 0 || !S_ISLNK(s.st_mode)) return path;
-  char* real = ::realpath(path.c_str(), nullptr);
-  if (real == nullptr) return path;
-  std::string out = real;
-  ::free(real);
-  return out;
+// Where bytes for a path go. A link is followed to its end, which need not exist: the file is made there.
+struct Target {
+  std::string path, folder;
+  bool exists = false;
+  struct stat old{};
+  bool regular() const { return !exists || S_ISREG(old.st_mode); }
+};
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
+
+Result<Target> find_target(const std::string& path) {
+  if (path.empty() || path.find('\0') != std::string::npos)
+    return at_file(Code::file_write, path, "cannot write: not a file name");
+  Target t;
+  t.path = path;
+  constexpr int max_links = 40;
+  for (int links = 0;; ++links) {
+    struct stat s;
+    if (::lstat(t.path.c_str(), &s) != 0) {
+      if (errno != ENOENT) return write_failed(path, "open", errno);
+      break;
+    }
+    if (!S_ISLNK(s.st_mode)) break;
+    if (links == max_links) return write_failed(path, "open", ELOOP);
+    char to[PATH_MAX];
+    const ssize_t n = ::readlink(t.path.c_str(), to, sizeof to);
+    // The kernel's own links (/dev/stdout to a pipe) name nothing that could be opened.
+    if (n < 0 || n == static_cast<ssize_t>(sizeof to)) return write_failed(path, "open", errno);
+    struct stat end;
+    const std::string next(to, static_cast<size_t>(n));
+    if (::stat(t.path.c_str(), &end) == 0 && !S_ISREG(end.st_mode)) break;
+    t.path = next.starts_with('/') ? next : folder_of(t.path) + "/" + next;
+  }
+  t.folder = folder_of(t.path);
+  t.exists = ::stat(t.path.c_str(), &t.old) == 0;
+  if (t.exists && S_ISDIR(t.old.st_mode)) return write_failed(path, "open", EISDIR);
+  if (t.exists && ::access(t.path.c_str(), W_OK) != 0) return write_failed(path, "open", errno);
+  if (!t.regular()) return t;
+  struct stat folder;
+  if (::stat(t.folder.c_str(), &folder) != 0) return write_failed(path, t.folder.c_str(), errno);
+  if (!S_ISDIR(folder.st_mode)) return write_failed(path, t.folder.c_str(), ENOTDIR);
+  if (::access(t.folder.c_str(), W_OK | X_OK) != 0) return write_failed(path, t.folder.c_str(), errno);
+  const long longest = ::pathconf(t.folder.c_str(), _PC_NAME_MAX);
+  const size_t slash = t.path.rfind('/');
+  const size_t name = t.path.size() - (slash == std::string::npos ? 0 : slash + 1);
+  if (name == 0) return write_failed(path, "open", EISDIR);
+  if (longest > 0 && name > static_cast<size_t>(longest)) return write_failed(path, "create", ENAMETOOLONG);
+  return t;
+}
+
+constexpr std::string_view temporary_start = ".tenon-", temporary_end = ".tmp";
+
+// The process that a name ".tenon-123-4.tmp" tells of; 0: another name.
+int64_t writer_of(std::string_view name) {
+  if (!name.starts_with(temporary_start) || !name.ends_with(temporary_end)) return 0;
+  name.remove_prefix(temporary_start.size());
+  return support::parse_int(name.substr(0, name.find('-'))).value_or(0);
+}
+
+// Removes what killed processes left in the folder. A writer holds a lock on its file until it has its name.
+void remove_leftovers(const std::string& folder) {
+  static std::mutex mutex;
+  static std::set<std::string> seen;
+  {
+    const std::lock_guard lock(mutex);
+    if (!seen.insert(folder).second) return;
+  }
+  DIR* entries = ::opendir(folder.c_str());
+  if (entries == nullptr) return;
+  while (const dirent* entry = ::readdir(entries)) {
+    const int64_t writer = writer_of(entry->d_name);
+    if (writer <= 0 || writer > INT_MAX || writer == ::getpid()) continue;
+    if (::kill(static_cast<pid_t>(writer), 0) == 0 || errno != ESRCH) continue;
+    const std::string path = folder + "/" + entry->d_name;
+    Descriptor file;
+    file.fd = open_retry(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (file.fd >= 0 && ::flock(file.fd, LOCK_EX | LOCK_NB) == 0) ::unlink(path.c_str());
+  }
+  ::closedir(entries);
+}
+
+std::string temporary_name(const std::string& folder) {
+  static std::atomic<uint32_t> counter{0};
+  return folder + "/" + std::string(temporary_start) + std::to_string(::getpid()) + "-" +
+         std::to_string(counter.fetch_add(1)) + std::string(temporary_end);
+}
+
+// A file on its way: written beside its target, then given its name. What has not got it vanishes.
+class Written {
+ public:
+  Written() = default;
+  ~Written() {
+    if (!temporary_.empty()) ::unlink(temporary_.c_str());
+    if (!backup_.empty()) ::unlink(backup_.c_str());
+  }
+  Written(const Written&) = delete;
+  Written& operator=(const Written&) = delete;
+
+  Status write(const std::string& path, std::span<const std::string_view> pieces) {
+    path_ = path;
+    TENON_ASSIGN(target_, find_target(path));
+    if (!target_.regular()) {
+      direct_.assign(pieces.begin(), pieces.end());
+      return Ok{};
+    }
+    remove_leftovers(target_.folder);
+    // A name left by a process that was killed may have our number; the next one is tried.
+    for (int attempt = 0; attempt < 100; ++attempt) {
+      const std::string name = temporary_name(target_.folder);
+      out_.fd = allowed(FileCall::create) ? open_retry(name.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0666) : -1;
+      if (out_.fd < 0 && errno == EEXIST) continue;
+      if (out_.fd < 0) break;
+      temporary_ = name;
+      // Until the lock is had, another process may take the file for a leftover.
+      struct stat s;
+      ::flock(out_.fd, LOCK_EX);
+      if (::fstat(out_.fd, &s) != 0 || s.st_nlink != 0) break;
+      out_.close();
+      temporary_.clear();
+    }
+    if (out_.fd < 0) return write_failed(path, "create", errno);
+    if (target_.exists && ::fchmod(out_.fd, target_.old.st_mode & 07777) != 0)
+      errno = 0;  // some file systems have no modes
+    for (std::string_view piece : pieces)
+      if (!write_all(out_.fd, piece)) return write_failed(path, "write", errno);
+    if (!allowed(FileCall::sync) || ::fsync(out_.fd) != 0) return write_failed(path, "sync", errno);
+    return Ok{};
+  }
+
+  // A second name for the old file, from which `undo` brings it back.
+  void keep_old() {
+    if (!target_.exists || !target_.regular()) return;
+    const std::string name = temporary_name(target_.folder);
+    if (::link(target_.path.c_str(), name.c_str()) == 0) backup_ = name;
+  }
+
+  Status name() {
+    if (!target_.regular()) return write_through();
+    if (!allowed(FileCall::rename) || ::rename(temporary_.c_str(), target_.path.c_str()) != 0)
+      return write_failed(path_, "rename", errno);
+    temporary_.clear();
+    named_ = true;
+    if (out_.close() != 0) return write_failed(path_, "close", errno);
+    return Ok{};
+  }
+
+  void undo() {
+    if (!named_) return;
+    if (!backup_.empty() && ::rename(backup_.c_str(), target_.path.c_str()) == 0) {
+      backup_.clear();
+    } else if (!target_.exists) {
+      ::unlink(target_.path.c_str());
+    }
+  }
+
+  Status sync_folder() const {
+    if (!target_.regular()) return Ok{};
+    Descriptor directory;
+    directory.fd =
+        allowed(FileCall::sync_folder) ? open_retry(target_.folder.c_str(), O_RDONLY | O_DIRECTORY) : -1;
+    if (directory.fd >= 0 && ::fsync(directory.fd) == 0) return Ok{};
+    const int code = errno;
+    // A folder that may be written but not read, or a file system without folder sync, is no failure to
+    // write.
+    if (code == EACCES || code == EINVAL || code == ENOTSUP || code == EROFS) return Ok{};
+    return at_file(Code::file_write, path_, "written, but the folder cannot be synchronized: " + reason(code),
+                   "the new file is whole; after a power failure the old one may be back");
+  }
+
+ private:
+  // A device or pipe cannot be replaced; it takes the bytes as they come.
+  Status write_through() {
+    Descriptor out;
+    out.fd = allowed(FileCall::create) ? open_retry(target_.path.c_str(), O_WRONLY) : -1;
+    if (out.fd < 0) return write_failed(path_, "open", errno);
+    for (std::string_view piece : direct_)
+      if (!write_all(out.fd, piece)) return write_failed(path_, "write", errno);
+    if (out.close() != 0) return write_failed(path_, "close", errno);
+    return Ok{};
+  }
+
+  std::string path_, temporary_, backup_;
+  Target target_;
+  Descriptor out_;
+  std::vector<std::string_view> direct_;
+  bool named_ = false;
+};
 
 }  // namespace
 
@@ -234,69 +432,34 @@ Result<std::string> read_file(const std::string& path, uint64_t cap) {
   return out;
 }
 
+Status can_write(const std::string& path) {
+  TENON_TRY(find_target(path));
+  return Ok{};
+}
+
 Status write_file_atomic(const std::string& path, std::string_view bytes) {
   return write_file_atomic(path, std::span<const std::string_view>(&bytes, 1));
 }
 
 Status write_file_atomic(const std::string& path, std::span<const std::string_view> pieces) {
-  if (path.empty() || path.find('\0') != std::string::npos)
-    return at_file(Code::file_write, path, "cannot write: not a file name");
-  const std::string target = link_target(path);
-  struct stat old;
-  const bool exists = ::stat(target.c_str(), &old) == 0;
-  if (exists && S_ISDIR(old.st_mode)) return write_failed(path, "open", EISDIR);
-  if (exists && !S_ISREG(old.st_mode)) {
-    // A device or pipe cannot be replaced; it takes the bytes as they come.
-    Descriptor out;
-    out.fd = allowed(FileCall::create) ? open_retry(target.c_str(), O_WRONLY) : -1;
-    if (out.fd < 0) return write_failed(path, "open", errno);
-    for (std::string_view piece : pieces)
-      if (!write_all(out.fd, piece)) return write_failed(path, "write", errno);
-    if (out.close() != 0) return write_failed(path, "close", errno);
-    return Ok{};
-  }
-  if (exists && ::access(target.c_str(), W_OK) != 0) return write_failed(path, "open", errno);
+  Written file;
+  TENON_TRY(file.write(path, pieces));
+  TENON_TRY(file.name());
+  return file.sync_folder();
+}
 
-  const size_t slash = target.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : target.substr(0, slash);
-  static std::atomic<uint32_t> counter{0};
-  std::string temporary;
-  Descriptor out;
-  // A name left by a process that was killed may have our number; the next one is tried.
-  for (int attempt = 0; attempt < 100; ++attempt) {
-    temporary = folder + "/.tenon-" + std::to_string(::getpid()) + "-" +
-                std::to_string(counter.fetch_add(1)) + ".tmp";
-    out.fd =
-        allowed(FileCall::create) ? open_retry(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0666) : -1;
-    if (out.fd >= 0 || errno != EEXIST) break;
+Status write_files_atomic(const std::vector<std::pair<std::string, std::string_view>>& files) {
+  std::vector<Written> written(files.size());
+  for (size_t i = 0; i < files.size(); ++i)
+    TENON_TRY(written[i].write(files[i].first, std::span<const std::string_view>(&files[i].second, 1)));
+  for (Written& file : written) file.keep_old();
+  for (Written& file : written) {
+    if (Status named = file.name(); !named) {
+      for (Written& done : written) done.undo();
+      return named;
+    }
   }
-  if (out.fd < 0) return write_failed(path, "create", errno);
-
-  int code = 0;
-  const char* what = "write";
-  if (exists && ::fchmod(out.fd, old.st_mode & 07777) != 0) code = 0;  // some file systems have no modes
-  for (std::string_view piece : pieces)
-    if (code == 0 && !write_all(out.fd, piece)) code = errno;
-  if (code == 0 && (!allowed(FileCall::sync) || ::fsync(out.fd) != 0)) what = "sync", code = errno;
-  if (out.close() != 0 && code == 0) what = "close", code = errno;
-  if (code == 0 && (!allowed(FileCall::rename) || ::rename(temporary.c_str(), target.c_str()) != 0))
-    what = "rename", code = errno;
-  if (code != 0) {
-    ::unlink(temporary.c_str());
-    return write_failed(path, what, code);
-  }
-
-  Descriptor directory;
-  directory.fd = allowed(FileCall::sync_folder) ? open_retry(folder.c_str(), O_RDONLY | O_DIRECTORY) : -1;
-  if (directory.fd < 0 || ::fsync(directory.fd) != 0) {
-    code = errno;
-    // A folder that may be written but not read, or a file system without folder sync, is no failure to
-    // write.
-    if (code != EACCES && code != EINVAL && code != ENOTSUP && code != EROFS)
-      return at_file(Code::file_write, path,
-                     "written, but the folder cannot be synchronized: " + reason(code),
-                     "the new file is whole; after a power failure the old one may be back");
-  }
+  for (const Written& file : written) TENON_TRY(file.sync_folder());
   return Ok{};
 }
 
@@ -305,7 +468,14 @@ Status append_file(const std::string& path, std::string_view bytes, Append mode)
   const int flags = O_WRONLY | O_APPEND | (mode == Append::create ? O_CREAT | O_TRUNC : 0);
   out.fd = allowed(FileCall::create) ? open_retry(path.c_str(), flags, 0666) : -1;
   if (out.fd < 0) return write_failed(path, "open", errno);
-  if (!write_all(out.fd, bytes)) return write_failed(path, "write", errno);
+  struct stat before;
+  const bool regular = ::fstat(out.fd, &before) == 0 && S_ISREG(before.st_mode);
+  if (!write_all(out.fd, bytes)) {
+    const int code = errno;
+    // Half a line is none.
+    if (regular && ::ftruncate(out.fd, before.st_size) != 0) errno = 0;
+    return write_failed(path, "write", code);
+  }
   if (out.close() != 0) return write_failed(path, "close", errno);
   return Ok{};
 }

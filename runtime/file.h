@@ -9,6 +9,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "support/diagnostic.h"
 
@@ -50,11 +52,20 @@ support::Result<std::string> read_file(const std::string& path, uint64_t cap);
 
 // Writes the pieces, one after the other, so that the file holds either all of the new or all of the old
 // bytes: temporary file in the same folder, fsync, rename, fsync of the folder. The mode of an old file is
-// kept, a link is followed. A device or pipe (/dev/stdout) is written directly.
+// kept; a link is followed, and the file it names is made where there is none. A device or pipe (/dev/stdout)
+// is written directly. Temporary files that a killed process left in the folder are removed.
 support::Status write_file_atomic(const std::string& path, std::span<const std::string_view> pieces);
 support::Status write_file_atomic(const std::string& path, std::string_view bytes);
 
-// Appends in one write; `create` also makes the file, or empties it.
+// Several files, all of them or none: they get their names when all have been written. Where one does not,
+// those that had theirs go back to what they were.
+support::Status write_files_atomic(const std::vector<std::pair<std::string, std::string_view>>& files);
+
+// T404 now for what writing to the path would fail with later: no such folder, no permission for it or for an
+// old file, a name too long, a folder of that name. Makes nothing.
+support::Status can_write(const std::string& path);
+
+// Appends in one write, whole or not at all; `create` also makes the file, or empties it.
 enum class Append : uint8_t { create, add };
 support::Status append_file(const std::string& path, std::string_view bytes, Append mode);
 

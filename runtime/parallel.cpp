@@ -1,13 +1,13 @@
 #include "runtime/parallel.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 
-#include <atomic>
 #include <mutex>
-#include <system_error>
+#include <new>
 #include <thread>
+
+#include "support/process.h"
+#include "support/thread.h"
 
 namespace tenon::runtime {
 namespace {
@@ -43,12 +43,21 @@ void wait_for_zero(const std::atomic<uint32_t>& word) {
 // closes the gate and waits for the count to fall to zero before the job fields change again. `number` keeps
 // a worker from entering one run twice.
 struct Pool::Shared {
+  // One of the pool's threads, or a helper of a nested team.
+  struct Worker {
+    support::Thread thread;
+    Shared* shared = nullptr;
+    BodyFunction body = nullptr;
+    void* arg = nullptr;
+    uint32_t number = 0;
+  };
+
+  const uint64_t process = support::process_number();
   std::mutex use;                      // held by the caller for the length of a run
   std::atomic<std::thread::id> owner;  // of `use`, to recognize nested calls
-  std::vector<std::thread> threads;
-  std::atomic<uint32_t> workers{1};
-  // Of each worker; compiled code adds to it as well, so no std::atomic.
-  std::unique_ptr<uint64_t[]> chunks;
+  std::unique_ptr<Worker[]> threads;
+  uint32_t started = 0;        // threads there are
+  uint64_t* chunks = nullptr;  // of each worker; compiled code adds to it as well, so no std::atomic
 
   alignas(64) std::atomic<uint32_t> epoch{0};
   alignas(64) std::atomic<uint32_t> gate{0};
@@ -60,6 +69,31 @@ struct Pool::Shared {
   TaskFunction task = nullptr;
   BodyFunction body = nullptr;
   void* arg = nullptr;
+
+  // Up to `workers - 1` threads; fewer where the system refuses them.
+  Shared(uint32_t workers, uint64_t* counts) noexcept : chunks(counts) {
+    threads.reset(new (std::nothrow) Worker[workers - 1]);
+    if (threads == nullptr) return;
+    for (; started + 1 < workers; ++started) {
+      Worker& w = threads[started];
+      w.shared = this;
+      w.number = started + 1;
+      auto serve = [](void* worker) {
+        const Worker& self = *static_cast<Worker*>(worker);
+        self.shared->serve(self.number);
+      };
+      if (!w.thread.start(support::worker_stack, serve, &w)) return;
+    }
+  }
+  ~Shared() {
+    {
+      Use held(*this);
+      stop.store(true, std::memory_order_release);
+      epoch.fetch_add(1, std::memory_order_release);
+      epoch.notify_all();
+    }
+    threads.reset();  // joins
+  }
 
   void count(uint32_t worker, uint64_t n) {
     std::atomic_ref<uint64_t>(chunks[worker]).fetch_add(n, std::memory_order_relaxed);
@@ -107,10 +141,9 @@ struct Pool::Shared {
   }
 
   bool inside() const {
-    const std::thread::id self = std::this_thread::get_id();
-    if (owner.load(std::memory_order_relaxed) == self) return true;
-    for (const std::thread& t : threads)
-      if (t.get_id() == self) return true;
+    if (owner.load(std::memory_order_relaxed) == std::this_thread::get_id()) return true;
+    for (uint32_t i = 0; i < started; ++i)
+      if (threads[i].thread.is_this()) return true;
     return false;
   }
 
@@ -128,42 +161,37 @@ struct Pool::Shared {
   };
 };
 
-Pool::Pool(uint32_t workers) : shared_(std::make_unique<Shared>()) {
+Pool::Pool(uint32_t workers) {
   if (workers == 0) workers = processor_count();
   if (workers > max_workers) workers = max_workers;
-  shared_->chunks = std::make_unique<uint64_t[]>(workers);
-  shared_->threads.reserve(workers - 1);
-  // The host's signal handlers are to run on the host's threads.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  for (uint32_t w = 1; w < workers; ++w) {
-    try {
-      shared_->threads.emplace_back([s = shared_.get(), w] { s->serve(w); });
-    } catch (const std::system_error&) {
-      break;  // fewer workers, as the header says
-    }
-    shared_->workers.store(w + 1);
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  chunks_ = std::make_unique<uint64_t[]>(workers);
+  auto shared = std::make_unique<Shared>(workers, chunks_.get());
+  workers_ = shared->started + 1;
+  shared_.store(shared.release(), std::memory_order_release);
 }
 
 Pool::~Pool() {
-  {
-    Shared::Use use(*shared_);
-    shared_->stop.store(true, std::memory_order_release);
-    shared_->epoch.fetch_add(1, std::memory_order_release);
-    shared_->epoch.notify_all();
-  }
-  for (std::thread& t : shared_->threads) t.join();
+  // What a child has inherited lies as another process left it, locks and all.
+  Shared* shared = shared_.load(std::memory_order_acquire);
+  if (shared->process == support::process_number()) delete shared;
 }
 
-uint32_t Pool::workers() const { return shared_->workers.load(std::memory_order_relaxed); }
+Pool::Shared* Pool::here() noexcept {
+  Shared* shared = shared_.load(std::memory_order_acquire);
+  if (shared->process == support::process_number()) [[likely]]
+    return shared;
+  // A child of fork has none of its parent's threads: it starts anew, and leaves the old ones' memory alone.
+  Shared* made = new (std::nothrow) Shared(workers_, chunks_.get());
+  if (made == nullptr) return nullptr;
+  if (shared_.compare_exchange_strong(shared, made, std::memory_order_acq_rel)) return made;
+  delete made;  // another thread of the child was first
+  return shared;
+}
 
 Parallel Pool::parallel() {
   Parallel p = parallel_without_team();
   p.team = [](void* ctx, BodyFunction body, void* arg) { static_cast<Pool*>(ctx)->team(body, arg); };
-  p.chunks = shared_->chunks.get();
+  p.chunks = chunks_.get();
   return p;
 }
 
@@ -175,12 +203,13 @@ Parallel Pool::parallel_without_team() {
 }
 
 void Pool::run(uint32_t n, TaskFunction task, void* arg) {
-  Shared& s = *shared_;
-  if (n <= 1 || workers() == 1 || s.inside()) {
+  Shared* shared = n <= 1 || workers_ == 1 ? nullptr : here();
+  if (shared == nullptr || shared->started == 0 || shared->inside()) {
     for (uint32_t i = 0; i < n; ++i) task(arg, i, 0);
-    s.count(0, n);
+    count(0, n);
     return;
   }
+  Shared& s = *shared;
   Shared::Use use(s);
   s.n = n;
   s.task = task;
@@ -189,7 +218,7 @@ void Pool::run(uint32_t n, TaskFunction task, void* arg) {
   s.next.store(0, std::memory_order_relaxed);
   s.open();
   // No more sleepers are woken than there are chunks to take.
-  if (n - 1 < workers() - 1) {
+  if (n - 1 < s.started) {
     for (uint32_t i = 0; i < n - 1; ++i) s.epoch.notify_one();
   } else {
     s.epoch.notify_all();
@@ -199,34 +228,33 @@ void Pool::run(uint32_t n, TaskFunction task, void* arg) {
 }
 
 void Pool::team(BodyFunction body, void* arg) {
-  Shared& s = *shared_;
-  const uint32_t count = workers();
-  if (count == 1) {
+  Shared* shared = workers_ == 1 ? nullptr : here();
+  if (shared == nullptr || shared->started == 0) {
     body(arg, 0);
     return;
   }
+  Shared& s = *shared;
   if (s.inside()) {
-    std::vector<std::thread> own;
-    own.reserve(count - 1);
-    for (uint32_t w = 1; w < count; ++w) {
-      // A team is all workers or none, so a refused thread is asked for again until there is room.
-      while (own.size() < w) {
-        try {
-          own.emplace_back([body, arg, w] { body(arg, w); });
-        } catch (const std::system_error&) {
-          std::this_thread::yield();
-        }
-      }
+    const std::unique_ptr<Shared::Worker[]> own(new (std::nothrow) Shared::Worker[workers_ - 1]);
+    for (uint32_t w = 1; own != nullptr && w < workers_; ++w) {
+      Shared::Worker& helper = own[w - 1];
+      helper.body = body;
+      helper.arg = arg;
+      helper.number = w;
+      auto help = [](void* worker) {
+        const Shared::Worker& self = *static_cast<Shared::Worker*>(worker);
+        self.body(self.arg, self.number);
+      };
+      if (!helper.thread.start(support::worker_stack, help, &helper)) break;
     }
     body(arg, 0);
-    for (std::thread& t : own) t.join();
     return;
   }
   Shared::Use use(s);
   s.task = nullptr;
   s.body = body;
   s.arg = arg;
-  s.bodies_left.store(count - 1, std::memory_order_relaxed);
+  s.bodies_left.store(s.started, std::memory_order_relaxed);
   s.open();
   s.epoch.notify_all();
   body(arg, 0);
@@ -234,16 +262,20 @@ void Pool::team(BodyFunction body, void* arg) {
   s.close();
 }
 
+void Pool::count(uint32_t worker, uint64_t n) {
+  std::atomic_ref<uint64_t>(chunks_[worker]).fetch_add(n, std::memory_order_relaxed);
+}
+
 std::vector<uint64_t> Pool::chunks() const {
-  std::vector<uint64_t> out(workers());
+  std::vector<uint64_t> out(workers_);
   for (size_t w = 0; w < out.size(); ++w)
-    out[w] = std::atomic_ref<uint64_t>(shared_->chunks[w]).load(std::memory_order_relaxed);
+    out[w] = std::atomic_ref<uint64_t>(chunks_[w]).load(std::memory_order_relaxed);
   return out;
 }
 
 void Pool::reset_chunks() {
-  for (uint32_t w = 0; w < workers(); ++w)
-    std::atomic_ref<uint64_t>(shared_->chunks[w]).store(0, std::memory_order_relaxed);
+  for (uint32_t w = 0; w < workers_; ++w)
+    std::atomic_ref<uint64_t>(chunks_[w]).store(0, std::memory_order_relaxed);
 }
 
 uint32_t processor_count() {

@@ -17,8 +17,14 @@ llvm::Value* round_up(llvm::IRBuilder<>& b, llvm::Value* bytes) {
   return b.CreateAnd(b.CreateAdd(bytes, b.getInt64(align - 1)), ~(align - 1));
 }
 
-// No output shares a byte with an input, another output or the state.
-void refuse_overlaps(CFunction& f, ModuleEmitter& m, const CEntry& e, llvm::Value* state,
+// Memory that a call writes.
+struct Span {
+  llvm::Value *start, *bytes;
+};
+
+// No output shares a byte with an input, another output or the state, and none of them with the arena, nor
+// what is written with the struct of arguments.
+void refuse_overlaps(CFunction& f, ModuleEmitter& m, const CEntry& e, llvm::Value* state, const Span& arena,
                      const std::vector<llvm::Value*>& values,
                      const std::map<std::string, llvm::Value*>& sizes) {
   llvm::IRBuilder<>& b = f.b();
@@ -28,8 +34,20 @@ void refuse_overlaps(CFunction& f, ModuleEmitter& m, const CEntry& e, llvm::Valu
     bytes[i] = f.bytes_of(*e.fields[i].param, sizes);
     if (e.entry->loops) bytes[i] = b.CreateSelect(b.CreateIsNull(values[i]), b.getInt64(0), bytes[i]);
   }
+  const Span arguments{f.arg(1), b.getInt64(e.done + sizeof(int64_t))};
+  auto apart = [&](llvm::Value* start, llvm::Value* size, const Span& other) {
+    f.refuse_overlap(start, size, other.start, other.bytes);
+  };
+  apart(state, b.getInt64(c_state_bytes(m)), arena);
+  if (e.entry->loops) {
+    apart(state, b.getInt64(c_state_bytes(m)), arguments);
+    apart(arguments.start, arguments.bytes, arena);
+  }
+  for (size_t i = 0; i < values.size(); ++i)
+    if (bytes[i] != nullptr) apart(values[i], bytes[i], arena);
   for (size_t o = 0; o < values.size(); ++o) {
     if (e.fields[o].param->role != ParamRole::output) continue;
+    if (e.entry->loops) apart(values[o], bytes[o], arguments);
     f.refuse_overlap(values[o], bytes[o], state, b.getInt64(c_state_bytes(m)));
     for (size_t i = 0; i < values.size(); ++i)
       if (bytes[i] != nullptr && (i < o || e.fields[i].param->role == ParamRole::input))
@@ -131,7 +149,7 @@ void emit_entry_function(ModuleEmitter& m, const CEntry& e) {
   f.refuse_if(b.CreateAnd(some, b.CreateICmpNE(crooked, b.getInt64(0))), CStatus::align);
   f.refuse_if(b.CreateICmpULT(bytes, needed), CStatus::space);
   f.own_state(state);
-  refuse_overlaps(f, m, e, state, given, sizes);
+  refuse_overlaps(f, m, e, state, {arena, needed}, given, sizes);
   for (size_t i = 0, dim = 0; i < values.size(); ++i)
     if (e.fields[i].param->role == ParamRole::dim) values[i] = dims[dim++];
   const size_t most = std::max(e.entry->params.size(), e.given == nullptr ? 0 : e.given->params.size());

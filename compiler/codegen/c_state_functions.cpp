@@ -21,6 +21,8 @@ void emit_init(ModuleEmitter& m, const CInterface& c) {
   if (given) {
     f.refuse_if(b.CreateICmpULT(f.arg(4), b.getInt64(static_cast<uint64_t>(c.init_arena))), CStatus::space);
     arena = f.arg(3);
+    f.refuse_overlap(state, b.getInt64(c_state_bytes(m)), arena,
+                     b.getInt64(static_cast<uint64_t>(c.init_arena)));
   } else {
     auto* block = b.CreateAlloca(
         llvm::ArrayType::get(b.getInt8Ty(), static_cast<uint64_t>(std::max<int64_t>(c.init_arena, 1))));

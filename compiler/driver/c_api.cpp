@@ -21,20 +21,22 @@ tenon_status report(tenon_error** error, Errors errors) noexcept {
   return code;
 }
 
-Errors caught() noexcept {
+tenon_status report_caught(tenon_error** error) noexcept {
   try {
-    std::string message = "an unknown exception";
     try {
       throw;
+    } catch (const std::bad_alloc&) {
+      return report(error, out_of_memory());
     } catch (const InternalError& e) {
-      message = e.message;
+      return report(error, support::error(Code::internal, e.message));
     } catch (const std::exception& e) {
-      message = e.what();
+      return report(error, support::error(Code::internal, e.what()));
     } catch (...) {
+      return report(error, support::error(Code::internal, "an unknown exception"));
     }
-    return error(Code::internal, std::move(message));
-  } catch (...) {
-    return Errors();  // its code is Code::internal
+  } catch (...) {  // no memory for the words; the number stands
+    if (error != nullptr) *error = nullptr;
+    return static_cast<tenon_status>(code_number(Code::memory));
   }
 }
 

@@ -17,6 +17,8 @@
 #include "runtime/data.h"
 #include "runtime/history.h"
 #include "runtime/parallel.h"
+#include "support/float_environment.h"
+#include "support/thread.h"
 #include "tenon/tenon.h"
 
 struct tenon_error {
@@ -78,8 +80,8 @@ namespace tenon::driver::c_api {
 
 // Gives the errors to the caller; never throws.
 tenon_status report(tenon_error** error, Errors errors) noexcept;
-// The exception in flight as errors: T901.
-Errors caught() noexcept;
+// The exception in flight as a status: T611 where memory is short, else T901.
+tenon_status report_caught(tenon_error** error) noexcept;
 Errors null_argument(std::string_view name);
 // A copy for the caller, freed by tenon_text_free.
 char* give_text(std::string_view text);
@@ -109,16 +111,26 @@ inline constexpr size_t fit_options_first = 88, batch_options_first = 32;
 static_assert(sizeof(tenon_fit_options) >= fit_options_first &&
               sizeof(tenon_batch_options) >= batch_options_first);
 
-// Runs f, which returns Status or Result, and turns what it fails with into a status.
-template <class F>
+// Where the work of a function runs. `caller`: what calls back, or is bound to its thread; nothing deep.
+// `roomy`: the caller's stack, unless that is a small one. `deep`: always the same large stack, so that what
+// compiles does not depend on the host's threads.
+enum class Stack : uint8_t { caller, roomy, deep };
+constexpr size_t stack_needed(Stack stack) {
+  return stack == Stack::caller ? 0 : stack == Stack::roomy ? support::roomy_stack : support::deep_stack;
+}
+
+// Runs f, which returns Status or Result, in a floating-point environment of our own, and turns what it fails
+// with into a status.
+template <Stack stack = Stack::roomy, class F>
 tenon_status guarded(tenon_error** error, F&& f) noexcept {
   if (error != nullptr) *error = nullptr;
+  const support::FloatEnvironment environment;
   try {
-    Status status = f();
+    Status status = stack == Stack::caller ? Status(f()) : support::on_stack(stack_needed(stack), f);
     if (status) return 0;
     return report(error, status.take_errors());
   } catch (...) {
-    return report(error, caught());
+    return report_caught(error);
   }
 }
 

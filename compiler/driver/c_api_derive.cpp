@@ -56,7 +56,7 @@ extern "C" {
 
 tenon_status tenon_module_tap(const tenon_module* module, const char* function, const char* const* names,
                               uint32_t count, tenon_module** tapped, tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(module);
     TENON_NEED(function);
     TENON_NEED(tapped);
@@ -79,7 +79,7 @@ tenon_status tenon_module_tap(const tenon_module* module, const char* function, 
 tenon_status tenon_module_grad(const tenon_module* module, const char* function, const char* name,
                                const char* const* wrt, uint32_t count, tenon_module** derived,
                                tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(module);
     TENON_NEED(function);
     TENON_NEED(name);

@@ -22,17 +22,15 @@ std::string prefix_of(std::string_view path) {
   return out.empty() ? "tenon" : out;
 }
 
-Status write(const std::string& path, std::string_view bytes) {
-  return tenon::runtime::write_file_atomic(path, bytes);
-}
-
 }  // namespace
 
 extern "C" tenon_status tenon_export_object(const tenon_module* module, const tenon_options* options,
                                             const char* path, tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(module);
     TENON_NEED(path);
+    const std::string base = path;
+    for (const char* end : {".o", ".h", "_example.c"}) TENON_TRY(tenon::runtime::can_write(base + end));
     std::map<std::string, Array> values;
     TENON_ASSIGN(CompileOptions o, complete(options, &values));
     o.step_loops = true;
@@ -43,14 +41,14 @@ extern "C" tenon_status tenon_export_object(const tenon_module* module, const te
       return tenon::support::error(Code::target_unsupported, "no target is named " + kernels.target);
     tenon::object::ExportOptions export_options;
     export_options.prefix = options != nullptr && options->prefix_set ? o.prefix : prefix_of(path);
-    const std::string base = path;
     export_options.file = base.substr(base.rfind('/') + 1);
     export_options.entries = entries_of(kernels, o);
     export_options.threads = o.threads;
+    export_options.isolate = o.isolate;
     TENON_ASSIGN(const tenon::object::Exported out,
                  tenon::object::export_object(kernels, *target, export_options));
-    TENON_TRY(write(base + ".o", {reinterpret_cast<const char*>(out.elf.data()), out.elf.size()}));
-    TENON_TRY(write(base + ".h", out.header));
-    return write(base + "_example.c", out.example);
+    const std::string_view elf(reinterpret_cast<const char*>(out.elf.data()), out.elf.size());
+    return tenon::runtime::write_files_atomic(
+        {{base + ".o", elf}, {base + ".h", out.header}, {base + "_example.c", out.example}});
   });
 }

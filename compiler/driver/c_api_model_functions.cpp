@@ -28,7 +28,7 @@ extern "C" {
 
 tenon_status tenon_model_grad(tenon_model* model, tenon_value loss, const tenon_value* wrt, uint32_t count,
                               tenon_value* gradients, tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(model);
     if (count != 0) TENON_NEED(gradients);
     // Inside a body, values of enclosing graphs are captures: the derivative is with respect to what the body
@@ -44,7 +44,7 @@ tenon_status tenon_model_grad(tenon_model* model, tenon_value loss, const tenon_
 
 tenon_status tenon_model_function(tenon_model* model, const char* name, const char* const* names,
                                   const tenon_value* values, uint32_t count, tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(model);
     TENON_NEED(name);
     TENON_TRY(no_open_loop(*model));
@@ -55,7 +55,7 @@ tenon_status tenon_model_function(tenon_model* model, const char* name, const ch
 
 tenon_status tenon_model_metric(tenon_model* model, const char* name, tenon_value value,
                                 tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(model);
     TENON_NEED(name);
     TENON_ASSIGN(const ValueId id, resolve_top(*model, value));
@@ -65,7 +65,7 @@ tenon_status tenon_model_metric(tenon_model* model, const char* name, tenon_valu
 
 tenon_status tenon_model_step(tenon_model* model, const char* name, tenon_value loss, const char* optimizer,
                               const char* const* over, uint32_t over_count, tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(model);
     TENON_NEED(name);
     TENON_NEED(optimizer);
@@ -84,7 +84,7 @@ tenon_status tenon_model_step(tenon_model* model, const char* name, tenon_value 
 tenon_status tenon_model_assign_step(tenon_model* model, const char* name, const tenon_value* targets,
                                      const tenon_value* values, uint32_t count, const char* const* names,
                                      const tenon_value* results, uint32_t result_count, tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(model);
     TENON_NEED(name);
     TENON_TRY(no_open_loop(*model));
@@ -102,7 +102,7 @@ tenon_status tenon_model_assign_step(tenon_model* model, const char* name, const
 }
 
 tenon_status tenon_model_finish(const tenon_model* model, tenon_module** module, tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(model);
     TENON_NEED(module);
     TENON_TRY(no_open_loop(*model));

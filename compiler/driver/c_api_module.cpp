@@ -41,9 +41,9 @@ Status set_bindings(tenon::ir::DimBindings* bind, std::string_view value) {
   return Ok{};
 }
 
-constexpr std::string_view keys[] = {"cpu",      "functions", "bind",   "bake",    "epochs",
-                                     "passes",   "disable",   "prefix", "threads", "fuse",
-                                     "in_place", "parallel",  "verify"};
+constexpr std::string_view keys[] = {"cpu",    "functions", "bind",     "bake",    "epochs",
+                                     "passes", "disable",   "prefix",   "threads", "isolate",
+                                     "fuse",   "in_place",  "parallel", "verify"};
 
 Status set_option(tenon_options& o, std::string_view key, std::string_view value) {
   CompileOptions& c = o.options;
@@ -74,6 +74,8 @@ Status set_option(tenon_options& o, std::string_view key, std::string_view value
     if (!n || *n < 0 || *n > 1024)
       return error(Code::bad_option, "threads is a number from 0 to 1024, not " + quote(value));
     c.threads = static_cast<int>(*n);
+  } else if (key == "isolate") {
+    return set_flag(&c.isolate, key, value);
   } else if (key == "fuse") {
     return set_flag(&c.fuse, key, value);
   } else if (key == "in_place") {
@@ -165,7 +167,7 @@ extern "C" {
 
 tenon_status tenon_module_parse(const char* text, size_t length, const char* file, tenon_module** module,
                                 tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(text);
     TENON_NEED(module);
     TENON_ASSIGN(Unit unit, read_unit({text, length}, file == nullptr ? "<text>" : file));
@@ -175,7 +177,7 @@ tenon_status tenon_module_parse(const char* text, size_t length, const char* fil
 }
 
 tenon_status tenon_module_read(const char* path, tenon_module** module, tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(path);
     TENON_NEED(module);
     TENON_ASSIGN(const std::string text, tenon::runtime::read_file(path, max_source_bytes));
@@ -189,7 +191,7 @@ void tenon_module_free(tenon_module* module) { delete module; }
 
 tenon_status tenon_module_print(const tenon_module* module, const char* stage, const tenon_options* options,
                                 char** text, tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(module);
     TENON_NEED(text);
     std::map<std::string, Array> values;
@@ -229,7 +231,7 @@ tenon_status tenon_options_state(tenon_options* options, const tenon_state* stat
 
 tenon_status tenon_compile(const tenon_module* module, const tenon_options* options, tenon_program** program,
                            tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(module);
     TENON_NEED(program);
     std::map<std::string, Array> values;
@@ -252,7 +254,7 @@ tenon_status tenon_compile(const tenon_module* module, const tenon_options* opti
 
 tenon_status tenon_explain(const tenon_module* module, const tenon_options* options, const char* function,
                            char** text, tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(module);
     TENON_NEED(text);
     std::map<std::string, Array> values;

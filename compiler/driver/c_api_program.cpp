@@ -105,7 +105,7 @@ tenon_status tenon_state_save(const tenon_state* state, const char* path, tenon_
 
 tenon_status tenon_state_load(tenon_state* state, const char* path, int32_t partial, char** missing,
                               tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::caller>(error, [&]() -> Status {
     TENON_NEED(state);
     TENON_NEED(path);
     std::vector<std::string> names;
@@ -129,7 +129,7 @@ tenon_status tenon_state_get(const tenon_state* state, const char* tensor, tenon
 
 tenon_status tenon_state_set(tenon_state* state, const char* tensor, const tenon_tensor* value,
                              tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::caller>(error, [&]() -> Status {
     TENON_NEED(state);
     TENON_NEED(tensor);
     TENON_NEED(value);

@@ -101,7 +101,7 @@ void tenon_session_free(tenon_session* session) {
 }
 
 tenon_status tenon_session_set(tenon_session* session, const char* hyper, double value, tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::caller>(error, [&]() -> Status {
     TENON_NEED(session);
     TENON_NEED(hyper);
     return session->session->set_hyper(hyper, value);
@@ -146,7 +146,7 @@ tenon_status tenon_session_get_text(const tenon_session* session, const char* hy
 tenon_status tenon_session_run(tenon_session* session, const char* entry, const char* const* names,
                                const tenon_tensor* inputs, uint32_t input_count, tenon_array** outputs,
                                uint32_t capacity, uint32_t* count, tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::caller>(error, [&]() -> Status {
     TENON_NEED(session);
     TENON_NEED(entry);
     if (input_count != 0) TENON_NEED(inputs);
@@ -167,7 +167,7 @@ tenon_status tenon_session_run(tenon_session* session, const char* entry, const 
 tenon_status tenon_session_run_data(tenon_session* session, const char* entry, const tenon_data* data,
                                     tenon_array** outputs, uint32_t capacity, uint32_t* count,
                                     tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::caller>(error, [&]() -> Status {
     TENON_NEED(session);
     TENON_NEED(entry);
     TENON_NEED(data);
@@ -183,7 +183,7 @@ tenon_status tenon_session_run_data(tenon_session* session, const char* entry, c
 tenon_status tenon_call_new(tenon_session* session, const char* entry, const tenon_tensor* inputs,
                             uint32_t input_count, const tenon_tensor* outputs, uint32_t output_count,
                             tenon_call** call, tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::caller>(error, [&]() -> Status {
     TENON_NEED(session);
     TENON_NEED(entry);
     TENON_NEED(call);

@@ -17,7 +17,8 @@ tenon_history* give_history(History records) {
   return out.release();
 }
 
-Result<FitOptions> fit_options(const tenon_fit_options* options) {
+Result<FitOptions> fit_options(const tenon_fit_options* options,
+                               const tenon::support::FloatEnvironment::Host& host) {
   FitOptions out;
   if (options == nullptr) return out;
   TENON_ASSIGN(const tenon_fit_options given, sized(*options, fit_options_first, "tenon_fit_options"));
@@ -30,9 +31,10 @@ Result<FitOptions> fit_options(const tenon_fit_options* options) {
   if (given.until != nullptr) out.until = given.until;
   out.until_value = given.until_value;
   if (given.progress != 0) out.progress = tenon::runtime::ProgressMode::detect;
+  out.cancel = given.cancel;
   if (given.history != nullptr) out.history = given.history;
   if (given.on_epoch != nullptr) {
-    out.on_epoch = [call = given.on_epoch, context = given.context](const EpochRecord& record) {
+    out.on_epoch = [call = given.on_epoch, context = given.context, &host](const EpochRecord& record) {
       std::vector<const char*> names;
       std::vector<double> values;
       for (const auto& [name, value] : record.metrics) {
@@ -42,7 +44,7 @@ Result<FitOptions> fit_options(const tenon_fit_options* options) {
       const auto metrics = static_cast<uint32_t>(names.size());
       const tenon_report report{record.epoch, record.steps, record.loss,  record.seconds,
                                 metrics,      names.data(), values.data()};
-      return call(context, &report) == 0;
+      return host.lend([&] { return call(context, &report) == 0; });
     };
   }
   return out;
@@ -55,19 +57,21 @@ extern "C" {
 tenon_status tenon_session_fit(tenon_session* session, const tenon_data* data,
                                const tenon_fit_options* options, tenon_history** history,
                                tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  const tenon::support::FloatEnvironment::Host host;
+  return guarded<Stack::caller>(error, [&]() -> Status {
     TENON_NEED(session);
     TENON_NEED(data);
-    TENON_ASSIGN(const FitOptions o, fit_options(options));
+    TENON_ASSIGN(const FitOptions o, fit_options(options, host));
     TENON_ASSIGN(FitResult result, fit(*session->session, data->data, o));
     if (history != nullptr) *history = give_history(std::move(result.records));
+    if (result.history_lost) return *std::move(result.history_lost);
     return Ok{};
   });
 }
 
 tenon_status tenon_session_evaluate(tenon_session* session, const tenon_data* data, const char* step,
                                     uint32_t batch, tenon_history** result, tenon_error** error) {
-  return guarded(error, [&]() -> Status {
+  return guarded<Stack::caller>(error, [&]() -> Status {
     TENON_NEED(session);
     TENON_NEED(data);
     TENON_NEED(result);

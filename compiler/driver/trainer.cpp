@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "driver/trainer_parts.h"
 #include "driver/watch.h"
+#include "runtime/file.h"
 #include "support/text.h"
 
 namespace tenon::driver {
@@ -85,25 +87,56 @@ class Fit {
     }
     const bool use_native = native != nullptr && is_native(*native);
     if (!use_native) TENON_TRY(check_batches(step_, rows_.rows(), options_.batch));
-    between_ = options_.validate != nullptr || !options_.until.empty() || options_.on_epoch ||
-               !options_.history.empty() || progress_->mode() != runtime::ProgressMode::off;
+    stops_between_ = options_.validate != nullptr || !options_.until.empty() || options_.on_epoch ||
+                     !options_.history.empty() || progress_->mode() != runtime::ProgressMode::off;
+    between_ = stops_between_ || options_.cancel != nullptr ||
+               (use_native && epochs_at_once(*native, options_.epochs) < options_.epochs);
     int64_t done = 0;
-    while (done < options_.epochs && !stop_) {
-      if (use_native) {
-        const int64_t n = between_ ? 1 : options_.epochs;
+    while (done < options_.epochs && !stop_ && !cancelled()) {
+      const double start = seconds_now();
+      int64_t n = 1;
+      if (use_native && !goes_by_steps()) {
+        n = epochs_at_once(*native, options_.epochs - done);
         TENON_TRY(run_native(*native, done, n));
-        done += n;
+      } else if (use_native) {
+        TENON_ASSIGN(const std::vector<int64_t> order, loop_order(*session_.state(), rows_.rows()));
+        TENON_TRY(run_steps(done, &order));
       } else {
-        TENON_TRY(run_steps(done));
-        ++done;
+        TENON_TRY(run_steps(done, nullptr));
       }
+      epoch_seconds_ = (seconds_now() - start) / static_cast<double>(n);
+      done += n;
     }
+    result_.cancelled = result_.cancelled || (cancelled() && done < options_.epochs);
     return std::move(result_);
   }
 
  private:
   bool is_native(const EntryInfo& native) const {
     return native.inputs.size() == step_.inputs.size() && native.input_names == step_.input_names;
+  }
+
+  // A signal handler sets it.
+  bool cancelled() const { return options_.cancel != nullptr && *options_.cancel != 0; }
+
+  // An epoch of the native loop cannot be left in its middle: where cancelling would have to wait for it, its
+  // steps are called one by one, in the order of the loop and with its bits.
+  bool goes_by_steps() const {
+    if (options_.cancel == nullptr || epoch_seconds_ <= longest_wait) return false;
+    const int64_t last = rows_of(steps_per_epoch_ - 1);
+    if (dim_.empty()) return last == options_.batch;
+    for (const kernel::DimSlot& d : step_.interface->dims)
+      if (d.name == dim_) return last >= d.low && options_.batch <= d.high;
+    return false;
+  }
+  // Epochs of the next call of the native loop.
+  int64_t epochs_at_once(const EntryInfo& native, int64_t left) const {
+    if (stops_between_) return 1;
+    for (const kernel::DimSlot& d : native.interface->dims)
+      if (d.name != dim_ && d.name.starts_with("epochs")) left = std::min(left, d.high);
+    if (options_.cancel == nullptr) return left;
+    const double wait = longest_wait / std::max(epoch_seconds_, 1e-9);
+    return std::max<int64_t>(1, std::min(left, static_cast<int64_t>(std::min(wait, 1e6))));
   }
 
   Status run_native(const EntryInfo& native, int64_t first, int64_t epochs) {
@@ -180,8 +213,9 @@ class Fit {
   }
 
   // One epoch, step by step; calls are bound once for full batches and once for the last one.
-  Status run_steps(int64_t epoch) {
+  Status run_steps(int64_t epoch, const std::vector<int64_t>* rows) {
     runtime::BatchOptions order;
+    order.order = rows;
     if (!options_.in_order) order.shuffle = options_.shuffle.value_or(0);
     order.epoch = static_cast<uint32_t>(epoch);
     TENON_ASSIGN(const runtime::Batches batches, rows_.batches(options_.batch, order));
@@ -222,6 +256,11 @@ class Fit {
       const EpochRecord so_far = record_of(step_, outputs_, means);
       progress_->step(static_cast<uint64_t>(epoch + 1), static_cast<uint64_t>(s + 1), so_far.loss,
                       so_far.metrics);
+      if (cancelled() && s + 1 < batches.count()) {
+        result_.steps += static_cast<uint64_t>(s + 1);
+        result_.cancelled = stop_ = true;
+        return Ok{};
+      }
     }
     return epoch_done(epoch, record_of(step_, outputs_, means), seconds_now() - start);
   }
@@ -262,11 +301,7 @@ class Fit {
       stop_ = stop_ || result_.reached;
     }
     if (progress_->mode() != runtime::ProgressMode::off) progress_->epoch_done(record);
-    // Made when there is something to keep: training that fails before leaves an older file as it was.
-    if (!options_.history.empty() && !file_) {
-      TENON_ASSIGN(file_, runtime::HistoryFile::create(options_.history));
-    }
-    if (file_) TENON_TRY(file_->add(record));
+    if (!options_.history.empty()) keep_line(record);
     if (options_.on_epoch && !options_.on_epoch(record)) stop_ = true;
     if (result_.records.empty()) {
       std::vector<std::string> names;
@@ -276,6 +311,25 @@ class Fit {
     result_.records.add(record);
     return Ok{};
   }
+
+  // Training does not end where its record cannot be written.
+  void keep_line(const EpochRecord& record) {
+    Status kept = [&]() -> Status {
+      // Made when there is something to keep: training that fails before leaves an older file as it was.
+      if (!file_) {
+        TENON_ASSIGN(file_, runtime::HistoryFile::create(options_.history));
+      }
+      return file_->add(record);
+    }();
+    if (kept) return;
+    Errors why = kept.take_errors();
+    if (++lines_lost_ == 1) progress_->note(why.text());
+    why.list.front().message +=
+        "; the lines of " + std::to_string(lines_lost_) + " epochs are missing, training went on";
+    result_.history_lost = std::move(why);
+  }
+
+  static constexpr double longest_wait = 0.1;  // seconds
 
   Session& session_;
   const EntryInfo& step_;
@@ -287,7 +341,10 @@ class Fit {
   std::optional<runtime::Progress> progress_;
   std::optional<runtime::HistoryFile> file_;
   FitResult result_;
-  bool between_ = false;  // whether anything is to happen between epochs
+  bool stops_between_ = false;  // whether anything is to happen after each epoch
+  bool between_ = false;        // whether records are made epoch by epoch
+  double epoch_seconds_ = std::numeric_limits<double>::infinity();  // of the last one
+  uint64_t lines_lost_ = 0;
   bool stop_ = false;
 };
 
@@ -297,6 +354,7 @@ Result<FitResult> fit(Session& session, const DataSet& data, const FitOptions& o
   TENON_ASSIGN(const EntryInfo* step, find_step(*session.program(), options.step));
   if (options.batch < 1 || options.epochs < 1)
     return error(Code::bad_option, "batch and epochs must be at least 1");
+  if (!options.history.empty()) TENON_TRY(runtime::can_write(options.history));
   TENON_ASSIGN(const DataSet rows, prepare_data(*step, data));
   const RowCount count = row_count(*step);
   if (count.dim.empty() && count.fixed == 0)

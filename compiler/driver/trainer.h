@@ -38,11 +38,18 @@ struct FitOptions {
   runtime::ProgressMode progress = runtime::ProgressMode::off;
   std::string history;                                        // file of JSON lines; empty: none
   std::function<bool(const runtime::EpochRecord&)> on_epoch;  // false: ends training
+  // Where it becomes other than 0, by a signal handler or another thread, training ends when the running step
+  // is committed, or within some tenths of a second where steps are that short. null: never.
+  const volatile int32_t* cancel = nullptr;
 };
 struct FitResult {
   runtime::History records;
   uint64_t steps = 0;
-  bool reached = false;  // `until`
+  bool reached = false;    // `until`
+  bool cancelled = false;  // before the last epoch had ended
+  // Of the lines that the history file did not take, the last one's failure, with their number; none: all are
+  // there. Training goes on without them.
+  std::optional<Errors> history_lost;
 };
 Result<FitResult> fit(Session& session, const runtime::DataSet& data, const FitOptions& options = {});
 

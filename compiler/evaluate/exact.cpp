@@ -2,8 +2,8 @@
 #include "evaluate/evaluate.h"
 
 #include "evaluate/exact_forms.h"
-#include "evaluate/float_environment.h"
 #include "ops/scalar.h"
+#include "support/float_environment.h"
 
 namespace tenon::evaluate {
 

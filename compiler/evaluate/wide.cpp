@@ -1,7 +1,7 @@
 // The wide evaluator: independent arithmetic in a wider type with a running error bound.
 #include "evaluate/evaluate.h"
-#include "evaluate/float_environment.h"
 #include "evaluate/wide_forms.h"
+#include "support/float_environment.h"
 
 namespace tenon::evaluate {
 namespace {

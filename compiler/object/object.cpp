@@ -16,11 +16,16 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <new>
+#include <shared_mutex>
 #include <thread>
 
 #include "codegen/codegen.h"
 #include "kernel/verify.h"
+#include "object/budget.h"
 #include "object/elf_merge.h"
+#include "object/isolate.h"
+#include "support/thread.h"
 
 namespace tenon::object {
 
@@ -63,7 +68,36 @@ class Collector : public llvm::DiagnosticHandler {
 struct Group {
   std::vector<const kernel::Function*> functions;
   bool constants = false;
+  size_t size = 0;  // statements and expressions
 };
+
+// What LLVM takes at most, measured on single kernels and on whole programs, with room to spare.
+constexpr size_t llvm_bytes = size_t{24} << 20;       // once: its tables, the target
+constexpr size_t group_bytes = size_t{4} << 20;       // for a group in work
+constexpr size_t statement_bytes = size_t{16} << 10;  // and for each of its statements
+constexpr size_t result_bytes = size_t{1} << 10;      // of object, for each statement of all groups
+constexpr size_t thread_bytes =
+    support::deep_stack + (size_t{128} << 20);  // its stack, the heap malloc gives it
+
+size_t working_bytes(const Group& group) { return group_bytes + group.size * statement_bytes; }
+
+// How many threads, at most `wanted`, LLVM has memory for. T611 where it has none for one.
+Result<size_t> affordable_threads(const std::vector<Group>& groups, uint64_t constant_bytes, size_t wanted) {
+  std::vector<size_t> work;
+  size_t fixed = llvm_bytes + 4 * constant_bytes;
+  for (const Group& g : groups) {
+    work.push_back(working_bytes(g));
+    fixed += g.size * result_bytes;
+  }
+  std::sort(work.rbegin(), work.rend());
+  for (size_t threads = std::min(wanted, work.size()); threads > 1; --threads) {
+    size_t bytes = fixed + (threads - 1) * thread_bytes;
+    for (size_t t = 0; t < threads; ++t) bytes += work[t];
+    if (can_afford(bytes)) return threads;
+  }
+  TENON_TRY(afford(fixed + work[0], "compiling"));
+  return size_t{1};
+}
 
 // Statements and what they compute, as it is written: expressions that statements share count for each, so
 // that a module and the one read back from its text are cut alike.
@@ -102,6 +136,7 @@ std::vector<Group> make_groups(const kernel::Module& module) {
       size = 0;
     }
     groups.back().functions.push_back(&f);
+    groups.back().size += n;
     size += n;
   }
   return groups;
@@ -153,32 +188,34 @@ Result<llvm::SmallVector<char, 0>> generate_group(const kernel::Module& module, 
   return bytes;
 }
 
-// Runs work(i) for i below n on up to `threads` threads.
+// Runs work(i) for i below n on up to `count` threads.
 template <class F>
-void on_threads(size_t n, int threads, F&& work) {
-  size_t count =
-      threads > 0 ? static_cast<size_t>(threads) : std::max(1u, std::thread::hardware_concurrency());
-  count = std::min(count, n);
+void on_threads(size_t n, size_t count, F&& work) {
   std::atomic<size_t> next{0};
   auto run = [&] {
     for (size_t i = next++; i < n; i = next++) work(i);
   };
-  std::vector<std::thread> pool;
-  for (size_t t = 1; t < count; ++t) pool.emplace_back(run);
+  // Threads that the system refuses are done without: the caller takes what is left.
+  const std::unique_ptr<support::Thread[]> helpers(new (std::nothrow) support::Thread[count]);
+  for (size_t t = 1; helpers != nullptr && t < count; ++t)
+    if (!helpers[t].start(support::deep_stack, run)) break;
   run();
-  for (std::thread& t : pool) t.join();
 }
 
 Result<std::vector<llvm::SmallVector<char, 0>>> generate_all(const kernel::Module& module,
                                                              const target::Target& target,
                                                              const Options& options, Form form) {
   TENON_TRY(kernel::verify(module));
-  initialize_llvm();
   const std::vector<Group> groups = make_groups(module);
+  const size_t wanted = options.threads > 0 ? static_cast<size_t>(options.threads)
+                                            : std::max(1u, std::thread::hardware_concurrency());
+  TENON_ASSIGN(const size_t threads, affordable_threads(groups, module.constant_bytes, wanted));
+  const std::shared_lock lock(inside_llvm());
+  initialize_llvm();
   std::vector<llvm::SmallVector<char, 0>> results(groups.size());
   std::vector<Errors> errors(groups.size());
   std::vector<std::exception_ptr> thrown(groups.size());
-  on_threads(groups.size(), options.threads, [&](size_t i) {
+  on_threads(groups.size(), threads, [&](size_t i) {
     try {
       auto r = generate_group(module, groups[i], target, options, form);
       if (r) {
@@ -209,6 +246,12 @@ Result<std::string> text(const kernel::Module& module, const target::Target& tar
 }  // namespace
 
 Result<Object> compile(const kernel::Module& module, const target::Target& target, const Options& options) {
+  if (options.isolate) {
+    Options own = options;
+    own.isolate = false;
+    own.threads = 1;
+    return isolated([&] { return compile(module, target, own); });
+  }
   const auto start = std::chrono::steady_clock::now();
   TENON_ASSIGN(const auto parts, generate_all(module, target, options, Form::object));
   std::vector<std::span<const std::byte>> inputs;

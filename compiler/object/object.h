@@ -18,6 +18,8 @@ struct Options {
   std::string prefix = "tenon";  // of every exported symbol
   bool c_functions = true;  // also the C functions of the generated header (init, check, tensors, entries)
   int threads = 0;          // code generation threads; 0: one per CPU. The object does not depend on it
+  // Code generation in a process of its own, so that a failing allocation of LLVM's cannot end this one.
+  bool isolate = false;
 };
 
 struct Object {
@@ -26,8 +28,9 @@ struct Object {
   double seconds = 0;  // code generation time, wall
 };
 
-// T502 past a limit, T503 where the back end refuses. Checks that undefined symbols are at most memcpy,
-// memmove and memset. Deterministic: equal modules give equal bytes.
+// T502 past a limit, T611 where LLVM may need more memory than there is, T503 where the back end refuses.
+// Checks that undefined symbols are at most memcpy, memmove and memset. Deterministic: equal modules give
+// equal bytes.
 Result<Object> compile(const kernel::Module& module, const target::Target& target,
                        const Options& options = {});
 

@@ -93,6 +93,11 @@ inline Errors error(Code code, std::string message, std::string help = {}) {
   return Errors(code, std::move(message), std::move(help));
 }
 
+// T611, for what an allocation that failed ends.
+inline Errors out_of_memory() {
+  return error(Code::memory, "out of memory", "smaller sizes, fewer threads, or a higher limit (ulimit -v)");
+}
+
 }  // namespace tenon::support
 
 #define TENON_CONCAT_(a, b) a##b

@@ -54,6 +54,7 @@
   X(null_argument, 608, "a required pointer is null")                                                   \
   X(overlap, 609, "an output overlaps an input or the state")                                           \
   X(bad_option, 610, "an option or argument is unknown or out of range")                                \
+  X(memory, 611, "memory is short")                                                                     \
   X(internal, 901, "a bug in Tenon")
 
 namespace tenon::support {

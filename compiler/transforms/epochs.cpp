@@ -55,6 +55,12 @@ bool depends_on(const Type& type, const std::string& dim) {
   return std::binary_search(names.begin(), names.end(), dim);
 }
 
+// The order of one epoch's rows: by the state's random seed and counter, as they stand when it begins.
+ValueId order_of_rows(ir::Builder& b, ValueId seed, ValueId counter, const Dim& rows) {
+  const int64_t stream = static_cast<int64_t>(fnv1a("epochs.order") >> 1);
+  return b.emit("permutation", {seed, counter}, {{"n", rows}, {"stream", stream}});
+}
+
 // An argument of the step, and how it comes into the loops.
 struct Input {
   ValueId in_step;
@@ -175,8 +181,7 @@ class Epochs {
       ValueId counter;
       for (size_t i = 0; i < inputs_.size(); ++i)
         if (inputs_[i].name == rng_step) counter = inputs[i];
-      const int64_t stream = static_cast<int64_t>(fnv1a("epochs.order") >> 1);
-      order = b.emit("permutation", {seed, counter}, {{"n", rows_}, {"stream", stream}});
+      order = order_of_rows(b, seed, counter, rows_);
       b.set_name(order, "order");
     }
     const Dim whole = full_ * batch_;
@@ -267,6 +272,21 @@ Result<ir::Batch> batch_of(const ir::Module& module, const ir::Derive& derive, c
 }
 
 }  // namespace
+
+ir::Module epoch_order(int64_t rows) {
+  ir::Module module;
+  module.name = "order";
+  ir::Function f;
+  f.name = "order";
+  const ValueId seed = f.graph.add_arg({DType::i64, {}}, ArgKind::input, "seed");
+  const ValueId counter = f.graph.add_arg({DType::i64, {}}, ArgKind::input, "step");
+  ir::Builder b(f.graph, &module);
+  f.graph.results = {order_of_rows(b, seed, counter, Dim(rows))};
+  f.result_names = {"order"};
+  f.returns = 1;
+  module.functions.push_back(std::move(f));
+  return module;
+}
 
 Result<ir::Function> derive_epochs(ir::Module& module, const ir::Derive& derive) {
   static constexpr std::string_view known[] = {"order", "batch", "same"};

@@ -28,6 +28,10 @@ Result<std::vector<ir::ValueId>> vjp(ir::Graph& graph, const ir::Module& module,
 // (i64[]) to the module where a training form draws random numbers.
 Status resolve_mode(ir::Module& module, ir::Function& function, ir::Mode mode);
 
+// order(seed: i64[], step: i64[]) -> order: u32[rows]: the order in which the loop `epochs` takes its rows in
+// the epoch that begins at these values of the random state.
+ir::Module epoch_order(int64_t rows);
+
 // Makes the function of one directive and appends it. T103 without its source, T116 for bad options.
 Status expand_derive(ir::Module& module, const ir::Derive& derive);
 // How data are cut for a step of the module, whether it stands there or is to be derived.

@@ -27,6 +27,8 @@ struct CompileOptions {
   int threads = 0;
   /// Passes that are left out.
   std::vector<std::string> disable = {};
+  /// Code generation in a process of its own, for where memory is short: see tenon_options_set.
+  bool isolate = false;
 };
 
 namespace detail {
@@ -52,6 +54,7 @@ class Options {
                                                             {"bake", comma_list(o.baked)},
                                                             {"epochs", o.epochs ? "true" : "false"},
                                                             {"threads", std::to_string(o.threads)},
+                                                            {"isolate", o.isolate ? "true" : "false"},
                                                             {"disable", comma_list(o.disable)}};
     for (const auto& [key, value] : settings)
       TENON_PASS(checked([&, k = key, v = &value](tenon_error** e) {
@@ -312,6 +315,9 @@ struct FitOptions {
   /// Called after each epoch; false ends training. May use the session and the state, which no other thread
   /// can write meanwhile.
   std::function<bool(const Report&)> on_epoch = {};
+  /// Where it becomes other than 0, by another thread or a signal handler, training ends once the running
+  /// step is committed.
+  const volatile int32_t* cancel = nullptr;
 };
 struct EvaluateOptions {
   uint32_t batch = 32;
@@ -402,6 +408,7 @@ class Session {
     o.until = options.until.metric.empty() ? nullptr : options.until.metric.c_str();
     o.until_value = options.until.value;
     o.history = options.history.empty() ? nullptr : options.history.c_str();
+    o.cancel = options.cancel;
     Watcher watcher{&options, {}};
     if (options.on_epoch) {
       o.on_epoch = &Watcher::call;

@@ -10,6 +10,9 @@
  * and are not changed. Threads    A program and a data set are immutable and may be shared. A model, a
  * session and a call belong to one thread at a time. A state may be read by many and written by one: a second
  * writer gets 607. Texts      are UTF-8 and end with 0. Numbers in them have a point, whatever the locale.
+ * Hosts      Work that goes deep runs on a stack of its own, whatever the caller's; the caller's
+ * floating-point environment (rounding, flushing, traps) is neither used nor changed. Memory that cannot be
+ * had is 611. After fork, programs, states and sessions that no other thread was using go on in the child.
  * Versions   TENON_API_VERSION counts changes that add; a change that breaks gives the library a new soname.
  *            Option structs begin with their size, so that older callers keep working. */
 #ifndef TENON_TENON_H
@@ -243,6 +246,9 @@ TENON_API void tenon_options_free(tenon_options* options);
  *        passes, disable   a pipeline by names; passes left out
  *        prefix       of exported symbols
  *        threads      of code generation; 0: one per processor
+ *        isolate      true: code generation runs in a process of its own (fork). Where memory runs short in
+ *                     LLVM the process that it runs in ends: this one, unless isolated. What it may take is
+ *                     estimated and asked for before (611), but other threads may take that memory meanwhile
  *        fuse, in_place, parallel, verify   true|false
  * 610 an unknown key or value, with the nearest known. */
 TENON_API tenon_status tenon_options_set(tenon_options* options, const char* key, const char* value,
@@ -251,7 +257,7 @@ TENON_API tenon_status tenon_options_set(tenon_options* options, const char* key
 TENON_API tenon_status tenon_options_state(tenon_options* options, const tenon_state* state,
                                            tenon_error** error);
 
-/* Compiles for this process. `options` may be NULL. Errors: T1xx, T5xx. */
+/* Compiles for this process, on a stack of its own. `options` may be NULL. Errors: T1xx, T5xx, T611. */
 TENON_API tenon_status tenon_compile(const tenon_module* module, const tenon_options* options,
                                      tenon_program** program, tenon_error** error);
 /* Writes <path>.o, <path>.h and <path>_example.c for linking without Tenon. A step among the functions brings
@@ -437,10 +443,15 @@ typedef struct tenon_fit_options {
   const char* history;           /* or NULL: file that receives one JSON line an epoch */
   tenon_epoch_function on_epoch; /* or NULL */
   void* context;
+  /* or NULL: where it becomes other than 0, by another thread or a signal handler, training ends once the
+   * running step is committed, with success; short steps may run on for some tenths of a second. */
+  const volatile int32_t* cancel;
 } tenon_fit_options;
 
 /* Trains. *history (or NULL) receives what each epoch reported. 607 while another session writes the state;
- * from the first step to the last no other thread can write it. */
+ * from the first step to the last no other thread can write it. 404 before the first step where the history
+ * file cannot be written; where it could not take every line, training ends as ever, *history is given, and
+ * then 404 is returned. */
 TENON_API tenon_status tenon_session_fit(tenon_session* session, const tenon_data* data,
                                          const tenon_fit_options* options, tenon_history** history,
                                          tenon_error** error);

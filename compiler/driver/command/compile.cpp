@@ -59,6 +59,8 @@ class Compile : public Verb {
     const std::string base = slash == std::string::npos ? output_ : output_.substr(slash + 1);
     if (base.empty() || base == "-" || base == "." || base == "..")
       return usage_error("-o " + output_ + " names no file", "-o mlp makes mlp.o, mlp.h and mlp_example.c");
+    const std::string object_path = output_ + ".o", header = output_ + ".h", example = output_ + "_example.c";
+    for (const std::string& path : {object_path, header, example}) TENON_TRY(runtime::can_write(path));
     options.functions = functions_;
     options.step_loops = !no_epochs_;
     options.epochs = !no_epochs_;
@@ -81,25 +83,24 @@ class Compile : public Verb {
     export_options.prefix = options.prefix;
     export_options.file = base;
     export_options.threads = options.threads;
+    export_options.isolate = options.isolate;
     export_options.entries = driver::entries_of(kernels, options);
     TENON_ASSIGN(object::Exported made, object::export_object(kernels, *target, export_options));
-    const std::string object_path = output_ + ".o", header = output_ + ".h", example = output_ + "_example.c";
     const std::string_view elf(reinterpret_cast<const char*>(made.elf.data()), made.elf.size());
+    std::vector<std::pair<std::string, std::string_view>> files{
+        {object_path, elf}, {header, made.header}, {example, made.example}};
     // The state in the object's own layout, where some of it is not baked.
     std::string state_path;
     Array state;
     if (!params_.empty() && !kernels.state.empty()) {
       TENON_ASSIGN(state, driver::state_bytes(kernels, params_));
       state_path = output_ + ".state";
+      files.emplace_back(state_path,
+                         std::string_view(reinterpret_cast<const char*>(state.data()), state.bytes()));
     } else if (!params_.empty() && bake_.empty()) {
       return usage_error("--params " + params_ + ": the functions compiled read no parameters or state");
     }
-    TENON_TRY(runtime::write_file_atomic(object_path, elf));
-    TENON_TRY(runtime::write_file_atomic(header, made.header));
-    TENON_TRY(runtime::write_file_atomic(example, made.example));
-    if (!state_path.empty())
-      TENON_TRY(runtime::write_file_atomic(state_path,
-                                           {reinterpret_cast<const char*>(state.data()), state.bytes()}));
+    TENON_TRY(runtime::write_files_atomic(files));
     Json& r = c.report();
     if (!state_path.empty()) r["state"] = state_path;
     r["object"] = object_path;

@@ -8,6 +8,7 @@
 
 #include "driver/command/options.h"
 #include "support/text.h"
+#include "support/thread.h"
 
 namespace tenon::command {
 
@@ -172,13 +173,15 @@ int main(int argc, char** argv) {
   signal(SIGXFSZ, SIG_IGN);
   Context context;
   try {
-    return main_of(context, {argv + std::min(argc, 1), argv + argc});
+    // Depth is limited by ourselves, not by the shell's limit of the stack.
+    return tenon::support::on_stack(tenon::support::deep_stack, [&] {
+      return main_of(context, {argv + std::min(argc, 1), argv + argc});
+    });
   } catch (const tenon::support::InternalError& e) {
     return context.fail(tenon::support::error(tenon::support::Code::internal, e.message,
                                               "this is a bug of tenon: please report it with the model"));
   } catch (const std::bad_alloc&) {
-    return context.fail(tenon::support::error(tenon::support::Code::compile_limit, "out of memory",
-                                              "smaller sizes, or a smaller batch"));
+    return context.fail(tenon::support::out_of_memory());
   } catch (const std::exception& e) {
     return context.fail(tenon::support::error(tenon::support::Code::internal, e.what(),
                                               "this is a bug of tenon: please report it with the model"));

@@ -13,6 +13,8 @@ void ModelOptions::declare(Options& options, bool compiles) {
   if (!compiles) return;
   options.texts("--bind", &bind, "dim=N: makes a dimension a constant");
   options.text("--cpu", &cpu, "native, x86-64-v3, x86-64-v4");
+  options.flag("--isolate", &isolate,
+               "code generation in a process of its own: running out of memory is an error");
 }
 
 Result<driver::Unit> ModelOptions::read() const {
@@ -60,6 +62,7 @@ Result<ir::DimBindings> whole_numbers(const std::vector<std::string>& texts, con
 Result<driver::CompileOptions> ModelOptions::compile() const {
   driver::CompileOptions options;
   options.cpu = cpu;
+  options.isolate = isolate;
   TENON_ASSIGN(options.bind, whole_numbers(bind, "--bind"));
   return options;
 }

@@ -13,6 +13,7 @@ struct ModelOptions {
   std::string path;
   std::vector<std::string> bind;
   std::string cpu = "native";
+  bool isolate = false;
 
   void declare(Options& options, bool compiles = true);
   Result<driver::Unit> read() const;

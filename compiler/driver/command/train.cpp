@@ -1,4 +1,8 @@
 // tenon train: fits a model to data and saves what it learned.
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -9,6 +13,46 @@
 
 namespace tenon::command {
 namespace {
+
+// The first SIGINT or SIGTERM asks training to end; the handler is gone then, so that a second one ends the
+// process.
+volatile int32_t ended_by = 0;
+class Signals {
+ public:
+  Signals() {
+    struct sigaction action{};
+    action.sa_handler = [](int number) {
+      ended_by = number;
+      signal(SIGINT, SIG_DFL);
+      signal(SIGTERM, SIG_DFL);
+    };
+    action.sa_flags = SA_RESTART;
+    for (const int number : {SIGINT, SIGTERM}) {
+      struct sigaction before{};
+      // Ignored by whoever started us (nohup, &): it stays so.
+      if (sigaction(number, nullptr, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(number, &action, nullptr);
+    }
+  }
+};
+
+// The state in a folder of its own below $TMPDIR or /tmp, for when it cannot be written where it was to go.
+Errors rescue(const driver::State& state, const std::string& output, Errors failed) {
+  const char* temporary = getenv("TMPDIR");
+  for (std::string folder : {std::string(temporary == nullptr ? "" : temporary), std::string("/tmp")}) {
+    if (folder.empty()) continue;
+    folder += "/tenon-XXXXXX";
+    if (mkdtemp(folder.data()) == nullptr) continue;
+    const std::string path = folder + "/" + output.substr(output.rfind('/') + 1);
+    if (state.save(path)) {
+      failed.list.front().notes.push_back("the trained state was written to " + path);
+      return failed;
+    }
+    rmdir(folder.c_str());
+  }
+  failed.list.front().notes.push_back("the trained state could not be written anywhere else either");
+  return failed;
+}
 
 class Train : public Verb {
  public:
@@ -100,17 +144,26 @@ class Train : public Verb {
     fit.validate = data.test ? &*data.test : nullptr;
     fit.history = history_;
     fit.progress = quiet_ ? runtime::ProgressMode::off : runtime::ProgressMode::detect;
+    const Signals signals;
+    fit.cancel = &ended_by;
     Result<driver::FitResult> fitted = driver::fit(session, data.train, fit);
     if (!fitted) return with_label_mend(fitted.take_errors());
     const driver::FitResult& result = *fitted;
-    if (!output_.empty()) TENON_TRY(state->save(output_, kept.metadata()));
+    if (!output_.empty())
+      if (Status saved = state->save(output_, kept.metadata()); !saved)
+        return rescue(*state, output_, saved.take_errors());
+    if (result.history_lost) {
+      Errors lost = *result.history_lost;
+      if (!output_.empty()) lost.list.front().notes.push_back("the trained state was written to " + output_);
+      return lost;
+    }
     Json& r = c.report();
     r["rows"] = data.train.rows();
     r["test_rows"] = data.test ? data.test->rows() : 0;
     r["steps"] = result.steps;
     if (!until_.empty()) r["reached"] = result.reached;
     r["epochs"] = Json::array();
-    for (size_t i = 0; i < result.records.size(); ++i) {
+    for (size_t i = 0; c.json && i < result.records.size(); ++i) {
       const runtime::EpochRecord e = result.records[i];
       Json one{{"epoch", e.epoch}, {"steps", e.steps}, {"seconds", e.seconds}};
       one.update(metrics_json(e.loss, e.metrics));
@@ -123,11 +176,17 @@ class Train : public Verb {
     const runtime::EpochRecord last = result.records.empty() ? runtime::EpochRecord{} : result.records.back();
     c.print(grouped(static_cast<int64_t>(result.steps)) + " steps  " + metrics_text(last.loss, last.metrics) +
             (output_.empty() ? "" : "  -> " + output_) + "\n");
+    if (result.cancelled) return cancelled(c);
     if (!until_.empty() && !result.reached) c.print(until_ + " was not reached\n");
     return Exit::done;
   }
 
  private:
+  static Exit cancelled(Context& c) {
+    c.report()["signal"] = static_cast<int>(ended_by);
+    c.print(std::string("ended by ") + (ended_by == SIGINT ? "SIGINT" : "SIGTERM") + "\n");
+    return static_cast<Exit>(128 + ended_by);
+  }
   // The rows to train on and those held out, shaped as the first of them fit.
   static Result<runtime::TrainTest> divided(runtime::TrainTest raw, const std::string& held_out,
                                             const KeptData& before) {
@@ -159,6 +218,7 @@ class Train : public Verb {
       for (const auto& [name, value] : hypers) TENON_TRY(session.set_hyper(name, value));
       Result<driver::FitResult> fitted = driver::fit(session, data.train, fit);
       if (!fitted) return with_label_mend(fitted.take_errors());
+      if (fitted->cancelled) return cancelled(c);
       driver::EvaluateOptions options;
       options.step = step_;
       Result<driver::Evaluation> held = driver::evaluate(session, *data.test, options);

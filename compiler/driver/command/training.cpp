@@ -1,11 +1,6 @@
 #include "driver/command/training.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "driver/trainer.h"
@@ -135,17 +130,7 @@ std::string metrics_text(double loss, const runtime::Metrics& metrics) {
 }
 
 Status check_writable(const std::string& path) {
-  if (path.empty()) return Ok{};
-  const size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-  struct stat found;
-  if (stat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode))
-    return Errors(
-        runtime::at_file(Code::file_write, path, "cannot be written: it is a folder", "name a file in it"));
-  if (access(folder.c_str(), W_OK | X_OK) == 0) return Ok{};
-  return Errors(runtime::at_file(Code::file_write, path,
-                                 std::string("cannot be written: ") + folder + ": " + std::strerror(errno),
-                                 "name a folder that exists and may be written to"));
+  return path.empty() ? Status(Ok{}) : runtime::can_write(path);
 }
 
 }  // namespace tenon::command

@@ -177,7 +177,7 @@ std::string c_header(const kernel::Module& module, const CInterface& c, const st
       {"E_LABEL", "a label is outside its classes"},
       {"E_NONFINITE", "a checked value is not finite"},
       {"E_CPU", "the processor lacks what the code needs; from init and check"},
-      {"E_OVERLAP", "an output overlaps an input or another output or the state"}};
+      {"E_OVERLAP", "an output or the arena overlaps an input, an output, the state or the arguments"}};
   for (const auto& [name, text] : names) h += "  " + P + "_" + name + ", /* " + text + " */\n";
   h.erase(h.rfind(','), 1);
   h += "} " + prefix + "_status;\n\n";

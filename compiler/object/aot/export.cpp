@@ -64,6 +64,7 @@ Result<Exported> export_object(const kernel::Module& module, const target::Targe
   o.prefix = options.prefix;
   o.c_functions = true;
   o.threads = options.threads;
+  o.isolate = options.isolate;
   TENON_ASSIGN(Object object, compile(selected, target, o));
   TENON_ASSIGN(const codegen::CInterface interface, codegen::c_interface(selected, options.prefix));
   Exported e;

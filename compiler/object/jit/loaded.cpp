@@ -4,10 +4,12 @@
 #include <llvm/ExecutionEngine/Orc/Core.h>
 #include <llvm/ExecutionEngine/Orc/ExecutorProcessControl.h>
 #include <llvm/ExecutionEngine/Orc/ObjectLinkingLayer.h>
+#include <llvm/ExecutionEngine/Orc/TaskDispatch.h>
 
 #include <cstring>
 #include <mutex>
 
+#include "object/budget.h"
 #include "object/object.h"
 
 namespace tenon::object {
@@ -15,6 +17,9 @@ namespace tenon::object {
 namespace {
 
 namespace orc = llvm::orc;
+
+// What linking takes beside the code itself, and symbols that are looked up later.
+constexpr size_t loading_bytes = size_t{16} << 20;
 
 Errors refused(llvm::Error e) {
   return error(Code::backend, "the compiled object cannot be loaded: " + llvm::toString(std::move(e)));
@@ -27,6 +32,8 @@ class JitLoaded final : public Loaded {
     session_.setErrorReporter([](llvm::Error e) { llvm::consumeError(std::move(e)); });
   }
   ~JitLoaded() override {
+    // Ending takes some memory too, and there is nobody to tell that there is none.
+    reserve_.reset();
     if (llvm::Error e = session_.endSession()) llvm::consumeError(std::move(e));
   }
 
@@ -61,6 +68,20 @@ class JitLoaded final : public Loaded {
   }
 
  private:
+  // Of pieces that malloc hands out again, unlike one large piece.
+  struct Reserve {
+    std::unique_ptr<Reserve> next;
+    char bytes[4096];
+  };
+  std::unique_ptr<Reserve> reserve_ = [] {
+    std::unique_ptr<Reserve> all;
+    for (int i = 0; i < 16; ++i) {
+      auto piece = std::make_unique<Reserve>();
+      piece->next = std::move(all);
+      all = std::move(piece);
+    }
+    return all;
+  }();
   mutable std::mutex mutex_;
   mutable orc::ExecutionSession session_;
   std::unique_ptr<orc::ObjectLinkingLayer> layer_;
@@ -70,7 +91,11 @@ class JitLoaded final : public Loaded {
 }  // namespace
 
 Result<std::unique_ptr<Loaded>> Loaded::load(std::span<const std::byte> elf) {
-  auto control = orc::SelfExecutorProcessControl::Create();
+  TENON_TRY(afford(loading_bytes + 6 * elf.size(), "loading"));
+  // In place: by itself it would link on threads of its own, with stacks of the system's size, and end the
+  // process where it gets none.
+  auto control =
+      orc::SelfExecutorProcessControl::Create(nullptr, std::make_unique<orc::InPlaceTaskDispatcher>());
   if (!control) return refused(control.takeError());
   auto loaded = std::make_unique<JitLoaded>(std::move(*control));
   TENON_TRY(loaded->open(elf));

@@ -1,0 +1,21 @@
+// The native loop's order of rows, for steps that are called one by one.
+#include "driver/trainer_parts.h"
+#include "evaluate/evaluate.h"
+#include "transforms/globals.h"
+#include "transforms/transforms.h"
+
+namespace tenon::driver {
+
+Result<std::vector<int64_t>> loop_order(const State& state, int64_t rows) {
+  const ir::Module module = transforms::epoch_order(rows);
+  evaluate::Inputs inputs;
+  for (const std::string_view global : {transforms::rng_seed, transforms::rng_step}) {
+    TENON_ASSIGN(Array value, state.get(global));
+    inputs.arguments.push_back(std::move(value));
+  }
+  TENON_ASSIGN(const evaluate::Outputs out, evaluate::exact(module, module.functions[0], inputs));
+  const auto order = out.returned[0].as<uint32_t>();
+  return std::vector<int64_t>(order.begin(), order.end());
+}
+
+}  // namespace tenon::driver

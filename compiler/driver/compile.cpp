@@ -7,6 +7,7 @@
 #include "codegen/c_functions.h"
 #include "driver/pipeline.h"
 #include "ir/builder.h"
+#include "ir/made_names.h"
 #include "ir/op_def.h"
 #include "ir/verify.h"
 #include "kernel/verify.h"
@@ -32,6 +33,10 @@ bool wanted(const CompileOptions& options, std::string_view name) {
   return options.functions.empty() ||
          std::any_of(options.functions.begin(), options.functions.end(), [&](const std::string& f) {
            if (f == name) return true;
+           // A loop asked for by its own name takes an order in C as well.
+           if (options.step_loops && f.ends_with(ir::loop_ending) &&
+               name == f + std::string(ir::order_ending))
+             return true;
            const std::string loop = epochs_name(f);
            return options.step_loops &&
                   (name == loop || name == loop + std::string(codegen::given_order_suffix));
@@ -194,7 +199,7 @@ Result<const target::Target*> find_target(const std::string& cpu) {
 
 }  // namespace
 
-std::string epochs_name(std::string_view step) { return std::string(step) + ".epochs"; }
+std::string epochs_name(std::string_view step) { return std::string(step) + std::string(ir::loop_ending); }
 
 std::vector<std::string> entries_of(const kernel::Module& module, const CompileOptions& options) {
   std::vector<std::string> out = options.functions;
@@ -231,6 +236,8 @@ Result<ir::Module> optimize(ir::Module module, const CompileOptions& options, Co
   const Clock clock;
   const bool optimized = module.stage == "optimized";
   TENON_ASSIGN(ir::Module out, derive(std::move(module), options));
+  // Results keep the names that their functions gave them, whatever the passes merge.
+  for (ir::Function& f : out.functions) f.result_names = ir::result_names(f);
   // A dump of the stage is taken as it is, unless passes are asked for by name.
   if (!optimized || !options.passes.empty()) TENON_TRY(run_pipeline(out, options, report));
   out.stage = "optimized";

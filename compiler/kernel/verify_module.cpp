@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 #include <unordered_set>
 
 #include "kernel/verify.h"
@@ -112,6 +113,10 @@ class ModuleVerifier {
       if (p.role == ParamRole::dim && !names.contains(p.name))
         fail(Code::undefined_name,
              where + "parameter " + quote(p.name) + " is no dimension of the interface");
+    std::set<std::pair<ParamRole, std::string_view>> params;
+    for (const EntryParam& p : e.params)
+      if (!params.emplace(p.role, p.name).second)
+        fail(Code::duplicate_name, where + "two parameters of one role are named " + quote(p.name));
     if (!e.arena_function.empty()) arena(where, e);
   }
 

@@ -4,6 +4,7 @@
 
 #include "ir/builder.h"
 #include "ir/compact.h"
+#include "ir/made_names.h"
 #include "ops/init.h"
 #include "support/hash.h"
 #include "support/text.h"
@@ -86,7 +87,9 @@ Status add_metric(const Module& module, const Derive& derive, const std::string&
     std::string label = r < metric->result_names.size() ? metric->result_names[r] : "";
     if (label.empty()) label = results->size() == 1 ? name : name + "." + std::to_string(r);
     f->graph.results.insert(f->graph.results.begin() + static_cast<ptrdiff_t>(f->returns), (*results)[r]);
-    f->result_names.push_back(std::move(label));
+    ir::MadeNames names;
+    for (const std::string& other : f->result_names) names.add(other);
+    f->result_names.push_back(names.claim(label));
     ++f->returns;
   }
   return Ok{};
@@ -152,7 +155,11 @@ Result<Function> derive_step(Module& module, const Derive& derive) {
   if (const ir::Option* metrics = find_option(derive.options, "metrics")) {
     for (const std::string& name : names_of(*metrics)) TENON_TRY(add_metric(module, derive, name, &f));
   }
-  if (f.result_names[0].empty()) f.result_names[0] = "loss";
+  if (f.result_names[0].empty()) {
+    ir::MadeNames names;
+    for (const std::string& other : f.result_names) names.add(other);
+    f.result_names[0] = names.claim("loss");
+  }
   if (Status s = inline_calls(module, f); !s) return at_derive(module, derive, s.take_errors());
   if (Status s = resolve_mode(module, f, ir::Mode::training); !s)
     return at_derive(module, derive, s.take_errors());
@@ -218,7 +225,9 @@ Result<Function> derive_grad(Module& module, const Derive& derive) {
   f.graph.results.insert(f.graph.results.end(), gradients->begin(), gradients->end());
   f.returns = f.graph.results.size();
   f.writes.clear();
-  for (ValueId v : wrt) f.result_names.push_back(f.graph.value(v).name + "'");
+  ir::MadeNames names;
+  for (const std::string& other : f.result_names) names.add(other);
+  for (ValueId v : wrt) f.result_names.push_back(names.claim(f.graph.value(v).name + "'"));
   ir::compact(module, f.graph);
   return f;
 }
@@ -233,12 +242,12 @@ Result<Function> make_init(const Module& module) {
   Errors errors;
   for (const ir::Global& g : module.globals) {
     if (g.kind == ir::GlobalKind::hyper) continue;
-    if (g.name == rng_seed) {
-      set_write(f, g.name, seed);
-      continue;
-    }
     if (Status s = ops::check_init(g.init, g.type, g.name); !s) {
       errors.append(s.take_errors());
+      continue;
+    }
+    if (ir::is_counter_init(g.init.name)) {
+      set_write(f, g.name, g.init.name == ir::seed_init ? seed : b.constant(DType::i64, 0));
       continue;
     }
     const int64_t stream = static_cast<int64_t>(fnv1a(g.name) >> 1);

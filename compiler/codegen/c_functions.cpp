@@ -206,6 +206,38 @@ void emit_entry_function(ModuleEmitter& m, const CEntry& e) {
   g.b().CreateRet(g.b().CreateSelect(inside, exact, g.b().getInt64(0)));
 }
 
+// What stands under the function's symbol is called, as a linked program would.
+static void emit_caller(ModuleEmitter& m, const CEntry& e) {
+  llvm::Type *ptr = llvm::PointerType::getUnqual(m.context), *size = llvm::Type::getInt64Ty(m.context);
+  CFunction f(m, caller_symbol(m.options.prefix, e.entry->name), llvm::Type::getInt32Ty(m.context),
+              {ptr, ptr, ptr, size, ptr, ptr});
+  llvm::IRBuilder<>& b = f.b();
+  std::vector<llvm::Value*> arguments{f.arg(0)};
+  llvm::AllocaInst* record = nullptr;
+  if (e.entry->loops) {
+    record = b.CreateAlloca(llvm::ArrayType::get(b.getInt8Ty(), e.done + 8));
+    record->setAlignment(llvm::Align(8));
+    arguments.push_back(record);
+  }
+  for (size_t i = 0; i < e.fields.size(); ++i) {
+    llvm::Value* v = f.load(c_type(m, *e.fields[i].param), f.arg(1), 8 * i);
+    if (record != nullptr) {
+      f.store(v, record, e.fields[i].offset);
+    } else {
+      arguments.push_back(v);
+    }
+  }
+  arguments.insert(arguments.end(), {f.arg(2), f.arg(3)});
+  if (e.parallel) arguments.push_back(f.arg(4));
+  std::vector<llvm::Type*> types;
+  for (llvm::Value* v : arguments) types.push_back(v->getType());
+  llvm::Function* callee = m.llvm_module.getFunction(m.options.prefix + "_" + e.name);
+  llvm::Value* status =
+      b.CreateCall(llvm::FunctionType::get(b.getInt32Ty(), types, false), callee, arguments);
+  if (record != nullptr) f.store(f.load(b.getInt64Ty(), record, e.done), f.arg(5), 0);
+  b.CreateRet(status);
+}
+
 void emit_c_functions(ModuleEmitter& m) {
   Result<CInterface> c = c_interface(m.module, m.options.prefix);
   if (!c) return m.errors.append(c.take_errors());
@@ -213,6 +245,8 @@ void emit_c_functions(ModuleEmitter& m) {
   emit_check(m);
   emit_tensors(m);
   for (const CEntry& e : c->entries) emit_entry_function(m, e);
+  if (m.options.callers)
+    for (const CEntry& e : c->entries) emit_caller(m, e);
 }
 
 }  // namespace tenon::codegen

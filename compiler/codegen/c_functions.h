@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "ir/made_names.h"
 #include "kernel/kernel.h"
 
 namespace tenon::codegen {
@@ -28,7 +29,7 @@ struct CField {
 
 // A loop whose name is another's with this behind it, and that takes one array of row numbers beside what the
 // other takes, is the other one in an order of the caller's: both are one C function.
-inline constexpr std::string_view given_order = "order", given_order_suffix = ".order";
+inline constexpr std::string_view given_order = "order", given_order_suffix = ir::order_ending;
 
 // An entry's C function. What a loop returns may be null: it then goes to the arena, behind what is needed
 // there. Fields stand in the order inputs, dims, hyper-parameters, outputs. An entry that

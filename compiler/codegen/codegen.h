@@ -21,6 +21,7 @@ using namespace support;
 struct Options {
   std::string prefix = "tenon";  // exported symbols are <prefix>_…; kernels are local or hidden
   bool c_functions = false;      // with the constants: also the C functions of the generated header
+  bool callers = false;          // and for each of these a function that calls it by its symbol (symbols.h)
 };
 
 // Generates the named functions of a verified module (all where empty). Leaf kernels get hidden visibility,

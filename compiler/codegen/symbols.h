@@ -21,5 +21,10 @@ inline std::string entry_symbol(std::string_view prefix, std::string_view entry)
 inline std::string arena_symbol(std::string_view prefix, std::string_view entry) {
   return own_symbol(prefix, "arena", entry);
 }
+// For a host that knows a C function's signature at run time only: i32 (void *state, const uint64_t *fields,
+// void *arena, size_t bytes, const parallel *p, uint64_t *done), with one word for each of CEntry::fields.
+inline std::string caller_symbol(std::string_view prefix, std::string_view entry) {
+  return own_symbol(prefix, "call", entry);
+}
 
 }  // namespace tenon::codegen

@@ -8,6 +8,7 @@
 #include "driver/pipeline.h"
 #include "ir/batch.h"
 #include "ir/builder.h"
+#include "ir/made_names.h"
 #include "ir/op_def.h"
 #include "ir/verify.h"
 #include "kernel/guard.h"
@@ -35,6 +36,10 @@ bool wanted(const CompileOptions& options, std::string_view name) {
   return options.functions.empty() ||
          std::any_of(options.functions.begin(), options.functions.end(), [&](const std::string& f) {
            if (f == name) return true;
+           // A loop asked for by its own name takes an order in C as well.
+           if (options.step_loops && f.ends_with(ir::loop_ending) &&
+               name == f + std::string(ir::order_ending))
+             return true;
            const std::string loop = epochs_name(f);
            return options.step_loops &&
                   (name == loop || name == loop + std::string(codegen::given_order_suffix));
@@ -259,7 +264,7 @@ Result<const target::Target*> find_target(const std::string& cpu) {
 
 }  // namespace
 
-std::string epochs_name(std::string_view step) { return std::string(step) + ".epochs"; }
+std::string epochs_name(std::string_view step) { return std::string(step) + std::string(ir::loop_ending); }
 
 std::vector<std::string> entries_of(const kernel::Module& module, const CompileOptions& options) {
   std::vector<std::string> out = options.functions;
@@ -299,6 +304,8 @@ Result<ir::Module> optimize(ir::Module module, const CompileOptions& options, Co
   const Clock clock;
   const bool optimized = module.stage == "optimized";
   TENON_ASSIGN(ir::Module out, derive(std::move(module), options));
+  // Results keep the names that their functions gave them, whatever the passes merge.
+  for (ir::Function& f : out.functions) f.result_names = ir::result_names(f);
   // What the passes get: directives, modes and bound sizes are ordinary lines from here on.
   if (!optimized && options.after_pass)
     options.after_pass(out, {.pass = "derive", .changed = true, .counts = {}});

@@ -1,5 +1,6 @@
 #include "driver/model.h"
 
+#include "ir/foreign_names.h"
 #include "ir/parse.h"
 #include "ops/init.h"
 #include "support/text.h"
@@ -55,6 +56,10 @@ Status Model::add_name(std::string_view name, std::string_view what) {
 
 Status Model::add_function(std::string_view name) {
   if (name.empty()) return located(error(Code::undefined_name, "a function needs a name"));
+  if (name == "init")
+    return located(error(Code::duplicate_name,
+                         "function init: the function that fills the state has this name",
+                         "name it otherwise"));
   if (!functions_.emplace(name).second)
     return located(error(Code::duplicate_name, "a function is named " + std::string(name) + " already"));
   return Ok{};
@@ -145,10 +150,8 @@ Result<std::vector<ValueId>> Model::op(std::string_view name, const std::vector<
                                        std::vector<std::unique_ptr<ir::Graph>> regions) {
   const ir::OpDef* def = ir::op_table().find(name);
   if (def == nullptr) {
-    std::vector<std::string_view> names;
-    for (const ir::OpDef* o : ir::op_table().all()) names.push_back(o->name);
     return located(
-        error(Code::unknown_op, "no operation is named " + std::string(name), nearest_help(name, names)));
+        error(Code::unknown_op, "no operation is named " + std::string(name), ir::unknown_op_help(name)));
   }
   ir::Attrs attrs(def->attrs.size());
   if (!trim(attributes).empty()) {

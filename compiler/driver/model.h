@@ -95,6 +95,7 @@ class Model {
   Errors located(Errors errors) const;
   Status add_name(std::string_view name, std::string_view what);
   Status add_function(std::string_view name);
+  Status check_results(std::string_view function, const std::vector<Named>& results) const;
   Result<ir::ValueId> global(ir::GlobalKind kind, std::string_view name, const ir::Type& type,
                              const ir::Init& init, bool frozen);
   Result<ir::Function> cut(ir::Module& module, const Cut& cut) const;

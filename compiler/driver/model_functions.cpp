@@ -54,7 +54,17 @@ Result<std::vector<ValueId>> Model::grad(ValueId loss, const std::vector<ValueId
   return g.values;
 }
 
+Status Model::check_results(std::string_view function, const std::vector<Named>& results) const {
+  std::set<std::string_view> names;
+  for (const Named& r : results)
+    if (!r.name.empty() && !names.insert(r.name).second)
+      return located(error(Code::duplicate_name, std::string(function) + ": two results are named " + r.name,
+                           "give each a name of its own"));
+  return Ok{};
+}
+
 Status Model::function(std::string_view name, const std::vector<Named>& results) {
+  TENON_TRY(check_results(name, results));
   TENON_TRY(add_function(name));
   cuts_.push_back({std::string(name), results, {}, ir::Mode::unresolved, false, {}, location_});
   return Ok{};
@@ -104,6 +114,7 @@ Status Model::step(std::string_view name, const std::vector<Assign>& assigns,
                                                   target.type.text() + ", the value is " +
                                                   graph_.type(a.value).text()));
   }
+  TENON_TRY(check_results(name, results));
   TENON_TRY(add_function(name));
   cuts_.push_back({std::string(name), results, assigns, ir::Mode::training, false, {}, location_});
   return Ok{};

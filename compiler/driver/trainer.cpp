@@ -64,6 +64,12 @@ EpochRecord record_of(const EntryInfo& step, const std::vector<size_t>& outputs,
   return r;
 }
 
+bool has_dim(const EntryInfo& e, const std::string& name) {
+  for (const kernel::DimSlot& d : e.interface->dims)
+    if (d.name == name) return true;
+  return false;
+}
+
 class Fit {
  public:
   Fit(Session& session, const EntryInfo& step, const DataSet& data, const DataSet& rows,
@@ -99,7 +105,8 @@ class Fit {
         n = epochs_at_once(*native, options_.epochs - done);
         TENON_TRY(run_native(*native, done, n));
       } else if (use_native) {
-        TENON_ASSIGN(const std::vector<int64_t> order, loop_order(*session_.state(), rows_.rows()));
+        TENON_ASSIGN(const std::vector<int64_t> order,
+                     loop_order(*session_.program(), *session_.state(), rows_.rows()));
         TENON_TRY(run_steps(done, &order));
       } else {
         TENON_TRY(run_steps(done, nullptr));
@@ -143,7 +150,7 @@ class Fit {
     ir::DimBindings given;
     if (!dim_.empty()) given[dim_] = options_.batch;
     for (const kernel::DimSlot& d : native.interface->dims)
-      if (d.name != dim_ && d.name.starts_with("epochs")) given[d.name] = epochs;
+      if (d.name.starts_with("epochs") && !has_dim(step_, d.name)) given[d.name] = epochs;
     std::vector<const Array*> inputs;
     for (const Column& c : rows_.columns()) inputs.push_back(c.array.get());
     const double start = seconds_now();

@@ -20,7 +20,7 @@ Status check_batches(const EntryInfo& e, int64_t rows, int64_t batch);
 // The size nearest to `batch` whose batches, the last one too, lie in low..high.
 std::optional<int64_t> fitting_batch(int64_t rows, int64_t batch, int64_t low, int64_t high);
 // The order in which the native loop takes the rows of the epoch that begins at this state.
-Result<std::vector<int64_t>> loop_order(const State& state, int64_t rows);
+Result<std::vector<int64_t>> loop_order(const Program& program, const State& state, int64_t rows);
 // Names the row that makes a step, or its loss, fail: rows are tried through the loss one by one. Only after
 // a failure.
 Errors explain_failure(Session& session, const EntryInfo& step, const runtime::DataSet& data, Errors errors);

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "ir/builder.h"
+#include "ir/made_names.h"
 #include "ir/op_def.h"
 
 namespace tenon::ir {
@@ -24,6 +25,16 @@ void collect_callees(const Graph& graph, Names* names) {
     if (is_call(node)) names->push_back(node.get<std::string>("callee"));
     for (const std::unique_ptr<Graph>& region : node.regions) collect_callees(*region, names);
   }
+}
+
+Location first_call(const Graph& graph) {
+  for (size_t i = 0; i < graph.node_count(); ++i) {
+    const Node& node = graph.node(NodeId(i));
+    if (is_call(node)) return node.location;
+    for (const std::unique_ptr<Graph>& region : node.regions)
+      if (const Location inside = first_call(*region); inside.known()) return inside;
+  }
+  return {};
 }
 
 // Globals that inlining brings into a graph, its regions included; in order of first need.
@@ -66,13 +77,16 @@ class Inliner {
     Builder b(*out, &module_);
     std::unordered_map<std::string, std::vector<ValueId>> done;
     // Names are the caller's first: callees' values make way.
+    const MadeNames args(*out);
     for (size_t v = 0; v < from.value_count(); ++v)
       if (from.value(ValueId(v)).node.valid()) b.reserve_name(from.value(ValueId(v)).name);
     for (size_t i = 0; i < from.node_count(); ++i) {
       const Node& node = from.node(NodeId(i));
       std::vector<ValueId> results;
       auto release = [&] {
-        for (ValueId r : node.results) b.release_name(from.value(r).name);
+        // An argument that came in, a global that a callee reads, has its name for good.
+        for (ValueId r : node.results)
+          if (!args.has(from.value(r).name)) b.release_name(from.value(r).name);
       };
       const bool called = is_call(node);
       if (!called) release();
@@ -165,11 +179,11 @@ class Inliner {
           if ((arg.arg == ArgKind::index) == index) inner[a.index] = to->add_arg(arg.type, arg.arg, arg.name);
         }
       };
+      const MadeNames taken(*region);
       add_old(false);
       for (size_t i = own; i < operands.size(); ++i) {
         std::string name = b.graph().value(operands[i]).name;
-        for (ValueId a : to->args)
-          if (to->value(a).name == name) name.clear();
+        if (taken.has(name)) name.clear();
         to->add_arg(b.type(operands[i]), ArgKind::capture, name);
       }
       add_old(true);
@@ -231,6 +245,30 @@ Graph without_calls(const Module& module, const Callees& callees, const Graph& f
 
 }  // namespace
 
+// An input keeps its name, and so does a global: both cannot stand in one function.
+static Status none_hidden(const Module& module, const Callees& callees, const Graph& graph) {
+  Names needed;
+  collect_globals(graph, callees, &needed);
+  Errors errors;
+  for (ValueId a : graph.args) {
+    const Value& v = graph.value(a);
+    if (v.arg != ArgKind::input || std::find(needed.begin(), needed.end(), v.name) == needed.end()) continue;
+    Diagnostic d;
+    d.code = Code::duplicate_name;
+    d.message = "input " + v.name + " hides the global " + v.name + ", which a function called here reads";
+    d.help = "name the input otherwise";
+    const Location at = first_call(graph);
+    if (at.known() && at.file < module.files.size()) {
+      d.file = module.files[at.file];
+      d.line = at.line;
+      d.column = at.column;
+    }
+    errors.add(std::move(d));
+  }
+  if (!errors.empty()) return errors;
+  return Ok{};
+}
+
 bool has_calls(const Graph& graph) {
   Names names;
   collect_callees(graph, &names);
@@ -266,8 +304,12 @@ Status inline_calls(const Module& module, Graph& graph) {
   }
   if (size_inlined(graph, sizes) > most_operations) return too_large("a function");
   Callees callees;
-  for (const Function& f : module.functions)
-    if (reached.contains(f.name)) callees.emplace(f.name, without_calls(module, callees, f.graph));
+  for (const Function& f : module.functions) {
+    if (!reached.contains(f.name)) continue;
+    TENON_TRY(none_hidden(module, callees, f.graph));
+    callees.emplace(f.name, without_calls(module, callees, f.graph));
+  }
+  TENON_TRY(none_hidden(module, callees, graph));
   graph = without_calls(module, callees, graph);
   return Ok{};
 }

@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "ir/made_names.h"
 #include "ir/parser.h"
 #include "support/text.h"
 
@@ -208,7 +209,7 @@ bool Parser::init(const Type& type, Init* out) {
   Token named;
   if (!name("an initial value: zeros, constant(0.1), glorot_uniform, ...", &named)) return false;
   out->name = name_of(named);
-  bool known = false;
+  bool known = is_counter_init(out->name);
   for (std::string_view n : init_names) known = known || n == out->name;
   if (!known) {
     std::string_view near = nearest(out->name, init_names);

@@ -1,6 +1,7 @@
 // Parser: statements.
 #include <algorithm>
 
+#include "ir/foreign_names.h"
 #include "ir/parser.h"
 #include "ir/print_detail.h"
 #include "support/text.h"
@@ -43,11 +44,8 @@ bool Parser::statement_body(Scope& scope, Statement& s) {
   lexer_.next();
   s.op = op_table().find(s.op_token.text);
   if (s.op == nullptr) {
-    std::vector<std::string_view> names;
-    for (const OpDef* op : op_table().all()) names.push_back(op->name);
-    std::string_view near = nearest(s.op_token.text, names);
     return fail(Code::unknown_op, "no operation is named " + std::string(s.op_token.text.substr(0, 80)),
-                s.op_token, near.empty() ? "" : "did you mean " + std::string(near) + "?");
+                s.op_token, unknown_op_help(s.op_token.text));
   }
   s.attrs.resize(s.op->attrs.size());
   if (s.op->control != nullptr) {

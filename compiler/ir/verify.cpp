@@ -9,6 +9,7 @@
 
 #include "ir/builder.h"
 #include "ir/dim_bounds.h"
+#include "ir/made_names.h"
 #include "ir/op_def.h"
 #include "support/text.h"
 
@@ -38,6 +39,7 @@ class Verifier {
       callable_ = i;
       function(f);
     }
+    loop_names();
     for (const Derive& d : module_.derives)
       if (!names.insert(d.name).second || d.name == "init")
         report(Code::duplicate_name,
@@ -69,6 +71,26 @@ class Verifier {
       d.column = at.column;
     }
     errors_.add(std::move(d));
+  }
+
+  // The loop of a step is called by its name: nothing else may have it.
+  void loop_names() {
+    std::unordered_set<std::string> loops;
+    auto add = [&](const std::string& step) {
+      loops.insert(step + std::string(loop_ending));
+      loops.insert(step + std::string(loop_ending) + std::string(order_ending));
+    };
+    for (const Function& f : module_.functions)
+      if (f.mode == Mode::training && !f.writes.empty() && !f.origin.starts_with("epochs(")) add(f.name);
+    for (const Derive& d : module_.derives)
+      if (d.kind == "step") add(d.name);
+    auto check = [&](const std::string& name, bool loop, const Location& at) {
+      if (!loop && loops.count(name) != 0)
+        report(Code::duplicate_name, "function " + name + ": the training loop of a step has this name", at,
+               "name it otherwise");
+    };
+    for (const Function& f : module_.functions) check(f.name, f.origin.starts_with("epochs("), f.location);
+    for (const Derive& d : module_.derives) check(d.name, d.kind == "epochs", d.location);
   }
 
   static Location place_of(const Graph& g, ValueId v) {
@@ -190,6 +212,11 @@ class Verifier {
     }
     if (f.result_names.size() > f.returns)
       report(Code::graph_invalid, where + " names more results than it returns", f.location);
+    std::unordered_set<std::string_view> results;
+    for (const std::string& name : f.result_names)
+      if (!name.empty() && !results.insert(name).second)
+        report(Code::duplicate_name, where + ": two results are named " + name, f.location,
+               "give each a name of its own");
     std::unordered_set<std::string> seen;
     for (ValueId a : g.args) {
       if (!a.valid() || a.index >= g.value_count()) continue;  // structure() reports it

@@ -223,7 +223,7 @@ struct StateSlot {
   DType dtype = DType::f32;
   std::vector<int64_t> shape;
   uint64_t offset = 0, bytes = 0;
-  std::string kind;  // param, state
+  std::string kind;  // param, state, or what a state of random numbers is: seed, steps
 };
 
 struct Constant {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 #include <unordered_set>
 
 #include "kernel/verify.h"
@@ -128,6 +129,10 @@ class ModuleVerifier {
     if (next < e.dims.size())
       fail(Code::operand_count, where + "has " + std::to_string(e.dims.size()) + " dimensions and " +
                                     std::to_string(next) + " parameters for them");
+    std::set<std::pair<ParamRole, std::string_view>> params;
+    for (const EntryParam& p : e.params)
+      if (!params.emplace(p.role, p.name).second)
+        fail(Code::duplicate_name, where + "two parameters of one role are named " + quote(p.name));
     if (!e.arena_function.empty()) arena(where, e);
   }
 

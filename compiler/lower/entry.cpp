@@ -6,6 +6,7 @@
 #include <set>
 
 #include "ir/batch.h"
+#include "ir/made_names.h"
 #include "kernel/print.h"
 
 namespace tenon::lower {
@@ -108,11 +109,10 @@ void EntryEmitter::parameters() {
     inputs_.push_back(b_.buffer(value.name, value.type.dtype, 0, true, false));
     add(kernel::ParamRole::input, value.name, value.type.dtype, value.type.shape);
   }
+  const std::vector<std::string> results = ir::result_names(function_);
   for (size_t i = 0; i < function_.returns; ++i) {
     const ir::Type& type = graph_.type(graph_.results[i]);
-    std::string name = i < function_.result_names.size() ? function_.result_names[i] : "";
-    if (name.empty()) name = graph_.value(graph_.results[i]).name;
-    if (name.empty()) name = "out" + std::to_string(i);
+    const std::string& name = results[i];
     outputs_.push_back(b_.buffer(name, type.dtype, 0, true, true));
     add(kernel::ParamRole::output, name, type.dtype, type.shape);
   }

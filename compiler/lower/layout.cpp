@@ -1,6 +1,7 @@
 // Where parameters, state and constants lie.
 #include <algorithm>
 
+#include "ir/made_names.h"
 #include "lower/plan.h"
 
 namespace tenon::lower {
@@ -30,7 +31,9 @@ Layout layout_state(const ir::Module& module, const std::vector<kernel::StateSlo
     }
     slot.offset = offset;
     slot.bytes = count * dtype_bytes(g.type.dtype);
-    slot.kind = g.kind == ir::GlobalKind::param ? "param" : "state";
+    slot.kind = g.kind == ir::GlobalKind::param    ? "param"
+                : ir::is_counter_init(g.init.name) ? g.init.name
+                                                   : "state";
     offset += aligned(slot.bytes);
     out.state.push_back(std::move(slot));
   }

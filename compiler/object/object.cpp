@@ -165,6 +165,7 @@ Result<llvm::SmallVector<char, 0>> generate_group(const kernel::Module& module, 
   codegen::Options o;
   o.prefix = options.prefix;
   o.c_functions = options.c_functions;
+  o.callers = options.callers;
   TENON_ASSIGN(std::unique_ptr<llvm::Module> m,
                codegen::generate(module, group.functions, group.constants, target, context, o));
   llvm::SmallVector<char, 0> bytes;

@@ -17,6 +17,7 @@ using namespace support;
 struct Options {
   std::string prefix = "tenon";  // of every exported symbol
   bool c_functions = true;  // also the C functions of the generated header (init, check, tensors, entries)
+  bool callers = false;     // and a function that calls each of them by its symbol (codegen/symbols.h)
   int threads = 0;          // code generation threads; 0: one per CPU. The object does not depend on it
   // Code generation in a process of its own, so that a failing allocation of LLVM's cannot end this one.
   bool isolate = false;

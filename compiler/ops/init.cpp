@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "ir/made_names.h"
 #include "ops/expr.h"
 #include "ops/float_range.h"
 #include "support/text.h"
@@ -62,6 +63,10 @@ std::span<const Initializer> initializers() { return table; }
 
 Status check_init(const ir::Init& init, const ir::Type& type, std::string_view name) {
   const std::string who = std::string(name) + ": ";
+  if (ir::is_counter_init(init.name)) {
+    if (type == ir::Type{DType::i64, {}} && init.args.empty()) return Ok{};
+    return error(Code::bad_attribute, who + init.name + " is for a state i64[], found " + type.text());
+  }
   const Initializer* found = find(init.name);
   if (found == nullptr) {
     std::vector<std::string_view> names;

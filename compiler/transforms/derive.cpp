@@ -7,6 +7,7 @@
 
 #include "ir/builder.h"
 #include "ir/compact.h"
+#include "ir/made_names.h"
 #include "ops/init.h"
 #include "support/hash.h"
 #include "support/text.h"
@@ -157,7 +158,11 @@ Result<Function> derive_step(Module& module, const Derive& derive) {
     return derive_error(module, derive, "option with is missing",
                         "with = sgd {lr = 0.01}, or momentum, or adam");
   }
-  if (f.result_names[0].empty()) f.result_names[0] = "loss";
+  if (f.result_names[0].empty()) {
+    ir::MadeNames names;
+    for (const std::string& other : f.result_names) names.add(other);
+    f.result_names[0] = names.claim("loss");
+  }
   if (Status s = inline_calls(module, f); !s) return at_derive(module, derive, s.take_errors());
   if (const ir::Option* metrics = find_option(derive.options, "metrics")) {
     for (const std::string& name : names_of(*metrics)) TENON_TRY(add_metric(module, derive, name, &f));
@@ -232,7 +237,9 @@ Result<Function> derive_grad(Module& module, const Derive& derive) {
   f.graph.results.insert(f.graph.results.end(), gradients->begin(), gradients->end());
   f.returns = f.graph.results.size();
   f.writes.clear();
-  for (ValueId v : wrt) f.result_names.push_back(f.graph.value(v).name + "'");
+  ir::MadeNames names;
+  for (const std::string& other : f.result_names) names.add(other);
+  for (ValueId v : wrt) f.result_names.push_back(names.claim(f.graph.value(v).name + "'"));
   ir::compact(module, f.graph);
   return f;
 }
@@ -252,10 +259,6 @@ Result<Function> make_init(const Module& module) {
       f.writes.push_back({g.name});
       f.graph.results.push_back(value);
     };
-    if (g.name == rng_seed) {
-      write(seed);
-      continue;
-    }
     if (Status s = ops::check_init(g.init, g.type, g.name); !s) {
       Errors found = s.take_errors();
       for (Diagnostic& d : found.list) {
@@ -265,6 +268,10 @@ Result<Function> make_init(const Module& module) {
         d.column = g.location.column;
       }
       errors.append(std::move(found));
+      continue;
+    }
+    if (ir::is_counter_init(g.init.name)) {
+      write(g.init.name == ir::seed_init ? seed : b.constant(DType::i64, 0));
       continue;
     }
     const int64_t stream = static_cast<int64_t>(fnv1a(g.name) >> 1);

@@ -19,6 +19,7 @@
 
 #include "ir/builder.h"
 #include "ir/compact.h"
+#include "ir/made_names.h"
 #include "ir/substitute.h"
 #include "support/hash.h"
 #include "transforms/derive.h"
@@ -38,21 +39,36 @@ namespace {
 
 constexpr int64_t max_rows = (int64_t{1} << 31) - 1, max_epochs = 1'000'000;
 
+bool depends_on(const Type& type, const std::string& dim) {
+  std::vector<std::string> names;
+  for (const Dim& d : type.shape) d.collect_symbols(&names);
+  return std::binary_search(names.begin(), names.end(), dim);
+}
+
+// Whether a dimension is one that was made for loops: some stand in the module, and nothing else speaks of
+// it.
+bool only_loops_mention(const ir::Module& module, const std::string& dim) {
+  bool loops = false;
+  for (const ir::Function& f : module.functions) {
+    if (f.origin.starts_with("epochs(")) {
+      loops = true;
+      continue;
+    }
+    for (size_t i = 0; i < f.graph.value_count(); ++i)
+      if (depends_on(f.graph.type(ValueId(i)), dim)) return false;
+  }
+  return loops;
+}
+
 // A dimension of the module with this name, or one made from it where the name is taken.
 std::string add_dim(ir::Module& module, const std::string& wanted, const ir::DimRange& range) {
   std::string name = wanted;
   for (int n = 2;; ++n) {
     auto [at, fresh] = module.dims.try_emplace(name, range);
     if (fresh) module.dim_order.push_back(name);
-    if (fresh || at->second == range) return name;
+    if (fresh || (at->second == range && only_loops_mention(module, name))) return name;
     name = wanted + std::to_string(n);
   }
-}
-
-bool depends_on(const Type& type, const std::string& dim) {
-  std::vector<std::string> names;
-  for (const Dim& d : type.shape) d.collect_symbols(&names);
-  return std::binary_search(names.begin(), names.end(), dim);
 }
 
 // The order of one epoch's rows: by the state's random seed and counter, as they stand when it begins.
@@ -113,7 +129,7 @@ class Epochs {
       const ArgKind kind = step_.graph.value(i.in_step).arg;
       values.push_back(g.add_arg(i.type, kind, i.name));
     }
-    if (given_) order = g.add_arg({DType::u32, {epochs_, rows_}}, ArgKind::input, "order");
+    if (given_) order = g.add_arg({DType::u32, {epochs_, rows_}}, ArgKind::input, order_name_);
     const ValueId seed = given_ ? ValueId() : seed_value(g);
 
     Graph body;
@@ -129,14 +145,14 @@ class Epochs {
     arguments(true);
     ValueId row_order, inner_seed;
     if (given_) {
-      row_order = body.add_arg({DType::u32, {rows_}}, ArgKind::slice, "order");
+      row_order = body.add_arg({DType::u32, {rows_}}, ArgKind::slice, order_name_);
       operands.push_back(order);
     }
     arguments(false);
     for (size_t i = 0; i < inputs_.size(); ++i)
-      if (inputs_[i].name == rng_seed) inner_seed = inner[i];
+      if (is_global(i, rng_.seed)) inner_seed = inner[i];
     if (!given_ && !inner_seed.valid()) {
-      inner_seed = body.add_arg({DType::i64, {}}, ArgKind::capture, std::string(rng_seed));
+      inner_seed = body.add_arg({DType::i64, {}}, ArgKind::capture, rng_.seed);
       operands.push_back(seed);
     }
     epoch(body, inner, row_order, inner_seed);
@@ -162,7 +178,7 @@ class Epochs {
   }
 
  private:
-  ValueId seed_value(Graph& g) { return global_value(module_, g, rng_seed); }
+  ValueId seed_value(Graph& g) { return global_value(module_, g, rng_.seed); }
 
   std::vector<ValueId> loop(ir::Builder& b, std::vector<ValueId> operands, const Dim& trip, Graph body) {
     const ir::OpDef& op = *ir::op_table().find("loop");
@@ -180,7 +196,7 @@ class Epochs {
     if (!order.valid()) {
       ValueId counter;
       for (size_t i = 0; i < inputs_.size(); ++i)
-        if (inputs_[i].name == rng_step) counter = inputs[i];
+        if (is_global(i, rng_.step)) counter = inputs[i];
       order = order_of_rows(b, seed, counter, rows_);
       b.set_name(order, "order");
     }
@@ -202,7 +218,7 @@ class Epochs {
       const Dim extent = tail ? rest_ : batch_;
       ValueId index;
       if (!tail) {
-        index = body.add_arg({DType::u32, {extent}}, ArgKind::slice, "rows");
+        index = body.add_arg({DType::u32, {extent}}, ArgKind::slice, index_name_);
         operands.push_back(batches);
       }
       for (size_t i = 0; i < inputs_.size(); ++i) {
@@ -211,7 +227,7 @@ class Epochs {
         operands.push_back(state[i]);
       }
       if (tail) {
-        index = body.add_arg({DType::u32, {extent}}, ArgKind::capture, "rows");
+        index = body.add_arg({DType::u32, {extent}}, ArgKind::capture, index_name_);
         operands.push_back(last);
       }
       step(body, inner, index, tail);
@@ -249,8 +265,15 @@ class Epochs {
     for (size_t r : stacked_) g.results.push_back(results[r]);
   }
 
+  bool is_global(size_t input, const std::string& name) const {
+    return step_.graph.value(inputs_[input].in_step).arg == ArgKind::global && inputs_[input].name == name;
+  }
+
   ir::Module& module_;
   const ir::Function& step_;
+  const Rng rng_ = find_rng(module_);
+  ir::MadeNames names_{step_.graph};
+  const std::string order_name_ = names_.claim("order"), index_name_ = names_.claim("rows");
   std::string batch_name_;
   bool given_;
   Dim rows_, epochs_, batch_, full_;  // full_: whole batches of an epoch

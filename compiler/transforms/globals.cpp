@@ -1,23 +1,43 @@
 #include "transforms/globals.h"
 
+#include "ir/made_names.h"
 #include "ops/expr.h"
 
 namespace tenon::transforms {
 
 using ir::ValueId;
 
-void ensure_state(ir::Module& module, std::string_view name, ir::Type type, ir::Init init) {
-  if (module.find_global(name) != nullptr) return;
+void add_state(ir::Module& module, std::string name, ir::Type type, ir::Init init) {
   ir::Global& g = module.globals.emplace_back();
   g.kind = ir::GlobalKind::state;
-  g.name = std::string(name);
+  g.name = std::move(name);
   g.type = std::move(type);
   g.init = std::move(init);
 }
 
-void ensure_rng(ir::Module& module) {
-  ensure_state(module, rng_seed, {DType::i64, {}});
-  ensure_state(module, rng_step, {DType::i64, {}});
+Rng find_rng(const ir::Module& module) {
+  Rng rng;
+  for (const ir::Global& g : module.globals) {
+    if (g.kind != ir::GlobalKind::state) continue;
+    if (g.init.name == ir::seed_init && rng.seed.empty()) rng.seed = g.name;
+    if (g.init.name == ir::steps_init && rng.step.empty()) rng.step = g.name;
+  }
+  return rng;
+}
+
+Rng ensure_rng(ir::Module& module, const ir::Graph* graph) {
+  Rng rng = find_rng(module);
+  if (!rng.seed.empty() && !rng.step.empty()) return rng;
+  ir::MadeNames names(module);
+  if (graph != nullptr) names.add(*graph);
+  auto add = [&](std::string* name, std::string_view wanted, std::string_view init) {
+    if (!name->empty()) return;
+    *name = names.claim(wanted);
+    add_state(module, *name, {DType::i64, {}}, {std::string(init), {}});
+  };
+  add(&rng.seed, "rng.seed", ir::seed_init);
+  add(&rng.step, "rng.step", ir::steps_init);
+  return rng;
 }
 
 ValueId global_value(const ir::Module& module, ir::Graph& graph, std::string_view name) {
@@ -45,11 +65,12 @@ bool has_write(const ir::Function& function, std::string_view global) {
 }
 
 void count_step(const ir::Module& module, ir::Function& function) {
-  if (has_write(function, rng_step)) return;
-  const ValueId step = global_value(module, function.graph, rng_step);
+  const std::string counter = find_rng(module).step;
+  if (has_write(function, counter)) return;
+  const ValueId step = global_value(module, function.graph, counter);
   ir::Builder b(function.graph, &module);
   const ValueId next = b.emit("add", {step, b.constant(DType::i64, 1)});
-  set_write(function, rng_step, next);
+  set_write(function, counter, next);
 }
 
 }  // namespace tenon::transforms

@@ -5,6 +5,7 @@
 
 #include "ir/equal.h"
 #include "ir/inline_calls.h"
+#include "ir/made_names.h"
 #include "support/hash.h"
 #include "support/text.h"
 #include "transforms/globals.h"
@@ -108,7 +109,9 @@ Status add_metric(const ir::Module& module, const ir::Derive& derive, const std:
     if (label.empty()) label = metric->returns == 1 ? name : name + "." + std::to_string(r);
     to.results.insert(to.results.begin() + static_cast<ptrdiff_t>(function->returns),
                       map[from.results[r].index]);
-    function->result_names.push_back(std::move(label));
+    ir::MadeNames names;
+    for (const std::string& other : function->result_names) names.add(other);
+    function->result_names.push_back(names.claim(label));
     ++function->returns;
   }
   return Ok{};

@@ -3,6 +3,7 @@
 // and counter (rng.step, loop indices): the same seed gives the same bits, also after an unrelated layer is
 // added.
 #include "ir/inline_calls.h"
+#include "ir/made_names.h"
 #include "support/hash.h"
 #include "transforms/globals.h"
 #include "transforms/transforms.h"
@@ -91,6 +92,7 @@ class Resolver {
       auto to = std::make_unique<Graph>();
       regions_ = outside + label + "[" + std::to_string(regions.size()) + "]/";
       std::vector<ValueId> inner(region->value_count()), counters;
+      const ir::MadeNames own(*region);
       ValueId old_index;
       for (ValueId a : region->args) {
         const ir::Value& arg = region->value(a);
@@ -101,9 +103,9 @@ class Resolver {
         }
       }
       for (ValueId v : rng) {
+        // Names inside a region are its own.
         std::string name = b.graph().value(v).name;
-        for (ValueId a : to->args)
-          if (to->value(a).name == name) name.clear();
+        if (own.has(name)) name.clear();
         counters.push_back(to->add_arg(b.type(v), ArgKind::capture, name));
       }
       if (loop && (old_index.valid() || !rng.empty())) {
@@ -146,8 +148,8 @@ Status resolve_mode(ir::Module& module, ir::Function& function, ir::Mode mode) {
     map[a.index] = out.add_arg(arg.type, arg.arg, arg.name);
   }
   if (training) {
-    ensure_rng(module);
-    rng = {global_value(module, out, rng_seed), global_value(module, out, rng_step)};
+    const Rng names = ensure_rng(module, &function.graph);
+    rng = {global_value(module, out, names.seed), global_value(module, out, names.step)};
   }
   Resolver(module, training).fill(function.graph, &out, &map, rng);
   function.graph = std::move(out);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "ir/made_names.h"
 #include "ops/expr.h"
 #include "support/text.h"
 #include "transforms/globals.h"
@@ -26,7 +27,13 @@ struct Setting {
 class Stage {
  public:
   Stage(ir::Module& module, ir::Function& function, const ir::Option& with, std::span<const Setting> settings)
-      : module_(module), function_(function), with_(with), settings_(settings), b_(function.graph, &module) {
+      : module_(module),
+        function_(function),
+        with_(with),
+        settings_(settings),
+        b_(function.graph, &module),
+        names_(module) {
+    names_.add(function.graph);
     const ir::Graph& graph = function.graph;
     for (ValueId a : graph.args)
       if (graph.value(a).arg == ir::ArgKind::global) entries_.emplace(graph.value(a).name, a);
@@ -65,6 +72,11 @@ class Stage {
         errors.append(error(Code::derive_invalid, with_.word + ": " + std::string(s.name) + " is " +
                                                       global->name + ", which is " + global->type.text() +
                                                       ", wants one float"));
+      } else if (has_input(given->word)) {
+        errors.append(error(Code::duplicate_name,
+                            with_.word + ": " + given->word + " is an input of " + function_.name +
+                                " as well, which hides the " + "global of this name",
+                            "name the input otherwise"));
       }
     }
     if (!errors.empty()) return errors;
@@ -84,6 +96,7 @@ class Stage {
       if (literal) {
         at->second = b_.constant(dtype, *literal);
       } else {
+        make_way(given->word);
         const V global{&b_, global_value(module_, function_.graph, given->word)};
         at->second = ops::cast(global, dtype).id;
       }
@@ -112,12 +125,12 @@ class Stage {
     function_.graph.results.push_back(value.id);
   }
 
-  // A state beside the parameter. Where another step of the module has a slot of this name already, this step
-  // gets its own.
+  // A state beside the parameter, always a new one: where the name is taken, by another step's slot or by the
+  // model, this step's stands before it.
   std::string slot(const std::string& param, const std::string& suffix, const ir::Type& type) {
     std::string name = param + suffix;
-    if (module_.find_global(name) != nullptr) name = function_.name + "." + name;
-    ensure_state(module_, name, type);
+    name = names_.claim(names_.has(name) ? function_.name + "." + name : name);
+    add_state(module_, name, type);
     return name;
   }
   // Steps done including this one, as a float.
@@ -141,6 +154,19 @@ class Stage {
   }
 
  private:
+  bool has_input(std::string_view name) const {
+    for (ValueId a : function_.graph.args)
+      if (function_.graph.value(a).arg == ir::ArgKind::input && function_.graph.value(a).name == name)
+        return true;
+    return false;
+  }
+  // A value inside the function that has a global's name gives it up where the global comes in.
+  void make_way(const std::string& global) {
+    for (size_t i = 0; i < function_.graph.value_count(); ++i) {
+      ir::Value& v = function_.graph.value(ValueId(i));
+      if (v.arg == ir::ArgKind::none && v.name == global) v.name = names_.claim(global);
+    }
+  }
   std::optional<double> preset(std::string_view name) const {
     for (const Setting& s : settings_)
       if (s.name == name) return s.preset;
@@ -153,6 +179,7 @@ class Stage {
   const ir::Option& with_;
   std::span<const Setting> settings_;
   ir::Builder b_;
+  ir::MadeNames names_;
   std::map<std::pair<std::string, DType>, ValueId> numbers_;
   std::unordered_map<std::string, ValueId> entries_;  // arguments for globals
   std::unordered_map<std::string, size_t> writes_;    // position of each written global

@@ -7,6 +7,7 @@
 //   of
 //             the slices, stacked
 // Both are ordinary nodes, so higher orders follow; the cost is linear in the trip count.
+#include "ir/made_names.h"
 #include "support/hash.h"
 #include "transforms/loop_parts.h"
 #include "transforms/residuals.h"
@@ -95,14 +96,15 @@ Status Sweep::loop(NodeId id) {
   // The reverse body. Arguments in the order of kinds: carries, slices, captures, index.
   Graph reverse;
   std::vector<ValueId> map(body.value_count()), inputs, accumulators;
+  ir::MadeNames names(body);                 // what comes in from the forward body keeps its names
   std::vector<size_t> carry_of, capture_of;  // operand positions that the reverse carries stand for
   for (size_t k = 0; k < outputs.size(); ++k) {
     if (output_index[k] >= parts.carries) continue;
     const size_t c = output_index[k];
     carry_of.push_back(c);
     std::string name = body.value(body.args[c]).name;
-    map[output_cotangents[k].index] =
-        reverse.add_arg(body.type(outputs[k]), ArgKind::carry, name.empty() ? name : "d." + name);
+    if (!name.empty()) name = names.claim("d." + name);
+    map[output_cotangents[k].index] = reverse.add_arg(body.type(outputs[k]), ArgKind::carry, name);
     inputs.push_back(cotangent_or_zero(results[c]));
   }
   for (size_t i = parts.first_capture(); i < parts.operands(); ++i) {

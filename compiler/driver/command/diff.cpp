@@ -1,11 +1,13 @@
-// tenon diff: one call by four engines. Compiled code in process (jit), the object linked and loaded from a
-// file (aot), and the exact evaluator must agree bit for bit; the wide evaluator judges within its bound.
+// tenon diff: one call by four engines. Compiled code in process (jit), the C function of the object that
+// users call, linked and loaded from a file (aot), and the exact evaluator must agree bit for bit; the wide
+// evaluator judges within its bound.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "driver/command/engine.h"
+#include "codegen/c_functions.h"
+#include "driver/command/c_call.h"
 #include "object/aot/export.h"
 #include "runtime/parallel.h"
 #include "support/text.h"
@@ -143,20 +145,21 @@ class Diff : public Verb {
     const target::Target* target = target::find_target(program->kernels().target);
     object::ExportOptions export_options;
     export_options.prefix = "diff";
+    export_options.callers = true;
     TENON_ASSIGN(const object::Exported object,
                  object::export_object(program->kernels(), *target, export_options));
     TENON_ASSIGN(const std::unique_ptr<LinkedObject> linked, LinkedObject::link(object.elf));
-    const auto code = reinterpret_cast<runtime::EntryFunction>(linked->lookup("diff_entry_" + function_));
-    if (code == nullptr) return error(Code::backend, "the object lacks the entry " + function_);
-    TENON_ASSIGN(const Outcome aot, run_entry(*program, *entry, code, inputs, host));
+    TENON_ASSIGN(const Outcome aot, run_c_function(*program, *entry, *linked, "diff", inputs, host));
 
     bool equal = true;
     Json report = Json::array();
     std::vector<std::vector<std::string>> rows{{"value", "type", "jit = aot", "jit = exact", "wide"}};
-    if (jit.status.code != exact.status || aot.status.code != exact.status) {
+    const uint32_t in_c = exact.status == 0 ? 0 : static_cast<uint32_t>(codegen::c_status(exact.status));
+    if (jit.status.code != exact.status || aot.status.code != in_c) {
       equal = false;
       c.print("status: exact T" + std::to_string(exact.status) + ", jit T" + std::to_string(jit.status.code) +
-              ", aot T" + std::to_string(aot.status.code) + "\n");
+              ", C function " + std::to_string(aot.status.code) + " (" + std::to_string(in_c) +
+              " expected)\n");
     }
     const bool failed = exact.status != 0;
     Result<evaluate::WideOutputs> wide = evaluate::wide(derived, *function, inputs);

@@ -63,6 +63,7 @@ Result<Exported> export_object(const kernel::Module& module, const target::Targe
   Options o;
   o.prefix = options.prefix;
   o.c_functions = true;
+  o.callers = options.callers;
   o.threads = options.threads;
   o.isolate = options.isolate;
   TENON_ASSIGN(Object object, compile(selected, target, o));

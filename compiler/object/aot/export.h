@@ -24,6 +24,7 @@ struct ExportOptions {
   std::string file = {};             // what the files are called in their texts; empty: as the prefix
   std::vector<std::string> entries;  // empty: all; T503 where one does not exist. `init` always comes along
   bool isolate = false;              // code generation in a process of its own
+  bool callers = false;              // see object::Options
   int threads = 0;
 };
 Result<Exported> export_object(const kernel::Module& module, const target::Target& target,

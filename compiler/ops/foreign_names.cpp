@@ -1,0 +1,84 @@
+// What other libraries call otherwise: a row for each name that a user may bring along.
+#include "ir/foreign_names.h"
+
+#include <vector>
+
+#include "ir/op_def.h"
+#include "support/text.h"
+
+namespace tenon::ops {
+namespace {
+
+struct Foreign {
+  std::string_view name, here;
+};
+
+constexpr Foreign table[] = {
+    {"bmm", "dot_general a, b {lhs_batch = [0], rhs_batch = [0]}"},
+    {"clamp", "c = max x, low, then min c, high"},
+    {"clip", "c = max x, low, then min c, high"},
+    {"concatenate", "concat a, b {axis = 0}"},
+    {"einsum", "dot_general a, b, with its batch and contracted axes, then transpose"},
+    {"elu", "select of a comparison: x where gt x, 0.0, else exp(x) - 1"},
+    {"equal", "eq a, b"},
+    {"expand_dims", "reshape x {shape = [...]}"},
+    {"fill", "const, then broadcast"},
+    {"full", "const, then broadcast"},
+    {"gather", "take x, indices {axis = 0}"},
+    {"greater", "gt a, b"},
+    {"embedding", "take table, indices {axis = 0}"},
+    {"index_select", "take x, indices {axis = 0}"},
+    {"leaky_relu", "s = mul x, 0.01, then max x, s"},
+    {"less", "lt a, b"},
+    {"linear", "dense x, w, b"},
+    {"logical_and", "and a, b"},
+    {"logical_not", "not a"},
+    {"logical_or", "or a, b"},
+    {"matmul", "dot a, b for two matrices, dense x, w, b with weights, dot_general with batches"},
+    {"maximum", "max a, b"},
+    {"minimum", "min a, b"},
+    {"mm", "dot a, b"},
+    {"multiply", "mul a, b"},
+    {"negative", "neg x"},
+    {"one_hot", "eq of the labels and an iota, then cast"},
+    {"permute", "transpose x {perm = [1,0]}"},
+    {"power", "pow x, y"},
+    {"prod", "reduce_prod x {axes = [0]}"},
+    {"reciprocal", "one = const 1.0, then div one, x"},
+    {"silu", "s = sigmoid x, then mul x, s"},
+    {"softplus",
+     "max(x, 0) + log(1 + exp(-abs(x))): a = abs x; n = neg a; e = exp n; s = add e, 1.0; "
+     "l = log s; r = relu x; add r, l"},
+    {"square", "mul x, x"},
+    {"squeeze", "reshape x {shape = [...]}"},
+    {"stack", "reshape each to have the new dimension, then concat"},
+    {"subtract", "sub a, b"},
+    {"sum", "reduce_sum x {axes = [0]}"},
+    {"swish", "s = sigmoid x, then mul x, s"},
+    {"unsqueeze", "reshape x {shape = [...]}"},
+    {"variance", "mean of the square of x minus its mean"},
+    {"view", "reshape x {shape = [...]}"},
+    {"where", "select condition, a, b"},
+};
+
+}  // namespace
+}  // namespace tenon::ops
+
+namespace tenon::ir {
+
+std::string_view foreign_name(std::string_view name) {
+  for (const ops::Foreign& f : ops::table)
+    if (f.name == name) return f.here;
+  return {};
+}
+
+std::string unknown_op_help(std::string_view name) {
+  if (const std::string_view here = foreign_name(name); !here.empty())
+    return "here it is written: " + std::string(here);
+  std::vector<std::string_view> names;
+  for (const OpDef* op : op_table().all()) names.push_back(op->name);
+  const std::string_view near = support::nearest(name, names);
+  return near.empty() ? std::string() : "did you mean " + std::string(near) + "?";
+}
+
+}  // namespace tenon::ir

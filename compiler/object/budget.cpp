@@ -37,8 +37,9 @@ support::Status afford(size_t bytes, std::string_view what) {
   rlimit limit{};
   if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
     message += ": the process has " + mebibytes(in_use()) + " of " + mebibytes(limit.rlim_cur);
-  return support::error(support::Code::memory, std::move(message),
-                        "a higher limit (ulimit -v), fewer functions at once, or an object compiled elsewhere");
+  return support::error(
+      support::Code::memory, std::move(message),
+      "a higher limit (ulimit -v), fewer functions at once, or an object compiled elsewhere");
 }
 
 }  // namespace tenon::object

@@ -114,8 +114,8 @@ Result<Object> isolated(const std::function<Result<Object>()>& work) {
     child = ::fork();
     if (child == 0) {
       ::close(ends[0]);
-      // The child's only thread goes on alone, with a lock that nobody holds: the one it was copied from knows
-      // its holder by a number that the child does not have.
+      // The child's only thread goes on alone, with a lock that nobody holds: the one it was copied from
+      // knows its holder by a number that the child does not have.
       lock.release();
       new (&inside_llvm()) std::shared_timed_mutex;
       serve(ends[1], work);

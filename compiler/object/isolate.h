@@ -9,8 +9,8 @@
 
 namespace tenon::object {
 
-// work() in a child process, its object or errors through a pipe. T503 where the child ends without them, T611
-// where there is no process to be had.
+// work() in a child process, its object or errors through a pipe. T503 where the child ends without them,
+// T611 where there is no process to be had.
 Result<Object> isolated(const std::function<Result<Object>()>& work);
 
 // Held, shared, by threads inside LLVM, so that no copy of the process is made while they hold its locks.

@@ -28,7 +28,7 @@ TEST_CASE("an access that leaves its buffer in an edited dump is told with its s
   const std::string dump = folder.read("k.tenon");
   const size_t store = dump.find("\n", dump.find("  y["));
   REQUIRE(store != std::string::npos);
-  const Ran whole = folder.tenon(std::string("run k.tenon") + call);
+  const Ran whole = folder.tenon("run k.tenon" + std::string(call));
   INFO(whole.err);
   REQUIRE(whole.status == 0);
   std::string edited = dump;
@@ -36,7 +36,7 @@ TEST_CASE("an access that leaves its buffer in an edited dump is told with its s
   edited.insert(index, "1000000000 + ");
   folder.write("e.tenon", edited);
   CHECK(folder.tenon("check e.tenon").status == 0);
-  const Ran ran = folder.tenon(std::string("run e.tenon") + call);
+  const Ran ran = folder.tenon("run e.tenon" + std::string(call));
   INFO(ran.err);
   CHECK(ran.signal == 0);
   CHECK(ran.status == 3);

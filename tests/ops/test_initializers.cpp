@@ -60,7 +60,7 @@ TEST_CASE("every named initializer is known here and in the text form", "[ops]")
       if (i.name != name) continue;
       found = true;
       const Emitted e =
-          emit({std::string(name), std::vector<double>(i.arg_count, 0.5)}, {DType::f64, {2, 3}});
+          emit({std::string(name), std::vector<Number>(i.arg_count, 0.5)}, {DType::f64, {2, 3}});
       CHECK((e.node->op->name.substr(0, 7) == "random_") == i.random);
     }
     CHECK(found);

@@ -56,6 +56,7 @@ class Stage {
         }
         continue;
       }
+      if (given->word == "true" || given->word == "false") continue;
       if (const std::optional<Number> literal = Number::parse(given->word)) {
         const std::string who = with_.word + ": " + std::string(s.name) + " = ";
         for (const std::string& param : params)

@@ -17,7 +17,7 @@ func f(x: f32[n,3]) -> y: f32[n,3] {
   return y
 }
 )";
-const char* const call = " --fn f --input 'x=[[1, 2, 3], [4, 5, 6]]'";
+const char* const call = " f --input 'x=[[1, 2, 3], [4, 5, 6]]'";
 
 }  // namespace
 
@@ -58,9 +58,8 @@ TEST_CASE("options that only a source can honour are refused on dumps of kernels
   folder.write("m.tenon", model);
   REQUIRE(folder.tenon("show m.tenon --stage kernel --fn f --cpu x86-64-v3 -o k.tenon").status == 0);
   for (const std::string option : {"--bind n=2", "--cpu x86-64-v4"})
-    for (const std::string verb :
-         {"compile k.tenon -o out ", "show k.tenon --stage kernel ", "show k.tenon --stage asm ",
-          "run k.tenon --fn f --input 'x=[[1, 2, 3]]' "}) {
+    for (const std::string verb : {"compile k.tenon -o out ", "show k.tenon --stage kernel ",
+                                   "show k.tenon --stage asm ", "run k.tenon f --input 'x=[[1, 2, 3]]' "}) {
       INFO(verb << option);
       const Ran ran = folder.tenon(verb + option);
       INFO(ran.out << ran.err);

@@ -35,8 +35,8 @@ void require_same_objects(const fs::path& model, const std::string& functions) {
     INFO(stage);
     const bool source = stage == "graph";
     const Folder folder;
-    const Ran shown = folder.tenon("show '" + model.string() + "' --cpu x86-64-v3 --stage " + stage +
-                                   (source ? "" : chosen) + " -o dump.tenon");
+    const Ran shown = folder.tenon("show '" + model.string() + "' --stage " + stage + (source ? "" : chosen) +
+                                   (stage == "kernel" ? " --cpu x86-64-v3" : "") + " -o dump.tenon");
     INFO(shown.err);
     REQUIRE(shown.status == 0);
     const Ran resumed =

@@ -38,7 +38,7 @@ struct Mlp {
     y = value(m.input("y", type(DType::i32, {batch})));
     const ValueId h = op(m, "relu", {op(m, "dense", {x, w1, b1})});
     d = op(m, "dropout", {h}, "rate = 0.2");
-    ok(m.name(d, "d"));
+    ok(m.name(d, "z/d"));  // the text draws in a function that z calls
     z = op(m, "dense", {d, w2, b2});
     loss = op(m, "cross_entropy", {z, y}, "reduce = mean");
     ok(m.function("predict", {{"probs", op(m, "softmax", {z})}}));
@@ -166,7 +166,7 @@ TEST_CASE("mistakes name the place of the call") {
   check(built.m.op("relv", {built.x}, "").errors(), Code::unknown_op);
   check(built.m.op("dropout", {built.x}, "rte = 0.5").errors(), Code::bad_attribute);
   check(built.m.input("x", type(DType::f32, {})).errors(), Code::duplicate_name);
-  check(built.m.name(built.z, "d").errors(), Code::duplicate_name);
+  check(built.m.name(built.z, "z/d").errors(), Code::duplicate_name);
   check(built.m.find("e").errors(), Code::undefined_name);
   check(built.m.function("predict", {}).errors(), Code::duplicate_name);
   check(built.m.grad(built.z, {built.x}).errors(), Code::not_differentiable);

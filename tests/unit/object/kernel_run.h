@@ -58,7 +58,7 @@ inline void add_call_entry(Module& module, const Function& kernel, const std::st
     param.name = v.name;
     param.dtype = v.dtype;
     if (v.kind == VarKind::buffer) {
-      args.push_back(b.address(b.buffer(v.name, DType::u8), b.index(0), v.dtype));
+      args.push_back(b.address(b.buffer(v.name, v.dtype), b.index(0), v.dtype));
       param.role = v.written ? ParamRole::output : ParamRole::input;
     } else {
       args.push_back(b.use(b.scalar(v.name, v.dtype)));

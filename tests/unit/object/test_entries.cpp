@@ -299,6 +299,12 @@ TEST_CASE("Arena functions take the dims and give the bytes") {
   m.functions = {f, axpy_kernel()};
   add_call_entry(m, axpy_kernel(), "run");
   m.entries[0].arena_function = "arena_steps";
+  Builder(m.functions.back()).scalar("workers");
+  kernel::EntryParam workers;
+  workers.name = "workers";
+  workers.dtype = DType::i64;
+  workers.role = kernel::ParamRole::dim;
+  m.entries[0].params.push_back(workers);
   m.entries[0].dims = {{"n", 0, 100}, {"workers", 1, 8}};
   auto object = object::compile(m, **target::host_target());
   if (!object) FAIL(object.errors().text());

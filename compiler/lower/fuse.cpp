@@ -71,6 +71,8 @@ class Fuser {
       out_.index_only[i] =
           is_index_only(graph_.node(NodeId(i))) || is_scalar_arithmetic(graph_, graph_.node(NodeId(i)));
     see_through_gathers();
+    // Twice: the first bounds what is composed to see which values must be stored.
+    bound_terms(graph_, &out_.index_only);
     force_stored();
     terms_ = bound_terms(graph_, &out_.index_only);
     for (size_t i = 0; i < graph_.node_count(); ++i) place(NodeId(i));

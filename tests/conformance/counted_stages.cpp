@@ -73,7 +73,7 @@ void run_counted(const Stages& stages) {
   const char* wanted = std::getenv("TENON_SCALING");
   if (wanted == nullptr) return;
   const std::string text = wanted;
-  const size_t space = text.find(' ');
+  const size_t space = text.rfind(' ');  // a shape may have blanks
   stages(text.substr(0, space), std::strtoull(text.c_str() + space, nullptr, 10));
 }
 

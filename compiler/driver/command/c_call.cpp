@@ -59,23 +59,8 @@ Result<Outcome> run_c_function(const driver::Program& program, const driver::Ent
                                const evaluate::Inputs& inputs, const runtime::Parallel* parallel) {
   const std::string& name = entry.interface->name;
   TENON_ASSIGN(const codegen::CInterface c, codegen::c_interface(program.kernels(), prefix));
-  std::vector<std::vector<int64_t>> shapes;
-  for (const Array& a : inputs.arguments) shapes.push_back(a.shape());
-  TENON_ASSIGN(const std::vector<int64_t> sizes, entry.bind_dims(shapes, inputs.dims));
-  const ir::DimBindings bindings = entry.bindings(sizes);
-  driver::State state(program.shared_from_this());
-  for (const kernel::StateSlot& s : program.kernels().state)
-    if (const auto found = inputs.globals.find(s.name); found != inputs.globals.end())
-      TENON_TRY(state.set(s.name, found->second));
-  const int64_t bytes = entry.arena(sizes.data());
-  if (bytes < 0) return error(Code::size_range, name + ": sizes overflow");
-  Array arena(DType::u8, {std::max<int64_t>(bytes, 64)});
-  std::memset(arena.data(), 0xff, arena.bytes());
-  Outcome outcome;
-  for (const ir::Type& type : entry.outputs) {
-    TENON_ASSIGN(std::vector<int64_t> shape, ir::evaluate_shape(type.shape, bindings));
-    outcome.outputs.emplace_back(type.dtype, std::move(shape));
-  }
+  TENON_ASSIGN(PreparedCall call, prepare_call(program, entry, inputs));
+  auto& [sizes, state, arena, outcome] = call;
   const Errors lacking = error(Code::backend, "the object lacks the C function of " + name);
   if (c.init != nullptr && c.init->name == name) {
     const auto init = reinterpret_cast<Init>(object.lookup(prefix + "_init"));
@@ -84,7 +69,7 @@ Result<Outcome> run_c_function(const driver::Program& program, const driver::Ent
     if (!inputs.arguments.empty()) std::memcpy(&seed, inputs.arguments[0].data(), sizeof seed);
     // Arguments that a function does not take are not looked at.
     outcome.status.code =
-        static_cast<uint32_t>(init(state.block(), std::max<size_t>(program.kernels().state_bytes, 64), seed,
+        static_cast<uint32_t>(init(state->block(), std::max<size_t>(program.kernels().state_bytes, 64), seed,
                                    arena.data(), arena.bytes()));
   } else {
     const CEntry* found = nullptr;
@@ -97,13 +82,13 @@ Result<Outcome> run_c_function(const driver::Program& program, const driver::Ent
     const std::vector<uint64_t> fields = fields_of(*found, *entry.interface, inputs, sizes, outcome);
     uint64_t done = 0;
     outcome.status.code = static_cast<uint32_t>(
-        call(state.block(), fields.data(), arena.data(), arena.bytes(), parallel, &done));
+        call(state->block(), fields.data(), arena.data(), arena.bytes(), parallel, &done));
   }
   for (const kernel::StateSlot& s : program.kernels().state) {
-    TENON_ASSIGN(Array value, state.get(s.name));
+    TENON_ASSIGN(Array value, state->get(s.name));
     outcome.state.emplace(s.name, std::move(value));
   }
-  return outcome;
+  return std::move(outcome);
 }
 
 }  // namespace tenon::command

@@ -109,17 +109,16 @@ Result<ir::DimBindings> choose_sizes(const ir::DimRanges& ranges, std::span<cons
   return out;
 }
 
-Result<Outcome> run_entry(const driver::Program& program, const driver::EntryInfo& entry,
-                          runtime::EntryFunction code, const evaluate::Inputs& inputs,
-                          const runtime::Parallel* parallel) {
+Result<PreparedCall> prepare_call(const driver::Program& program, const driver::EntryInfo& entry,
+                                  const evaluate::Inputs& inputs) {
   std::vector<std::vector<int64_t>> shapes;
   for (const Array& a : inputs.arguments) shapes.push_back(a.shape());
-  TENON_ASSIGN(const std::vector<int64_t> sizes, entry.bind_dims(shapes, inputs.dims));
+  TENON_ASSIGN(std::vector<int64_t> sizes, entry.bind_dims(shapes, inputs.dims));
   const ir::DimBindings bindings = entry.bindings(sizes);
-  driver::State state(program.shared_from_this());
+  auto state = std::make_unique<driver::State>(program.shared_from_this());
   for (const kernel::StateSlot& s : program.kernels().state)
     if (const auto found = inputs.globals.find(s.name); found != inputs.globals.end())
-      TENON_TRY(state.set(s.name, found->second));
+      TENON_TRY(state->set(s.name, found->second));
   const int64_t bytes = entry.arena(sizes.data());
   if (bytes < 0) return error(Code::size_range, entry.interface->name + ": sizes overflow");
   Array arena(DType::u8, {std::max<int64_t>(bytes, 64)});
@@ -129,6 +128,14 @@ Result<Outcome> run_entry(const driver::Program& program, const driver::EntryInf
     TENON_ASSIGN(std::vector<int64_t> shape, ir::evaluate_shape(type.shape, bindings));
     outcome.outputs.emplace_back(type.dtype, std::move(shape));
   }
+  return PreparedCall{std::move(sizes), std::move(state), std::move(arena), std::move(outcome)};
+}
+
+Result<Outcome> run_entry(const driver::Program& program, const driver::EntryInfo& entry,
+                          runtime::EntryFunction code, const evaluate::Inputs& inputs,
+                          const runtime::Parallel* parallel) {
+  TENON_ASSIGN(PreparedCall call, prepare_call(program, entry, inputs));
+  auto& [sizes, state, arena, outcome] = call;
   std::vector<uint64_t> slots;
   size_t input = 0, output = 0, dim = 0;
   auto pointer = [](const void* p) { return reinterpret_cast<uint64_t>(p); };
@@ -138,7 +145,7 @@ Result<Outcome> run_entry(const driver::Program& program, const driver::EntryInf
       case kernel::ParamRole::constants:
         continue;
       case kernel::ParamRole::state:
-        bits = pointer(state.block());
+        bits = pointer(state->block());
         break;
       case kernel::ParamRole::arena:
         bits = pointer(arena.data());
@@ -162,10 +169,10 @@ Result<Outcome> run_entry(const driver::Program& program, const driver::EntryInf
   }
   code(slots.data(), parallel, &outcome.status);
   for (const kernel::StateSlot& s : program.kernels().state) {
-    TENON_ASSIGN(Array value, state.get(s.name));
+    TENON_ASSIGN(Array value, state->get(s.name));
     outcome.state.emplace(s.name, std::move(value));
   }
-  return outcome;
+  return std::move(outcome);
 }
 
 namespace {

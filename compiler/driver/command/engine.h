@@ -28,6 +28,16 @@ struct Outcome {
   std::vector<Array> outputs;
   std::map<std::string, Array> state;
 };
+// What a call works on: sizes in the entry's order, a state and an arena (filled with NaN) of its own, and
+// outputs of their sizes. T601 for sizes out of range.
+struct PreparedCall {
+  std::vector<int64_t> sizes;
+  std::unique_ptr<driver::State> state;
+  Array arena;
+  Outcome outcome;
+};
+Result<PreparedCall> prepare_call(const driver::Program& program, const driver::EntryInfo& entry,
+                                  const evaluate::Inputs& inputs);
 // Runs an entry's code, from a JIT or a linked object, on copies.
 Result<Outcome> run_entry(const driver::Program& program, const driver::EntryInfo& entry,
                           runtime::EntryFunction code, const evaluate::Inputs& inputs,

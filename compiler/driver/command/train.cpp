@@ -37,14 +37,14 @@ class Signals {
 };
 
 // The state in a folder of its own below $TMPDIR or /tmp, for when it cannot be written where it was to go.
-Errors rescue(const driver::State& state, const std::string& output, Errors failed) {
+Errors rescue(const driver::State& state, const KeptData& kept, const std::string& output, Errors failed) {
   const char* temporary = getenv("TMPDIR");
   for (std::string folder : {std::string(temporary == nullptr ? "" : temporary), std::string("/tmp")}) {
     if (folder.empty()) continue;
     folder += "/tenon-XXXXXX";
     if (mkdtemp(folder.data()) == nullptr) continue;
     const std::string path = folder + "/" + output.substr(output.rfind('/') + 1);
-    if (state.save(path)) {
+    if (state.save(path, kept.metadata())) {
       failed.list.front().notes.push_back("the trained state was written to " + path);
       return failed;
     }
@@ -151,7 +151,7 @@ class Train : public Verb {
     const driver::FitResult& result = *fitted;
     if (!output_.empty())
       if (Status saved = state->save(output_, kept.metadata()); !saved)
-        return rescue(*state, output_, saved.take_errors());
+        return rescue(*state, kept, output_, saved.take_errors());
     if (result.history_lost) {
       Errors lost = *result.history_lost;
       if (!output_.empty()) lost.list.front().notes.push_back("the trained state was written to " + output_);

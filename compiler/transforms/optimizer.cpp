@@ -23,6 +23,8 @@ struct Setting {
   std::optional<double> preset;  // none: must be given
 };
 
+constexpr const char* counter_name = "step";
+
 // Values of one optimizer's settings, per element type, and the slots it makes.
 class Stage {
  public:
@@ -126,18 +128,22 @@ class Stage {
     function_.graph.results.push_back(value.id);
   }
 
-  // A state beside the parameter, always a new one: where the name is taken, by another step's slot or by the
-  // model, this step's stands before it.
-  std::string slot(const std::string& param, const std::string& suffix, const ir::Type& type) {
-    std::string name = param + suffix;
-    name = names_.claim(names_.has(name) ? function_.name + "." + name : name);
+  // Where a name that its slots would have is taken, by another step's or by the model, all of this step's
+  // bear its own before them: which of two steps a slot belongs to is seen from its name.
+  void name_slots(const std::vector<std::string>& names) {
+    for (const std::string& name : names)
+      if (names_.has(name)) prefix_ = function_.name + ".";
+  }
+  // A state beside the parameter, always a new one.
+  std::string slot(const std::string& param, std::string_view suffix, const ir::Type& type) {
+    const std::string name = names_.claim(prefix_ + param + std::string(suffix));
     add_state(module_, name, type);
     return name;
   }
   // Steps done including this one, as a float.
   V steps(DType dtype) {
     if (counter_.empty()) {
-      counter_ = slot("step", "", {DType::i64, {}});
+      counter_ = slot(counter_name, "", {DType::i64, {}});
       const V next = entry(counter_) + 1.0;
       write(counter_, next);
       next_ = next.id;
@@ -184,14 +190,16 @@ class Stage {
   std::map<std::pair<std::string, DType>, ValueId> numbers_;
   std::unordered_map<std::string, ValueId> entries_;  // arguments for globals
   std::unordered_map<std::string, size_t> writes_;    // position of each written global
-  std::string counter_;
+  std::string prefix_, counter_;
   ValueId next_;
 };
+
+constexpr std::string_view momentum_slots[] = {".m"}, adam_slots[] = {".m", ".v"};
 
 void sgd(Stage& s, const std::string& param, V p, V g) { s.write(param, p - s.number("lr", p.dtype()) * g); }
 
 void momentum(Stage& s, const std::string& param, V p, V g) {
-  const std::string slot = s.slot(param, ".m", p.type());
+  const std::string slot = s.slot(param, momentum_slots[0], p.type());
   const V factor = s.number("momentum", p.dtype());
   const V m = factor * s.entry(slot) + g;
   const V direction = s.flag("nesterov") ? g + factor * m : m;
@@ -201,7 +209,8 @@ void momentum(Stage& s, const std::string& param, V p, V g) {
 
 void adam(Stage& s, const std::string& param, V p, V g) {
   const DType dtype = p.dtype();
-  const std::string first = s.slot(param, ".m", p.type()), second = s.slot(param, ".v", p.type());
+  const std::string first = s.slot(param, adam_slots[0], p.type()),
+                    second = s.slot(param, adam_slots[1], p.type());
   const V beta1 = s.number("beta1", dtype), beta2 = s.number("beta2", dtype);
   const V rest1 = s.once("1 - beta1", dtype, [&] { return 1.0 - beta1; });
   const V rest2 = s.once("1 - beta2", dtype, [&] { return 1.0 - beta2; });
@@ -222,10 +231,13 @@ constexpr Setting adam_settings[] = {{"lr", 1e-3}, {"beta1", 0.9}, {"beta2", 0.9
 struct Optimizer {
   std::string_view name;
   std::span<const Setting> settings;
+  std::span<const std::string_view> slots;  // of each parameter, by their ends
+  bool counts;                              // its steps
   void (*update)(Stage&, const std::string& param, V p, V g);
 };
-constexpr Optimizer optimizers[] = {
-    {"sgd", sgd_settings, sgd}, {"momentum", momentum_settings, momentum}, {"adam", adam_settings, adam}};
+constexpr Optimizer optimizers[] = {{"sgd", sgd_settings, {}, false, sgd},
+                                    {"momentum", momentum_settings, momentum_slots, false, momentum},
+                                    {"adam", adam_settings, adam_slots, true, adam}};
 
 }  // namespace
 
@@ -235,6 +247,11 @@ Status add_optimizer(ir::Module& module, ir::Function& function, const ir::Optio
     if (o.name != with.word) continue;
     Stage stage(module, function, with, o.settings);
     TENON_TRY(stage.check(params));
+    std::vector<std::string> slots;
+    if (o.counts) slots.emplace_back(counter_name);
+    for (const std::string& param : params)
+      for (const std::string_view end : o.slots) slots.push_back(param + std::string(end));
+    stage.name_slots(slots);
     for (size_t i = 0; i < params.size(); ++i) {
       const V p = stage.entry(params[i]), g{p.b, gradients[i]};
       o.update(stage, params[i], p, g);

@@ -27,7 +27,7 @@
 #define TENON_API
 #endif
 
-#define TENON_API_VERSION 1u
+#define TENON_API_VERSION 2u
 
 #ifdef __cplusplus
 extern "C" {

@@ -68,6 +68,37 @@ TEST_CASE("options that only a source can honour are refused on dumps of kernels
       CHECK(ran.err.find("give the model") != std::string::npos);
     }
   CHECK(folder.tenon("compile k.tenon --cpu x86-64-v3 -o out").status == 0);
+  const Ran one = folder.tenon("show k.tenon --stage kernel --fn f");
+  CHECK(one.status == 2);
+  CHECK(one.err.find("--fn does nothing on a dump of kernels") != std::string::npos);
+}
+
+TEST_CASE("what an edited dump wrote before it failed is not said to be unwritten") {
+  const Folder folder;
+  folder.write("m.tenon", R"(tenon 1
+module m
+state a : f32[4]
+func add(x: f32[4]) -> s: f32[] {
+  b = add a, x
+  s = reduce_sum b
+  set a = b
+  return s
+}
+)");
+  REQUIRE(folder.tenon("show m.tenon --stage kernel --fn add -o k.tenon").status == 0);
+  const auto failing = [&](const std::string& index) {
+    std::string text = folder.read("k.tenon");
+    const size_t load = text.find("x[");
+    REQUIRE(load != std::string::npos);
+    text.insert(load + 2, index);
+    folder.write("e.tenon", text);
+    return folder.tenon("run e.tenon add --input 'x=[1, 2, 3, 4]'");
+  };
+  const Ran ran = failing("100000000 + ");
+  INFO(ran.out << ran.err << folder.read("k.tenon"));
+  CHECK(ran.status == 3);
+  CHECK(ran.err.find("state is unchanged") == std::string::npos);
+  CHECK(ran.err.find("may hold a part of its writes") != std::string::npos);
 }
 
 }  // namespace tenon::test

@@ -183,6 +183,9 @@ class Show : public Verb {
       return emit(c, unit);
     }
     if (dot_) return usage_error("--dot draws graphs", "--stage graph or optimized");
+    if (unit.stage == driver::Stage::kernel && !functions_.empty())
+      return usage_error("--fn does nothing on a dump of kernels, whose functions share their code",
+                         "leave it out, or make the dump of one function from its model");
     if (stage_ == "kernel" && unit.stage == driver::Stage::kernel) {
       TENON_TRY(driver::check_kernels(std::get<kernel::Module>(unit.code), options));
       return emit(c, unit);

@@ -43,7 +43,7 @@ constexpr OpDef defs[] = {
     {.name = "gelu",
      .doc =
          "Gaussian error linear unit (Hendrycks and Gimpel 2016): x times the normal distribution function, "
-         "0.5 x erfc(-x / sqrt 2).",
+         "0.5 x erfc(-x / sqrt 2). NaN at -inf, as -inf times 0 is, though the limit is 0.",
      .operands = floats,
      .attrs = gelu_attrs,
      .composite = &gelu_form,

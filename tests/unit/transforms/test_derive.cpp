@@ -66,9 +66,9 @@ derive d = step loss {with = adam {lr = lr, beta1 = 0.8, beta2 = 0.95, eps = 1e-
 )"));
   ir::DimBindings dims{{"batch", 5}};
   evaluate::Inputs in = random_inputs(m, *m.find_function("a"), dims);
-  in.globals["step"] = Array::scalar<int64_t>(3);
+  in.globals["d.step"] = Array::scalar<int64_t>(3);
   in.globals["lr"] = Array::scalar<double>(0.05);
-  for (double& v : in.globals[m.find_global("w.v") != nullptr ? "w.v" : "d.w.v"].as<double>()) v = v * v;
+  for (double& v : in.globals["d.w.v"].as<double>()) v = v * v;
   const evaluate::Outputs g = run(m, *m.find_function("g"), in);
   const double w = number(in.globals, "w"), gw = g.returned[0].as<double>()[0];
 
@@ -82,15 +82,15 @@ derive d = step loss {with = adam {lr = lr, beta1 = 0.8, beta2 = 0.95, eps = 1e-
   CHECK(number(c.written, "w") == Approx(w - 0.1 * (gw + 0.8 * m1)).epsilon(1e-12));
   CHECK(c.written.count("b") == 0);
 
-  // Two steps that both keep a slot w.m have one each.
-  const std::string slot = m.find_global("d.w.m") != nullptr ? "d.w.m" : "w.m";
-  REQUIRE(slot == "d.w.m");
+  // Two steps that both keep a slot w.m have one each, and the second names all of its own.
+  for (const char* slot : {"d.w.m", "d.w.v", "d.step"}) REQUIRE(m.find_global(slot) != nullptr);
+  for (const char* slot : {"w.v", "step"}) REQUIRE(m.find_global(slot) == nullptr);
   const evaluate::Outputs d = run(m, *m.find_function("d"), in);
-  const double m2 = 0.8 * number(in.globals, slot) + 0.2 * gw;
-  const double v2 = 0.95 * number(in.globals, "w.v") + 0.05 * gw * gw;
+  const double m2 = 0.8 * number(in.globals, "d.w.m") + 0.2 * gw;
+  const double v2 = 0.95 * number(in.globals, "d.w.v") + 0.05 * gw * gw;
   const double t = 4, rate = 0.05 / (1 - std::pow(0.8, t)), root = std::sqrt(1 - std::pow(0.95, t));
   CHECK(number(d.written, "w") == Approx(w - rate * m2 / (std::sqrt(v2) / root + 1e-6)).epsilon(1e-10));
-  CHECK(d.written.at("step").as<int64_t>()[0] == 4);
+  CHECK(d.written.at("d.step").as<int64_t>()[0] == 4);
 }
 
 TEST_CASE("epochs run full batches, then the rest, in the order of the state's counter") {

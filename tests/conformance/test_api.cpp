@@ -168,6 +168,11 @@ TEST_CASE("mistakes name their line and throw") {
   // A mistake leaves the model as it was.
   m.function("same", {{"x", x}});
   CHECK(code_of([&] { m.function("same", {{"x", x}}); }) == 104);
+  CHECK(code_of([&] { m.function("init", {{"x", x}}); }, &text) == 104);
+  CHECK(text.find("fills the state") != std::string::npos);
+  CHECK(code_of([&] { m.function("twins", {{"r", x}, {"r", x + 1.0}}); }, &text) == 104);
+  CHECK(text.find("two results are named r") != std::string::npos);
+  CHECK(m.finish().print().find("twins") == std::string::npos);
   CHECK(m.finish().print().find("func same") != std::string::npos);
 }
 

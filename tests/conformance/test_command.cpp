@@ -306,6 +306,25 @@ TEST_CASE("bench tells time, the share of the peak, and chunks by worker") {
   CHECK(report["chunks_per_worker"].size() == 2);
 }
 
+TEST_CASE("bench takes dumps of every stage, and counts the same work") {
+  const Folder folder;
+  expect(folder.tenon("new mlp -o mlp.tenon"), 0);
+  double flops = 0;
+  for (const char* stage : {"graph", "optimized", "kernel"}) {
+    INFO(stage);
+    expect(folder.tenon(std::string("show mlp.tenon -o d.tenon --stage ") + stage), 0);
+    const Json report = object(folder.tenon("bench d.tenon train --batch 64 --seconds 0.02 --json"));
+    CHECK(report["seconds_best"].get<double>() > 0);
+    // No code passes the peak.
+    if (report["ratio"].is_number()) CHECK(report["ratio"].get<double>() <= 1);
+    if (report["flops"].is_number()) {
+      if (flops > 0) CHECK(report["flops"].get<double>() == Approx(flops).epsilon(0.01));
+      flops = report["flops"].get<double>();
+    }
+  }
+  CHECK(flops > 0);
+}
+
 TEST_CASE("resuming from any stage's dump gives the same object byte by byte") {
   for (const auto& entry : std::filesystem::recursive_directory_iterator(TENON_SOURCE_DIR "/examples")) {
     if (entry.path().extension() != ".tenon") continue;

@@ -1,4 +1,5 @@
 // Corners of the command and the language that once went wrong: each case keeps one of them right.
+#include <fmt/format.h>
 #include <cstring>
 #include <set>
 #include <string>
@@ -101,6 +102,25 @@ TEST_CASE("names are the caller's, whatever a callee's values are called") {
   const Ran grad = folder.shell("tenon grad m.tenon f --wrt s | tenon run - f.grad --input x=1");
   INFO(grad.out << grad.err);
   CHECK(grad.out.find("= -1.01273") != std::string::npos);
+}
+
+TEST_CASE(
+    "a printed gradient has a printed gradient, through what a loop captures, whatever its values are "
+    "called") {
+  const Folder folder;
+  // h w^3, once with names that gradients make themselves.
+  for (const auto& [carry, next] : {std::pair("h", "d"), std::pair("d.h", "w'"), std::pair("d.w", "d.d.h")}) {
+    folder.write("m.tenon",
+                 fmt::format("tenon 1\nmodule m\nparam w : f64[] = constant(1.5)\n"
+                             "func f(x: f64[]) -> y: f64[] {{\n  y = loop ({0} = x) {{trip = 3}} : f64[] {{\n"
+                             "    {1} = mul {0}, w\n    yield {1}\n  }}\n  return y\n}}\n",
+                             carry, next));
+    const Ran third = folder.shell(
+        "tenon grad m.tenon f | tenon grad - f.grad | tenon grad - f.grad.grad | "
+        "tenon run - f.grad.grad.grad --input x=2");
+    INFO(third.out << third.err);
+    CHECK(third.out == "w' : f64[] = 12.0\n");
+  }
 }
 
 TEST_CASE("functions in training mode run, and wide integers are judged exactly") {

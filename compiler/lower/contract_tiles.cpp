@@ -171,17 +171,19 @@ void ContractEmitter::row_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo,
 // acc[r] += A[i0 + r, k] * B[k, j] for k in k_lo .. k_hi.
 void ContractEmitter::multiply(VarId acc, ExprId rows, ExprId i0, ExprId k_lo, ExprId k_hi) {
   auto memo = emitter_.save();
-  ExprId k = b_.begin_for("k", k_lo, k_hi, b_.index(1));
-  prefetch(i0, k);
-  set_k(k);
-  ExprId y = right(k);
-  y = b_.let("b", y);
-  ExprId r = b_.begin_unroll("r", b_.index(0), rows);
-  ExprId x = left(i0, rows, r, k);
-  ExprId old = b_.use(acc, {r});
-  b_.assign(acc, is_float(dtype_) ? b_.fma(x, y, old) : b_.add(old, b_.mul(x, y)), {r});
-  b_.end();
-  b_.end();
+  runs(k_lo, k_hi, [&](ExprId lo, ExprId hi) {
+    ExprId k = b_.begin_for("k", lo, hi, b_.index(1));
+    prefetch(i0, k);
+    set_k(k);
+    ExprId y = right(k);
+    y = b_.let("b", y);
+    ExprId r = b_.begin_unroll("r", b_.index(0), rows);
+    ExprId x = left(i0, rows, r, k);
+    ExprId old = b_.use(acc, {r});
+    b_.assign(acc, is_float(dtype_) ? b_.fma(x, y, old) : b_.add(old, b_.mul(x, y)), {r});
+    b_.end();
+    b_.end();
+  });
   emitter_.restore(std::move(memo));
 }
 

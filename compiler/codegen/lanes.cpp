@@ -159,7 +159,10 @@ void FunctionEmitter::lanes_block(const Stmt& s, llvm::Value* base, int width, l
       std::vector<llvm::Constant*> index;
       for (int i = 0; i < lanes.part_lanes; ++i)
         index.push_back(builder_.getInt32(static_cast<uint32_t>(p * lanes.part_lanes + i)));
-      lanes_->mask.push_back(builder_.CreateICmpULT(llvm::ConstantVector::get(index), limit));
+      llvm::Value* mask = builder_.CreateICmpULT(llvm::ConstantVector::get(index), limit);
+      // A constant mask would be moved to its register wherever it is used, in inner loops each time.
+      if (m_.target.lane_masks && llvm::isa<llvm::Constant>(mask)) mask = builder_.CreateFreeze(mask);
+      lanes_->mask.push_back(mask);
     }
   }
   Value lane = here(base);

@@ -41,8 +41,14 @@ class ContractEmitter {
   DType dtype() const { return dtype_; }
 
   // Of a vector of sums; narrow types do not fill one, for their tiles would be too wide to serve small
-  // results.
-  int64_t lanes() const { return frame_.target().lanes(std::max<size_t>(4, dtype_bytes(dtype_))); }
+  // results. Columns that fit half a vector take no more: a mask and lines that are crossed cost as much as
+  // the loads.
+  int64_t lanes() const {
+    int64_t lanes = frame_.target().lanes(std::max<size_t>(4, dtype_bytes(dtype_)));
+    const Dim n = n_extent();
+    while (n.is_constant() && lanes > 4 && n.constant() <= lanes / 2) lanes /= 2;
+    return lanes;
+  }
   int64_t vectors() const {
     int64_t n = frame_.high(n_extent()) - edge();
     // Accumulators, a vector of B each, and a broadcast of A fit the registers: mr * nv + nv + 1.
@@ -62,8 +68,8 @@ class ContractEmitter {
   // A single row has too few independent chains: its blocks of K run side by side.
   bool interleaved() const {
     Dim k = k_extent();
-    return inner_blocks_ && tile_rows() == 1 && k.is_constant() && k.constant() % block_ == 0 &&
-           blocks() <= 8;
+    return inner_blocks_ && tile_rows() == 1 && k_axes_.size() == 1 && k.is_constant() &&
+           k.constant() % block_ == 0 && blocks() <= 8;
   }
   int64_t blocks() const { return k_extent().constant() / block_; }
   int64_t tile_rows() const {
@@ -122,6 +128,8 @@ class ContractEmitter {
   ExprId left(ExprId i0, ExprId rows, ExprId r, ExprId k);
   void compose();
   void tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, ExprId cols_hi);
+  bool tall() const;
+  ExprId tall_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi);
   void row_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool may_have_rest);
   void tile(ExprId i0, ExprId rows, ExprId j0, ExprId j1, ExprId width);
   void choose_prefetches();
@@ -137,6 +145,9 @@ class ContractEmitter {
   void panel(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool rest);
   void store_outputs();
   ExprId sum_address(ExprId row);
+  // Calls `each` with the products lo..hi cut where the last contracted axis begins anew, in their order:
+  // within a piece set_k divides nothing.
+  void runs(ExprId lo, ExprId hi, const std::function<void(ExprId, ExprId)>& each);
   void set_k(ExprId k);
 
   Frame& frame_;
@@ -161,6 +172,8 @@ class ContractEmitter {
   bool packed_ = false, packed_left_ = false;
   bool prefetch_result_ = false, prefetch_panel_ = false;
   ExprId panel_lo_, panel_width_;
+  ExprId run_;  // product number at which the last contracted axis began; none where it is the only one
+  int64_t panel_vectors_ = 1;
   bool heavy_ = false;  // the epilogue runs over the stored panel, not on the accumulators
   ExprId mr_, rows_lo_, left_from_, left_products_, k_lo_, k_hi_, first_, last_;
 };

@@ -50,25 +50,27 @@ void ContractEmitter::pack_left(ExprId lo, ExprId hi, bool rest) {
     emitter_.forget();
     frame_.store(scratch(left_scratch), dtype_, left_address(i0, rows, r, k), emitter_.emit(a_));
   };
-  ExprId k = b_.begin_for("k", k_lo_, k_hi_, b_.index(1));
-  ExprId i0 = b_.begin_for("i0", lo, whole, mr_);
-  // One vector where the tile has as many rows as one has lanes.
-  const bool vector = tile_rows() % 4 == 0;
-  ExprId r = vector ? b_.begin_lanes("r", b_.index(0), mr_, b_.index(tile_rows()))
-                    : b_.begin_unroll("r", b_.index(0), mr_);
-  copy(i0, mr_, r, k);
-  b_.end();
-  b_.end();
-  if (rest) {
-    ExprId rows = b_.sub(hi, whole);
-    r = b_.begin_for("r", b_.index(0), rows, b_.index(1));
-    copy(whole, rows, r, k);
-  } else {
-    i0 = b_.begin_for("i0", whole, hi, b_.index(1));
-    copy(i0, b_.index(1), b_.index(0), k);
-  }
-  b_.end();
-  b_.end();
+  runs(k_lo_, k_hi_, [&](ExprId lo_k, ExprId hi_k) {
+    ExprId k = b_.begin_for("k", lo_k, hi_k, b_.index(1));
+    ExprId i0 = b_.begin_for("i0", lo, whole, mr_);
+    // One vector where the tile has as many rows as one has lanes.
+    const bool vector = tile_rows() % 4 == 0;
+    ExprId r = vector ? b_.begin_lanes("r", b_.index(0), mr_, b_.index(tile_rows()))
+                      : b_.begin_unroll("r", b_.index(0), mr_);
+    copy(i0, mr_, r, k);
+    b_.end();
+    b_.end();
+    if (rest) {
+      ExprId rows = b_.sub(hi, whole);
+      r = b_.begin_for("r", b_.index(0), rows, b_.index(1));
+      copy(whole, rows, r, k);
+    } else {
+      i0 = b_.begin_for("i0", whole, hi, b_.index(1));
+      copy(i0, b_.index(1), b_.index(0), k);
+    }
+    b_.end();
+    b_.end();
+  });
 }
 
 }  // namespace tenon::lower

@@ -65,26 +65,28 @@ void ContractEmitter::emit_pack(ExprId begin, ExprId end) {
   };
   if (right_is_even(*scope_.graph, *dot_)) {
     // Rows are read from end to end: the panels are many streams, each written in order.
-    ExprId k = b_.begin_for("k", begin, end, b_.index(1));
-    panels(b_.index(0), n, [&](ExprId j0, ExprId j1, ExprId width) {
-      ExprId stop = open(j0, j1, width);
-      pack_row(k, j0, stop, width);
+    return runs(begin, end, [&](ExprId from, ExprId to) {
+      ExprId k = b_.begin_for("k", from, to, b_.index(1));
+      panels(b_.index(0), n, [&](ExprId j0, ExprId j1, ExprId width) {
+        ExprId stop = open(j0, j1, width);
+        pack_row(k, j0, stop, width);
+      });
+      b_.end();
     });
-    b_.end();
-    return;
   }
   const bool loads = terms_.term(bt_).kind == TermKind::load && !terms_.term(bt_).dynamic.valid();
   ExprId side = b_.index(frame_.target().lanes(dtype_bytes(dtype_)));
-  ExprId whole = begin;
-  if (loads)
-    whole =
-        b_.let("whole", b_.add(begin, b_.mul(b_.binary(kernel::Op::div, b_.sub(end, begin), side), side)));
-  panels(b_.index(0), n, [&](ExprId j0, ExprId j1, ExprId width) {
-    ExprId stop = open(j0, j1, width);
-    if (loads) return pack_transposed(begin, end, whole, stop);
-    ExprId k = b_.begin_for("k", begin, end, b_.index(1));
-    pack_row(k, j0, stop, width);
-    b_.end();
+  runs(begin, end, [&](ExprId from, ExprId to) {
+    ExprId whole = from;
+    if (loads)
+      whole = b_.let("whole", b_.add(from, b_.mul(b_.binary(kernel::Op::div, b_.sub(to, from), side), side)));
+    panels(b_.index(0), n, [&](ExprId j0, ExprId j1, ExprId width) {
+      ExprId stop = open(j0, j1, width);
+      if (loads) return pack_transposed(from, to, whole, stop);
+      ExprId k = b_.begin_for("k", from, to, b_.index(1));
+      pack_row(k, j0, stop, width);
+      b_.end();
+    });
   });
 }
 

@@ -15,7 +15,8 @@ std::pair<int64_t, int64_t> ContractEmitter::split() const {
 // Panels of nearly equal width: some of NV vectors, the others of one less, so that none runs thin.
 void ContractEmitter::panels(ExprId lo, ExprId hi, const PanelBody& each) {
   const auto [narrow, wider] = split();
-  auto run = [&](ExprId from, ExprId to, ExprId nr) {
+  auto run = [&](ExprId from, ExprId to, ExprId nr, int64_t vectors) {
+    panel_vectors_ = vectors;
     ExprId j0 = b_.begin_for("j0", from, to, nr);
     each(j0, b_.binary(kernel::Op::min, b_.add(j0, nr), to), nr);
     b_.end();
@@ -23,9 +24,9 @@ void ContractEmitter::panels(ExprId lo, ExprId hi, const PanelBody& each) {
   auto vectors_wide = [&](int64_t nv) { return b_.mul(b_.use(b_.fixed("NV", nv)), b_.index(lanes())); };
   ExprId middle = wider == 0 ? lo : b_.index(wider * (narrow + 1) * lanes());
   ExprId whole = edge() == 0 ? hi : b_.index(n_extent().constant() - edge());
-  if (wider != 0) run(lo, middle, vectors_wide(narrow + 1));
-  run(middle, whole, vectors_wide(narrow));
-  if (edge() != 0) run(whole, hi, b_.index(edge() <= 4 ? 4 : 8));
+  if (wider != 0) run(lo, middle, vectors_wide(narrow + 1), narrow + 1);
+  run(middle, whole, vectors_wide(narrow), narrow);
+  if (edge() != 0) run(whole, hi, b_.index(edge() <= 4 ? 4 : 8), 1);
 }
 
 void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, ExprId cols_hi) {
@@ -107,6 +108,39 @@ void ContractEmitter::store_outputs() {
   }
 }
 
+// A panel of one vector has one chain of sums for each row of a tile, too few to keep the multipliers busy,
+// and loads the right factor for few multiply-adds: it takes tiles of twice as many rows first.
+bool ContractEmitter::tall() const {
+  const int64_t rows = 2 * tile_rows();
+  if (panel_vectors_ != 1 || packed_left_ || !m_axis_ || tile_rows() < frame_.target().tile_rows)
+    return false;
+  const Term& term = terms_.term(a_);
+  return rows + 2 <= frame_.target().registers && frame_.may_pass(m_extent(), rows - 1) &&
+         term.kind == TermKind::load && !term.dynamic.valid() && term.offsets.empty();
+}
+
+// The tall tiles from i_lo; returns the row behind them. There are none where rows lie whole pages apart: the
+// lines of that many would meet in one set of the cache.
+ExprId ContractEmitter::tall_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi) {
+  constexpr int64_t page = 4096;
+  Dim apart(0);
+  for (const AffineIndex::Part& p : terms_.term(a_).address.parts)
+    if (p.axis == *m_axis_) apart = p.coefficient;
+  const int64_t elements = page / static_cast<int64_t>(dtype_bytes(terms_.term(a_).dtype));
+  ExprId meet = b_.constant(DType::bool_, 0);
+  if (frame_.may_pass(apart, elements - 1))
+    meet = b_.binary(kernel::Op::eq, b_.binary(kernel::Op::rem, frame_.dim(apart), b_.index(elements)),
+                     b_.index(0));
+  if (const auto known = b_.as_bool(meet); known && *known) return i_lo;
+  ExprId rows = b_.mul(mr_, b_.index(2));
+  ExprId tiled = b_.mul(b_.binary(kernel::Op::div, b_.sub(i_hi, i_lo), rows), rows);
+  ExprId stop = b_.let("tall", b_.select(meet, i_lo, b_.add(i_lo, tiled)));
+  ExprId i0 = b_.begin_for("i0", i_lo, stop, rows);
+  tile(i0, rows, j0, j1, width);
+  b_.end();
+  return stop;
+}
+
 void ContractEmitter::row_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool rest) {
   int64_t mr = tile_rows();
   if (mr == 1) {
@@ -115,6 +149,7 @@ void ContractEmitter::row_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo,
     b_.end();
     return;
   }
+  if (tall()) i_lo = tall_tiles(j0, j1, width, i_lo, i_hi);
   // Whole tiles, then the rest of the rows with a tile of just their number.
   ExprId full = b_.mul(b_.binary(kernel::Op::div, b_.sub(i_hi, i_lo), mr_), mr_);
   ExprId whole = b_.let("whole", b_.add(i_lo, full));
@@ -136,17 +171,19 @@ void ContractEmitter::row_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo,
 // acc[r] += A[i0 + r, k] * B[k, j] for k in k_lo .. k_hi.
 void ContractEmitter::multiply(VarId acc, ExprId rows, ExprId i0, ExprId k_lo, ExprId k_hi) {
   auto memo = emitter_.save();
-  ExprId k = b_.begin_for("k", k_lo, k_hi, b_.index(1));
-  prefetch(i0, k);
-  set_k(k);
-  ExprId y = right(k);
-  y = b_.let("b", y);
-  ExprId r = b_.begin_unroll("r", b_.index(0), rows);
-  ExprId x = left(i0, rows, r, k);
-  ExprId old = b_.use(acc, {r});
-  b_.assign(acc, is_float(dtype_) ? b_.fma(x, y, old) : b_.add(old, b_.mul(x, y)), {r});
-  b_.end();
-  b_.end();
+  runs(k_lo, k_hi, [&](ExprId lo, ExprId hi) {
+    ExprId k = b_.begin_for("k", lo, hi, b_.index(1));
+    prefetch(i0, k);
+    set_k(k);
+    ExprId y = right(k);
+    y = b_.let("b", y);
+    ExprId r = b_.begin_unroll("r", b_.index(0), rows);
+    ExprId x = left(i0, rows, r, k);
+    ExprId old = b_.use(acc, {r});
+    b_.assign(acc, is_float(dtype_) ? b_.fma(x, y, old) : b_.add(old, b_.mul(x, y)), {r});
+    b_.end();
+    b_.end();
+  });
   emitter_.restore(std::move(memo));
 }
 

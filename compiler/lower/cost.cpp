@@ -53,10 +53,8 @@ class Terms {
     const Node& node = graph_.node(NodeId(i));
     if (node.op->elementwise != nullptr) return scalars(i);
     if (node.op->gather != nullptr) return 1 + terms_of(node.operands[1]);
-    if (node.op->index_map == nullptr) return 1;
-    std::vector<ir::Type> types;
-    for (ValueId v : node.operands) types.push_back(graph_.type(v));
-    const auto pieces = node.op->index_map->pieces(node, types, graph_.type(node.results[0]));
+    const std::vector<ir::IndexPiece> pieces = pieces_of(graph_, node);
+    if (pieces.empty()) return 1;
     uint32_t all = pieces.size() == 1 && pieces[0].guards.empty() ? 0 : 1;
     for (const ir::IndexPiece& piece : pieces)
       all = std::min(all + terms_of(node.operands[piece.operand]), most_terms + 1);

@@ -178,11 +178,9 @@ NodeDomain node_domain(const Graph& graph, const Node& node) {
   if (op.index_map != nullptr) {
     // A stored index map reads its operand elsewhere than where it writes. Guarded or several reads of one
     // operand have no one index.
-    std::vector<ir::Type> types;
-    for (ValueId v : node.operands) types.push_back(graph.type(v));
     out.operands.resize(node.operands.size());
     std::vector<uint32_t> reads(node.operands.size(), 0);
-    for (const ir::IndexPiece& piece : op.index_map->pieces(node, types, graph.type(node.results[0]))) {
+    for (const ir::IndexPiece& piece : pieces_of(graph, node)) {
       Index inner;
       for (const AffineIndex& a : piece.index) inner.push_back(affine_substitute(a, at));
       const bool single = ++reads[piece.operand] == 1 && piece.guards.empty();

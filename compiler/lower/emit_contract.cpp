@@ -93,16 +93,31 @@ void ContractEmitter::compose() {
 }
 
 void ContractEmitter::set_k(ExprId k) {
-  Dim stride(1);
-  for (size_t i = k_axes_.size(); i-- > 0;) {
-    ExprId v = k;
-    if (k_axes_.size() > 1) {
-      if (!(stride == Dim(1))) v = b_.binary(kernel::Op::div, v, frame_.dim(stride));
-      if (i != 0) v = b_.binary(kernel::Op::rem, v, frame_.dim(extents_[k_axes_[i]]));
-    }
-    emitter_.axes[k_axes_[i]] = v;
-    stride = stride * extents_[k_axes_[i]];
+  if (!k_axes_.empty()) emitter_.axes[k_axes_.back()] = run_.valid() ? b_.sub(k, run_) : k;
+}
+
+void ContractEmitter::runs(ExprId lo, ExprId hi, const std::function<void(ExprId, ExprId)>& each) {
+  using kernel::Op;
+  if (k_axes_.size() <= 1) return each(lo, hi);
+  auto extent = [&](uint32_t axis) {
+    ExprId e = frame_.dim(extents_[axis]);
+    return frame_.low(extents_[axis]) < 1 ? b_.binary(Op::max, e, b_.index(1)) : e;
+  };
+  ExprId inner = extent(k_axes_.back());
+  ExprId first = b_.let("first", b_.binary(Op::div, lo, inner));
+  ExprId last = b_.let("last", b_.binary(Op::div, b_.add(hi, b_.sub(inner, b_.index(1))), inner));
+  ExprId o = b_.begin_for("o", first, last, b_.index(1));
+  ExprId rest = o;
+  for (size_t i = k_axes_.size() - 1; i-- > 0;) {
+    ExprId e = extent(k_axes_[i]);
+    emitter_.axes[k_axes_[i]] = i == 0 ? rest : b_.let("i", b_.binary(Op::rem, rest, e));
+    if (i != 0) rest = b_.let("rest", b_.binary(Op::div, rest, e));
   }
+  run_ = b_.let("run", b_.mul(o, inner));
+  each(b_.let("from", b_.binary(Op::max, lo, run_)),
+       b_.let("to", b_.binary(Op::min, hi, b_.add(run_, inner))));
+  run_ = {};
+  b_.end();
 }
 
 void ContractEmitter::emit(ExprId begin, ExprId end) {

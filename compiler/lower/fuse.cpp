@@ -67,9 +67,7 @@ class Fuser {
   Fusion run() {
     out_.index_only.assign(graph_.node_count(), false);
     out_.group_of.assign(graph_.node_count(), -1);
-    for (size_t i = 0; i < graph_.node_count(); ++i)
-      out_.index_only[i] =
-          is_index_only(graph_.node(NodeId(i))) || is_scalar_arithmetic(graph_, graph_.node(NodeId(i)));
+    for (size_t i = 0; i < graph_.node_count(); ++i) out_.index_only[i] = recomputed(graph_.node(NodeId(i)));
     see_through_gathers();
     // Twice: the first bounds what is composed to see which values must be stored.
     bound_terms(graph_, &out_.index_only);
@@ -95,6 +93,10 @@ class Fuser {
     Index at;
     bool barrier;
   };
+
+  bool recomputed(const Node& node) const {
+    return is_index_only(node) || is_scalar_arithmetic(graph_, node) || is_unit_view(graph_, node);
+  }
 
   // Rows taken by indices that cannot fail are read where they lie, unless a consumer wants them side by
   // side.
@@ -127,15 +129,20 @@ class Fuser {
   // gathered operands, and contraction operands that are not one plain affine read.
   void force_stored() {
     auto force = [&](ValueId v) {
-      NodeId n = graph_.value(storage_of(graph_, v)).node;
-      if (n.valid()) out_.index_only[n.index] = false;
+      // A view has its buffer from its operand.
+      for (NodeId n = graph_.value(v).node; n.valid(); n = graph_.value(v).node) {
+        out_.index_only[n.index] = false;
+        if (graph_.node(n).op->view == nullptr) break;
+        v = graph_.node(n).operands[0];
+      }
     };
     for (ValueId v : graph_.results) force(v);
     store_across();
     for (size_t i = graph_.node_count(); i-- > 0;) {
       const Node& node = graph_.node(NodeId(i));
       const ir::OpDef& op = *node.op;
-      if (op.view != nullptr || op.control != nullptr || op.scatter != nullptr || op.check != nullptr)
+      const bool shared = op.view != nullptr && !out_.index_only[i];
+      if (shared || op.control != nullptr || op.scatter != nullptr || op.check != nullptr)
         for (ValueId v : node.operands) force(v);
       if (op.gather != nullptr) force(node.operands[0]);
       if (op.index_map != nullptr && divides(node)) force(node.operands[0]);
@@ -157,7 +164,8 @@ class Fuser {
     for (size_t i = graph_.node_count(); i-- > 0;) {
       const Node& node = graph_.node(NodeId(i));
       const bool all = node.op->reduce != nullptr && squeeze(graph_.type(node.results[0]).shape).empty();
-      const bool passed = node.op->elementwise != nullptr && summed[node.results[0].index];
+      const bool passes = node.op->elementwise != nullptr || is_unit_view(graph_, node);
+      const bool passed = passes && summed[node.results[0].index];
       if (all || passed)
         for (ValueId v : node.operands) summed[v.index] = true;
       if (node.op->index_map != nullptr && summed[node.results[0].index] && reads_across(node.results[0])) {
@@ -186,9 +194,7 @@ class Fuser {
 
   // Interior padding reads its operand at a quotient of positions.
   bool divides(const Node& node) const {
-    std::vector<ir::Type> types;
-    for (ValueId v : node.operands) types.push_back(graph_.type(v));
-    for (const ir::IndexPiece& piece : node.op->index_map->pieces(node, types, graph_.type(node.results[0])))
+    for (const ir::IndexPiece& piece : pieces_of(graph_, node))
       if (has_quotient(piece)) return true;
     return false;
   }
@@ -479,7 +485,8 @@ Fusion Fuser::finish() {
   for (ValueId v : graph_.results) needed[storage_of(graph_, v).index] = true;
   for (size_t i = 0; i < graph_.node_count(); ++i) {
     const Node& node = graph_.node(NodeId(i));
-    if (node.op->view != nullptr) needed[storage_of(graph_, node.operands[0]).index] = true;
+    if (node.op->view != nullptr && !out_.index_only[i])
+      needed[storage_of(graph_, node.operands[0]).index] = true;
     if (out_.group_of[i] < 0) continue;
     NodeDomain domain = node_domain(graph_, node);
     for (ValueId operand : node.operands) {

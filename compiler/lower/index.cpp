@@ -98,6 +98,26 @@ bool is_index_only(const Node& node) {
   }
 }
 
+bool is_unit_view(const Graph& graph, const Node& node) {
+  return node.op->view != nullptr &&
+         squeeze(graph.type(node.operands[0]).shape) == squeeze(graph.type(node.results[0]).shape);
+}
+
+std::vector<ir::IndexPiece> pieces_of(const Graph& graph, const Node& node) {
+  if (node.operands.empty()) return {};
+  if (is_unit_view(graph, node)) {
+    std::vector<uint32_t> axes;
+    const Shape& to = graph.type(node.results[0]).shape;
+    for (uint32_t d = 0; d < to.size(); ++d)
+      if (!is_one(to[d])) axes.push_back(d);
+    return {{.operand = 0, .index = identity_index(graph.type(node.operands[0]).shape, axes), .guards = {}}};
+  }
+  if (node.op->index_map == nullptr) return {};
+  std::vector<ir::Type> operands;
+  for (ValueId v : node.operands) operands.push_back(graph.type(v));
+  return node.op->index_map->pieces(node, operands, graph.type(node.results[0]));
+}
+
 bool is_scalar_arithmetic(const Graph& graph, const Node& node) {
   if (node.op->elementwise == nullptr || node.op->may_fail) return false;
   return graph.type(node.results[0]).shape.empty();
@@ -146,10 +166,8 @@ void collect_sources(const Graph& graph, ValueId value, const Index& at, const s
       work.push_back({node.operands[0], std::move(any), item.guarded, true});
       continue;
     }
-    if (node.op->index_map == nullptr) continue;  // iota, constants, extents read nothing
-    std::vector<ir::Type> types;
-    for (ValueId v : node.operands) types.push_back(graph.type(v));
-    for (const ir::IndexPiece& piece : node.op->index_map->pieces(node, types, graph.type(item.value))) {
+    // Iota, constants and extents read nothing.
+    for (const ir::IndexPiece& piece : pieces_of(graph, node)) {
       Index inner;
       for (const AffineIndex& a : piece.index)
         // A quotient is no element that fusion could line up with another: any index serves.

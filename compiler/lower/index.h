@@ -45,6 +45,10 @@ bool is_identity(const Index& at, const Shape& shape, const std::vector<uint32_t
 
 // Index-only operations: recomputed in every consumer, never stored unless something needs their buffer.
 bool is_index_only(const Node& node);
+// A view whose shape differs from its operand's by extents of 1 alone: an index map like any other.
+bool is_unit_view(const Graph& graph, const Node& node);
+// Where the elements of an index map, or of a view by units, come from; none for other nodes.
+std::vector<ir::IndexPiece> pieces_of(const Graph& graph, const Node& node);
 // Arithmetic on rank-0 values: recomputed, outside all loops, in every kernel that needs it.
 bool is_scalar_arithmetic(const Graph& graph, const Node& node);
 // One element is a scalar function of elements at the same index, of its position, or of gathered elements.

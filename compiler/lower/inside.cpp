@@ -5,13 +5,6 @@
 namespace tenon::lower {
 namespace {
 
-std::vector<ir::IndexPiece> pieces_of(const Graph& graph, const Node& node) {
-  if (node.op->index_map == nullptr || node.operands.empty()) return {};
-  std::vector<ir::Type> operands;
-  for (ValueId v : node.operands) operands.push_back(graph.type(v));
-  return node.op->index_map->pieces(node, operands, graph.type(node.results[0]));
-}
-
 // The pieces of a node that lays its operands one behind the other along an axis; none where it does not.
 std::vector<ir::IndexPiece> joined_pieces(const Graph& graph, const Node& node) {
   std::vector<ir::IndexPiece> pieces = pieces_of(graph, node);

@@ -127,16 +127,95 @@ class Unstacker {
   std::vector<int64_t> at_;
 };
 
+// How a right factor is laid out anew: batch dimensions, then of the contracted and the free ones last what
+// is to run along memory.
+struct Turned {
+  Axes perm, batch, contract;
+};
+Turned turned(const ir::Graph& graph, const ir::Node& node) {
+  const Axes &batch = node.get<Axes>("rhs_batch"), &contract = node.get<Axes>("rhs_contract");
+  const bool lanes = node.get<std::string>("order") == "lanes";
+  Turned out{batch, {}, {}};
+  Axes free;
+  auto rank = static_cast<int64_t>(graph.type(node.operands[1]).rank());
+  for (int64_t d = 0; d < rank; ++d)
+    if (std::find(batch.begin(), batch.end(), d) == batch.end() &&
+        std::find(contract.begin(), contract.end(), d) == contract.end())
+      free.push_back(d);
+  const size_t first = batch.size() + (lanes ? free.size() : 0);
+  for (const Axes& part : {lanes ? free : contract, lanes ? contract : free})
+    out.perm.insert(out.perm.end(), part.begin(), part.end());
+  for (size_t d = 0; d < batch.size(); ++d) out.batch.push_back(static_cast<int64_t>(d));
+  for (size_t d = 0; d < contract.size(); ++d) out.contract.push_back(static_cast<int64_t>(first + d));
+  return out;
+}
+
+// A copy that a loop's body wants of what it captures: it is made once, before the loop, and captured.
+struct CapturedCopy {
+  size_t arg;  // of the body
+  Axes perm;
+  bool operator==(const CapturedCopy&) const = default;
+};
+std::vector<CapturedCopy> captured_copies(const ir::Graph& body, const ir::Module& module) {
+  std::vector<size_t> arg_of(body.value_count(), body.args.size());
+  for (size_t i = 0; i < body.args.size(); ++i)
+    if (body.value(body.args[i]).arg == ir::ArgKind::capture) arg_of[body.args[i].index] = i;
+  std::vector<CapturedCopy> out;
+  auto want = [&](ValueId v, const Axes& perm) {
+    const CapturedCopy copy{arg_of[v.index], perm};
+    if (copy.arg != body.args.size() && std::find(out.begin(), out.end(), copy) == out.end())
+      out.push_back(copy);
+  };
+  for (size_t i = 0; i < body.node_count(); ++i) {
+    const ir::Node& node = body.node(ir::NodeId(i));
+    if (wants_copy(body, node, module) && !unstacks(body, node))
+      want(node.operands[1], turned(body, node).perm);
+    if (node.op->control == nullptr || node.op->control->what != ir::Control::loop) continue;
+    for (const CapturedCopy& inner : captured_copies(*node.regions[0], module))
+      want(node.operands[inner.arg], inner.perm);
+  }
+  return out;
+}
+
+ir::Graph prepared(const ir::Graph& graph, const ir::Module& module,
+                   const std::vector<CapturedCopy>& captured, size_t operands_of_loop);
+
 }  // namespace
 
 ir::Graph prepare_contractions(const ir::Graph& graph, const ir::Module& module) {
+  return prepared(graph, module, {}, 0);
+}
+
+namespace {
+
+// `captured`: copies of its captures that a body is given behind the `operands_of_loop` it has.
+ir::Graph prepared(const ir::Graph& graph, const ir::Module& module,
+                   const std::vector<CapturedCopy>& captured, size_t operands_of_loop) {
   ir::Graph out;
   ir::Builder b(out, &module);
   std::vector<ValueId> map(graph.value_count());
-  for (ValueId a : graph.args) {
-    const ir::Value& v = graph.value(a);
-    map[a.index] = out.add_arg(v.type, v.arg, v.name);
+  std::vector<ValueId> copies(captured.size());
+  auto add_copies = [&] {
+    for (size_t c = 0; c < captured.size(); ++c) {
+      const ir::Value& whole = graph.value(graph.args[captured[c].arg]);
+      ir::Type type = whole.type;
+      for (size_t d = 0; d < type.shape.size(); ++d)
+        type.shape[d] = whole.type.shape[static_cast<size_t>(captured[c].perm[d])];
+      copies[c] = out.add_arg(type, ir::ArgKind::capture, whole.name);
+    }
+  };
+  for (size_t i = 0; i < graph.args.size(); ++i) {
+    if (i == operands_of_loop) add_copies();  // in front of what is no operand
+    const ir::Value& v = graph.value(graph.args[i]);
+    map[graph.args[i].index] = out.add_arg(v.type, v.arg, v.name);
   }
+  if (graph.args.size() == operands_of_loop) add_copies();
+  // The factor `v` as `perm` turns it: the copy that was captured, or one that is made here.
+  auto turn = [&](ValueId v, const Axes& perm) {
+    for (size_t c = 0; c < captured.size(); ++c)
+      if (graph.args[captured[c].arg] == v && captured[c].perm == perm) return copies[c];
+    return b.emit("transpose", {map[v.index]}, {{"perm", perm}});
+  };
   for (const NodeId id : canonical_order(graph, graph.results)) {
     const ir::Node& node = graph.node(id);
     std::vector<ValueId> operands;
@@ -151,28 +230,20 @@ ir::Graph prepare_contractions(const ir::Graph& graph, const ir::Module& module)
     }
     ir::Attrs attrs = node.attrs;
     if (wants_copy(graph, node, module)) {
-      // Batch dimensions, then of the contracted and the free ones last what is to run along memory.
-      const Axes &batch = node.get<Axes>("rhs_batch"), &contract = node.get<Axes>("rhs_contract");
-      const bool lanes = node.get<std::string>("order") == "lanes";
-      Axes perm = batch, free;
-      auto rank = static_cast<int64_t>(graph.type(node.operands[1]).rank());
-      for (int64_t d = 0; d < rank; ++d)
-        if (std::find(batch.begin(), batch.end(), d) == batch.end() &&
-            std::find(contract.begin(), contract.end(), d) == contract.end())
-          free.push_back(d);
-      const size_t first = batch.size() + (lanes ? free.size() : 0);
-      for (const Axes& part : {lanes ? free : contract, lanes ? contract : free})
-        perm.insert(perm.end(), part.begin(), part.end());
-      operands[1] = b.emit("transpose", {operands[1]}, {{"perm", perm}});
-      Axes new_batch, new_contract;
-      for (size_t d = 0; d < batch.size(); ++d) new_batch.push_back(static_cast<int64_t>(d));
-      for (size_t d = 0; d < contract.size(); ++d) new_contract.push_back(static_cast<int64_t>(first + d));
-      attrs[node.op->attr_index("rhs_batch")] = new_batch;
-      attrs[node.op->attr_index("rhs_contract")] = new_contract;
+      Turned right = turned(graph, node);
+      operands[1] = turn(node.operands[1], right.perm);
+      attrs[node.op->attr_index("rhs_batch")] = std::move(right.batch);
+      attrs[node.op->attr_index("rhs_contract")] = std::move(right.contract);
     }
     std::vector<std::unique_ptr<ir::Graph>> regions;
-    for (const auto& region : node.regions)
-      regions.push_back(std::make_unique<ir::Graph>(prepare_contractions(*region, module)));
+    const bool loop = node.op->control != nullptr && node.op->control->what == ir::Control::loop;
+    for (const auto& region : node.regions) {
+      std::vector<CapturedCopy> inner;
+      if (loop) inner = captured_copies(*region, module);
+      const size_t given = operands.size();
+      for (const CapturedCopy& c : inner) operands.push_back(turn(node.operands[c.arg], c.perm));
+      regions.push_back(std::make_unique<ir::Graph>(prepared(*region, module, inner, given)));
+    }
     std::vector<ir::Type> types;
     for (ValueId v : node.results) types.push_back(graph.type(v));
     NodeId copy = out.add_node(node.op, std::move(operands), std::move(attrs), types, std::move(regions),
@@ -186,5 +257,7 @@ ir::Graph prepare_contractions(const ir::Graph& graph, const ir::Module& module)
   for (ValueId v : graph.results) out.results.push_back(map[v.index]);
   return out;
 }
+
+}  // namespace
 
 }  // namespace tenon::lower

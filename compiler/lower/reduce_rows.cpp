@@ -180,7 +180,7 @@ void ReduceEmitter::rows(const Reductions& reductions, const Outputs& outputs) {
   std::vector<int64_t> narrower;
   if (single && !count.is_constant() && lanes == 64) {
     if (kept_.empty()) narrower = {16, 32};
-    if (tile_axis_) narrower = {32};
+    if (tile_axis_ || (!kept_.empty() && reductions[0]->operands.size() == 2)) narrower = {32};
   }
   for (int64_t narrow : narrower) {
     b_.begin_if(

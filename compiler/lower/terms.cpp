@@ -51,8 +51,8 @@ TermId TermGraph::make(const Request& request) {
   if (auto it = mode_.find(value.index); it != mode_.end()) mode = it->second;
   NodeId producer = graph_.value(value).node;
   bool here = producer.valid() &&
-              (fusion_.index_only[producer.index] || fusion_.group_of[producer.index] == group_) &&
-              graph_.node(producer).op->view == nullptr;
+              (fusion_.index_only[producer.index] ||
+               (fusion_.group_of[producer.index] == group_ && graph_.node(producer).op->view == nullptr));
   if (mode == Mode::held) {
     Term t{TermKind::held};
     t.dtype = graph_.type(value).dtype;
@@ -139,9 +139,7 @@ bool TermGraph::chain_arguments(const Node& node, const Index& at, Term* term) {
 
 // A node of an index map: the piece that holds, or the only one itself.
 TermId TermGraph::map_element(const Node& node, const Index& at, Term t) {
-  std::vector<ir::Type> types;
-  for (ValueId v : node.operands) types.push_back(graph_.type(v));
-  std::vector<ir::IndexPiece> pieces = node.op->index_map->pieces(node, types, graph_.type(node.results[0]));
+  const std::vector<ir::IndexPiece> pieces = pieces_of(graph_, node);
   // Elements that pieces read are there before any term of this node is made.
   for (const ir::IndexPiece& piece : pieces) {
     if (!has_quotient(piece)) read(node.operands[piece.operand], substituted(piece.index, at));
@@ -192,7 +190,7 @@ TermId TermGraph::node_element(const Node& node, const Index& at) {
     for (ValueId v : node.operands) t.args.push_back(read(v, at));
     return missing_.empty() ? add(std::move(t)) : TermId();
   }
-  if (node.op->index_map != nullptr) return map_element(node, at, std::move(t));
+  if (node.op->index_map != nullptr || node.op->view != nullptr) return map_element(node, at, std::move(t));
   if (node.op->gather != nullptr) return gather_element(node, at, std::move(t));
   if (node.op->contract != nullptr) return chain_arguments(node, at, &t) ? add(std::move(t)) : TermId();
   if (node.op->reduce != nullptr) {

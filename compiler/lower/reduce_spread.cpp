@@ -1,8 +1,14 @@
 // Rows of several reduced axes of which the last is short: what does not run on evenly over the elements is
 // first laid out in scratch so that it does, a chunk of whole rows at a time, and then read in full lanes.
 //
+// Rows of few elements that stand evenly apart are not laid out: over as many vectors of lanes as it takes
+// for lanes to begin a row again, each lane's place is a constant, and vectors are shuffled out of whole
+// ones.
+//
 // What the outer axes do not change is laid out once, repeated for as many elements as there are lanes: lanes
 // that begin at element r of the order begin in it at r modulo the row.
+#include <numeric>
+
 #include "lower/hoist.h"
 #include "lower/reduce.h"
 
@@ -38,6 +44,7 @@ class ReduceEmitter::Spread {
         (turns_[id.index] ? rows_ : repeated_).push_back(id);
       }
     }
+    if (stand_apart()) rows_.clear();
     return places();
   }
 
@@ -51,6 +58,18 @@ class ReduceEmitter::Spread {
       lo = b_.begin_for("block", b_.index(0), n, b_.index(block));
       hi = b_.let("stop", b_.binary(kernel::Op::min, b_.add(lo, b_.index(block)), n));
     }
+    if (apart_) {
+      turns(lo, hi);
+    } else {
+      chunks(lo, hi);
+    }
+    if (blocked) b_.end();
+  }
+
+  static constexpr int64_t longest = 64;  // elements of a row
+
+ private:
+  void chunks(ExprId lo, ExprId hi) {
     all_lanes([&](ExprId l) {
       for (size_t i = 0; i < reductions_.size(); ++i) b_.store(accs_[i], l, e_.identity(*reductions_[i]));
     });
@@ -63,12 +82,74 @@ class ReduceEmitter::Spread {
     for (size_t i = 0; i < reductions_.size(); ++i)
       b_.fold(reductions_[i]->totals[0], fold_of(*reductions_[i]), b_.load(accs_[i], l));
     b_.end();
-    if (blocked) b_.end();
   }
-
-  static constexpr int64_t longest = 64;  // elements of a row
-
- private:
+  // Lanes at places that come again after some vectors of all lanes.
+  void turns(ExprId lo, ExprId hi) {
+    using kernel::Op;
+    const int64_t row = e_.extents_[e_.inner_axis()].constant(), steps = row / std::gcd(row, lanes_);
+    ExprId w = b_.index(lanes_), turn = b_.index(lanes_ * steps);
+    ExprId l = b_.begin_lanes("l", b_.index(0), w, w);
+    VarId outer = b_.declare("outer", DType::i64, b_.index(0), {b_.index(steps)});
+    VarId inner = b_.declare("inner", DType::i64, b_.index(0), {b_.index(steps)});
+    VarId phase = b_.declare("phase", DType::i64, b_.index(0), {b_.index(steps)});
+    ExprId q = b_.begin_unroll("q", b_.index(0), b_.index(steps));
+    b_.assign(phase, b_.binary(Op::rem, b_.mul(q, w), row_), {q});
+    ExprId place = b_.add(b_.mul(q, w), l);
+    b_.assign(outer, b_.binary(Op::div, place, row_), {q});
+    b_.assign(inner, b_.binary(Op::rem, place, row_), {q});
+    b_.end();
+    Accumulators accs;
+    for (const Reduction* r : reductions_) accs.push_back(b_.declare("acc", r->dtype, e_.identity(*r)));
+    auto element = [&](ExprId start, ExprId from, ExprId o, ExprId i) {
+      auto memo = e_.emitter_.save();
+      e_.emitter_.axes[e_.flat_axis()] = b_.add(start, l);
+      e_.emitter_.axes[e_.reduced_[0]] = o;
+      e_.emitter_.axes[e_.reduced_[1]] = i;
+      for (size_t k = 0; k < repeated_.size(); ++k)
+        e_.emitter_.preset(repeated_[k], b_.let("v", b_.load(repeated_at(k), b_.add(from, l))));
+      e_.row_elements(reductions_, {}, accs, {});
+      e_.emitter_.restore(std::move(memo));
+    };
+    ExprId g = b_.begin_for("g", b_.binary(Op::div, lo, turn),
+                            b_.binary(Op::div, b_.add(hi, b_.sub(turn, b_.index(1))), turn), b_.index(1));
+    ExprId first = b_.let("first", b_.mul(g, b_.binary(Op::div, turn, row_)));
+    ExprId from = b_.let("from", b_.mul(g, turn));
+    q = b_.begin_unroll("q", b_.index(0), b_.index(steps));
+    ExprId start = b_.let("start", b_.add(from, b_.mul(q, w)));
+    b_.begin_if(b_.binary(Op::band, b_.binary(Op::le, lo, start), b_.binary(Op::le, b_.add(start, w), hi)));
+    element(start, b_.use(phase, {q}), b_.add(first, b_.use(outer, {q})), b_.use(inner, {q}));
+    b_.end();
+    b_.end();
+    b_.end();
+    ExprId tail = b_.let("tail", b_.add(lo, b_.mul(b_.binary(Op::div, b_.sub(hi, lo), w), w)));
+    ExprId at = b_.let("at", b_.add(tail, l));
+    b_.begin_if(b_.binary(Op::lt, at, hi));
+    element(tail, b_.binary(Op::rem, tail, row_), b_.let("o", b_.binary(Op::div, at, row_)),
+            b_.let("i", b_.binary(Op::rem, at, row_)));
+    b_.end();
+    for (size_t i = 0; i < reductions_.size(); ++i)
+      b_.fold(reductions_[i]->totals[0], fold_of(*reductions_[i]), b_.use(accs[i]));
+    b_.end();
+  }
+  // Whether rows are few elements, each so far behind the one before.
+  bool stand_apart() {
+    constexpr int64_t longest_apart = 15, most_loads = 2, widest = 3;
+    const Dim& row = e_.extents_[e_.inner_axis()];
+    if (!row.is_constant() || row.constant() > longest_apart || e_.reduced_.size() != 2) return false;
+    apart_ = !rows_.empty() && rows_.size() <= most_loads &&
+             std::all_of(rows_.begin(), rows_.end(), [&](TermId id) {
+               const Term& t = e_.terms_.term(id);
+               if (t.kind != TermKind::load || t.dynamic.valid() || !t.offsets.empty()) return false;
+               Dim step(0), next(0);
+               for (const AffineIndex::Part& part : t.address.parts) {
+                 if (part.axis == e_.reduced_[0]) step = part.coefficient;
+                 if (part.axis == e_.reduced_[1]) next = part.coefficient;
+               }
+               return next == Dim(1) && step.is_constant() && step.constant() >= row.constant() &&
+                      step.constant() <= widest * row.constant();
+             });
+    return apart_;
+  }
   // Whether the term differs between elements, and between rows.
   void look(TermId id) {
     const Term& t = e_.terms_.term(id);
@@ -105,13 +186,14 @@ class ReduceEmitter::Spread {
       if (dtype_bytes(e_.terms_.term(t).dtype) > 4) chunk_ = 256;
     while (chunk_ > lanes_ && reductions_[0]->block % chunk_ != 0) chunk_ /= 2;
     std::vector<Frame::ScratchSize> sizes;
-    for (const Reduction* r : reductions_) sizes.push_back({r->dtype, lanes_});
+    for (const Reduction* r : reductions_)
+      if (!apart_) sizes.push_back({r->dtype, lanes_});
     for (TermId t : repeated_) sizes.push_back({e_.terms_.term(t).dtype, lanes_ + 2 * longest});
     for (TermId t : rows_) sizes.push_back({e_.terms_.term(t).dtype, chunk_ + 2 * longest});
     const auto found = e_.frame_.scratch(sizes);
     if (!found) return false;
     auto next = found->begin();
-    for (size_t i = 0; i < reductions_.size(); ++i) accs_.push_back(*next++);
+    for (size_t i = 0; !apart_ && i < reductions_.size(); ++i) accs_.push_back(*next++);
     at_.assign(next, found->end());
     return true;
   }
@@ -202,6 +284,7 @@ class ReduceEmitter::Spread {
   kernel::Builder& b_;
   const Reductions& reductions_;
   int64_t lanes_, chunk_ = 0;
+  bool apart_ = false;
   std::vector<bool> varies_, turns_;
   std::vector<TermId> repeated_, rows_;
   std::vector<VarId> accs_, at_;

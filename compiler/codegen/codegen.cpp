@@ -162,6 +162,14 @@ void emit_kernel(ModuleEmitter& m, const Function& function) {
     arg->setName(function.var(p).name);
     e.bind(p, arg);
   }
+  for (kernel::VarId v : function.scratch) {
+    const kernel::Var& x = function.var(v);
+    const uint64_t bytes = static_cast<uint64_t>(x.value) * dtype_bytes(x.dtype);
+    llvm::AllocaInst* memory = e.alloca_bytes(bytes, 64);
+    // A dump that was edited may read what nothing wrote.
+    if (m.module.edited) e.builder().CreateMemSet(memory, e.builder().getInt8(0), bytes, llvm::Align(64));
+    e.bind(v, memory);
+  }
   if (m.facts.status.at(&function)) e.status = fn->getArg(i);
   e.leave = BasicBlock::Create(m.context, "leave", fn);
   e.emit(function.body);

@@ -1,6 +1,9 @@
 // Loads and stores. A uniform index is one scalar access, a unit stride one vector access, anything else a
 // gather or scatter; lanes that are off touch no memory.
+#include <llvm/Analysis/VectorUtils.h>
 #include <llvm/IR/Intrinsics.h>
+
+#include <algorithm>
 
 #include "codegen/emitter.h"
 
@@ -96,26 +99,76 @@ struct Piece {
   std::vector<int> lanes;
 };
 
-// Elements a few apart are shuffled out of whole vectors, from the first to the last of them and none beyond.
-std::vector<Piece> pieces_apart(int64_t stride, int64_t lanes) {
-  const int64_t apart = std::abs(stride), span = apart * (lanes - 1) + 1;
+// The elements of lanes, shuffled out of whole vectors: from the first to the last of them and none beyond.
+std::vector<Piece> pieces_of(const std::vector<int64_t>& elements) {
+  const auto lanes = static_cast<int64_t>(elements.size());
+  const auto [low, high] = std::minmax_element(elements.begin(), elements.end());
+  const int64_t first = *low, span = *high - *low + 1;
   std::vector<Piece> out;
-  std::vector<bool> there(static_cast<size_t>(lanes), false);
+  std::vector<bool> there(elements.size(), false);
   for (int64_t from = 0; from < span; from += lanes) {
-    Piece piece{std::min(from, span - lanes), {}};
-    for (int64_t l = 0; l < lanes; ++l) {
-      const int64_t element = (stride < 0 ? lanes - 1 - l : l) * apart - piece.at;
-      const auto lane = static_cast<size_t>(l);
-      if (there[lane] || element < 0 || element >= lanes) {
-        piece.lanes.push_back(there[lane] ? static_cast<int>(l) : -1);
+    Piece piece{first + std::min(from, span - lanes), {}};
+    for (size_t l = 0; l < elements.size(); ++l) {
+      const int64_t element = elements[l] - piece.at;
+      if (there[l] || element < 0 || element >= lanes) {
+        piece.lanes.push_back(there[l] ? static_cast<int>(l) : -1);
       } else {
         piece.lanes.push_back(static_cast<int>(out.empty() ? element : element + lanes));
-        there[lane] = true;
+        there[l] = true;
       }
     }
     out.push_back(std::move(piece));
   }
   return out;
+}
+
+// An index vector as one scalar and a constant for each lane.
+struct Offsets {
+  llvm::Value* base;  // nullptr: 0
+  std::vector<int64_t> lanes;
+};
+
+std::optional<Offsets> known_offsets(llvm::IRBuilderBase& b, llvm::Value* index, int depth = 0) {
+  constexpr int deepest = 8;
+  const auto lanes =
+      static_cast<size_t>(llvm::cast<llvm::FixedVectorType>(index->getType())->getNumElements());
+  if (const auto* constant = llvm::dyn_cast<llvm::Constant>(index)) {
+    Offsets out{nullptr, {}};
+    for (unsigned l = 0; l < lanes; ++l) {
+      const auto* c = llvm::dyn_cast_or_null<llvm::ConstantInt>(constant->getAggregateElement(l));
+      if (c == nullptr) return std::nullopt;
+      out.lanes.push_back(c->getSExtValue());
+    }
+    return out;
+  }
+  if (llvm::Value* scalar = llvm::getSplatValue(index))
+    return Offsets{scalar, std::vector<int64_t>(lanes, 0)};
+  const auto* op = llvm::dyn_cast<llvm::BinaryOperator>(index);
+  if (op == nullptr || depth == deepest) return std::nullopt;
+  if (op->getOpcode() == llvm::Instruction::Add) {
+    auto x = known_offsets(b, op->getOperand(0), depth + 1);
+    const auto y = x ? known_offsets(b, op->getOperand(1), depth + 1) : std::nullopt;
+    if (!y) return std::nullopt;
+    for (size_t l = 0; l < lanes; ++l) x->lanes[l] += y->lanes[l];
+    x->base = x->base == nullptr || y->base == nullptr ? (x->base == nullptr ? y->base : x->base)
+                                                       : b.CreateAdd(x->base, y->base);
+    return x;
+  }
+  if (op->getOpcode() == llvm::Instruction::Mul) {
+    const auto* times = llvm::dyn_cast_or_null<llvm::ConstantInt>(llvm::getSplatValue(op->getOperand(1)));
+    constexpr int64_t most = 1 << 20;
+    if (times == nullptr || std::abs(times->getSExtValue()) > most) return std::nullopt;
+    auto x = known_offsets(b, op->getOperand(0), depth + 1);
+    if (!x) return std::nullopt;
+    for (int64_t& offset : x->lanes) {
+      if (std::abs(offset) > most) return std::nullopt;
+      offset *= times->getSExtValue();
+    }
+    if (x->base != nullptr)
+      x->base = b.CreateMul(x->base, b.getInt64(static_cast<uint64_t>(times->getSExtValue())));
+    return x;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -129,20 +182,31 @@ llvm::Value* FunctionEmitter::load_lanes(const Expr& x, const Value& index, int 
   llvm::Value* raw = llvm::PoisonValue::get(llvm::FixedVectorType::get(type, lanes));
   const bool affine = index.shape == Value::Shape::affine;
   constexpr int64_t few = 4;
-  if (affine && std::abs(index.stride) <= few && lanes > 1) {
-    // From vectors: the first element of all may be the last lane's.
-    const auto count = static_cast<int64_t>(lanes);
-    const int64_t start = index.stride * p * count + std::min<int64_t>(0, index.stride * (count - 1));
+  auto from_vectors = [&](llvm::Value* base, const std::vector<int64_t>& elements) {
     auto* vector = llvm::FixedVectorType::get(type, lanes);
     llvm::Value* all = nullptr;
-    for (const Piece& piece : pieces_apart(index.stride, count)) {
-      llvm::Value* offset = builder_.getInt64(static_cast<uint64_t>(start + piece.at));
-      llvm::Value* address = element_address(x.var, builder_.CreateAdd(index.scalar(), offset));
+    for (const Piece& piece : pieces_of(elements)) {
+      llvm::Value* offset = builder_.getInt64(static_cast<uint64_t>(piece.at));
+      llvm::Value* address =
+          element_address(x.var, base == nullptr ? offset : builder_.CreateAdd(base, offset));
       llvm::Value* loaded = builder_.CreateAlignedLoad(vector, address, align);
       all = all == nullptr ? builder_.CreateShuffleVector(loaded, piece.lanes)
                            : builder_.CreateShuffleVector(all, loaded, piece.lanes);
     }
     return all;
+  };
+  if (affine && std::abs(index.stride) <= few && lanes > 1) {
+    std::vector<int64_t> elements;
+    for (int64_t l = 0; l < static_cast<int64_t>(lanes); ++l)
+      elements.push_back(index.stride * (p * static_cast<int64_t>(lanes) + l));
+    return from_vectors(index.scalar(), elements);
+  }
+  if (!affine && lanes > 1) {
+    if (const auto known = known_offsets(builder_, part(index, p))) {
+      const auto [low, high] = std::minmax_element(known->lanes.begin(), known->lanes.end());
+      const int64_t span = *high - *low + 1;
+      if (span >= lanes && span <= few * lanes) return from_vectors(known->base, known->lanes);
+    }
   }
   const std::vector<llvm::Value*> scalars =
       affine ? std::vector<llvm::Value*>{} : lane_scalars(part(index, p));

@@ -70,6 +70,12 @@ VarId Builder::scalar(std::string name, DType dtype) {
   function_.params.push_back(variable(Var{.kind = VarKind::scalar, .dtype = dtype, .name = std::move(name)}));
   return function_.params.back();
 }
+VarId Builder::scratch(std::string name, DType dtype, int64_t elements) {
+  Var v{.kind = VarKind::buffer, .dtype = dtype, .name = std::move(name)};
+  v.value = elements;
+  function_.scratch.push_back(variable(std::move(v)));
+  return function_.scratch.back();
+}
 VarId Builder::fixed(std::string name, int64_t value) {
   Var v{.kind = VarKind::fixed, .name = std::move(name)};
   v.value = value;

@@ -24,6 +24,8 @@ class Builder {
   VarId buffer(std::string name, DType dtype, uint32_t align = 0, bool read = true, bool written = true);
   VarId scalar(std::string name, DType dtype = DType::i64);
   VarId fixed(std::string name, int64_t value);
+  // Memory of the function's own, aligned to 64 bytes.
+  VarId scratch(std::string name, DType dtype, int64_t elements);
 
   // Expressions. Both operands of arithmetic have one dtype.
   ExprId constant(DType dtype, uint64_t bits);

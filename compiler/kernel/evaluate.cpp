@@ -1,6 +1,7 @@
 #include "kernel/evaluate.h"
 
 #include <algorithm>
+#include <memory>
 #include <numeric>
 #include <unordered_map>
 
@@ -49,6 +50,11 @@ class Frame {
   Frame(Run& run, const FunctionCode& code)
       : run_(run), code_(code), f_(*code.function), registers_(f_.vars.size()), memory_(f_.vars.size()) {
     for (VarId v : f_.fixed) set(v, static_cast<uint64_t>(f_.var(v).value));
+    for (VarId v : f_.scratch) {
+      const uint64_t bytes = static_cast<uint64_t>(f_.var(v).value) * dtype_bytes(f_.var(v).dtype);
+      owned_.push_back(std::make_unique<uint64_t[]>(bytes / 8 + 1));
+      memory_[v.index] = {reinterpret_cast<std::byte*>(owned_.back().get()), bytes};
+    }
     resize(1);
   }
 
@@ -476,8 +482,9 @@ class Frame {
   std::vector<uint64_t> scratch_, indices_;
   std::vector<Operand> slots_;
   const Stmt* at_ = nullptr;
-  bool stopped_ = false;  // leaving the function
-  bool exiting_ = false;  // leaving the innermost for
+  bool stopped_ = false;                            // leaving the function
+  bool exiting_ = false;                            // leaving the innermost for
+  std::vector<std::unique_ptr<uint64_t[]>> owned_;  // scratch
 };
 
 }  // namespace

@@ -20,6 +20,7 @@ FunctionGuard::FunctionGuard(Function& function, const Module& module,
     loads_[i] = e.op == Op::load ||
                 std::any_of(e.args.begin(), e.args.end(), [&](ExprId a) { return loads_[a.index]; });
   }
+  for (VarId v : f_.scratch) extents_[v.index].elements = b_.index(f_.var(v).value);
 }
 
 Errors FunctionGuard::run() {

@@ -14,6 +14,8 @@ class Structure {
     h_.add(uint64_t{f_.entry});
     h_.add(uint64_t{f_.params.size()});
     for (VarId v : f_.params) variable(v);
+    if (!f_.scratch.empty()) h_.add(uint64_t{f_.scratch.size()});
+    for (VarId v : f_.scratch) variable(v);
     h_.add(uint64_t{f_.fixed.size()});
     for (VarId v : f_.fixed) variable(v);
     block(f_.body);

@@ -110,7 +110,7 @@ struct Expr {
 };
 
 enum class VarKind : uint8_t {
-  buffer,  // parameter: pointer to elements of dtype
+  buffer,  // parameter or scratch: pointer to elements of dtype
   scalar,  // parameter: run-time scalar (sizes, strides, hyper-parameters)
   fixed,   // named static integer of the kernel, `MR = 8`: the schedule's knobs
   loop,    // variable of for, lanes, unroll, specialize, parallel
@@ -122,7 +122,7 @@ struct Var {
   VarKind kind;
   DType dtype = DType::i64;
   std::string name;   // unique in the function
-  int64_t value = 0;  // fixed
+  int64_t value = 0;  // fixed; scratch: its elements
   std::vector<ExprId> extents =
       {};              // local, let: static extents of an array of registers; empty: one register
   uint32_t align = 0;  // buffer: known alignment of the pointer in bytes; 0: the element's
@@ -175,8 +175,9 @@ struct Stmt {
 struct Function {
   std::string name;  // kernels: from content, "k_" + 12 hex digits, or given by hand in a dump
   bool entry = false;
-  std::vector<VarId> params;  // buffers and scalars, in call order
-  std::vector<VarId> fixed;   // static integers
+  std::vector<VarId> params;        // buffers and scalars, in call order
+  std::vector<VarId> scratch = {};  // buffers of its own, on the stack; what was not written is not known
+  std::vector<VarId> fixed;         // static integers
   std::vector<Expr> exprs;
   std::vector<Var> vars;
   std::vector<Stmt> body;

@@ -75,7 +75,7 @@ void FunctionParser::function() {
     return;
   }
   parameters();
-  if (!c_.expect(")", "parameters")) {
+  if (!c_.expect(")", "parameters") || (c_.accept("scratch") && !scratch())) {
     c_.skip_line();
     return;
   }
@@ -126,6 +126,25 @@ void FunctionParser::parameters() {
         v.align = static_cast<uint32_t>(*align);
     }
   } while (c_.accept(","));
+}
+
+// `scratch s: f32[1024], …`
+bool FunctionParser::scratch() {
+  do {
+    const Token name = c_.take();
+    c_.expect(":", "scratch");
+    DType type = DType::i64;
+    if (!dtype(&type, "scratch") || !c_.expect("[", "scratch")) return false;
+    const Token at = c_.take();
+    const std::optional<int64_t> elements = parse_int(at.text);
+    if (!elements || *elements < 1)
+      c_.error(Code::bad_literal, at, "scratch: expected a number of elements, found " + Cursor::found(at));
+    const VarId id = declare(VarKind::buffer, type, name);
+    f_.vars[id.index].value = elements.value_or(1);
+    f_.scratch.push_back(id);
+    if (!c_.expect("]", "scratch")) return false;
+  } while (c_.accept(","));
+  return true;
 }
 
 void FunctionParser::fixed() {

@@ -31,6 +31,7 @@ class FunctionParser {
 
   // parse_function.cpp: statements
   void parameters();
+  bool scratch();
   void fixed();
   void block(std::vector<Stmt>& body, std::vector<Fold>* folds);
   bool statement(Stmt& s, const Token& at);

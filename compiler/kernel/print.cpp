@@ -55,6 +55,12 @@ class Printer {
       parameter(f_.var(f_.params[i]));
     }
     out_ += ") ";
+    for (size_t i = 0; i < f_.scratch.size(); ++i) {
+      const Var& v = f_.var(f_.scratch[i]);
+      out_ += (i == 0 ? "scratch " : ", ") + v.name + ": " + std::string(dtype_name(v.dtype)) + "[" +
+              std::to_string(v.value) + "]";
+    }
+    if (!f_.scratch.empty()) out_ += " ";
     if (!f_.fixed.empty()) {
       out_ += "{";
       for (size_t i = 0; i < f_.fixed.size(); ++i) {

@@ -33,6 +33,7 @@ class Verifier {
     expressions();
     if (!errors_.empty()) return std::move(errors_);
     for (VarId v : f_.params) scope_[v.index] = Scope::uniform;
+    for (VarId v : f_.scratch) scope_[v.index] = Scope::uniform;
     for (VarId v : f_.fixed) scope_[v.index] = Scope::uniform;
     block(f_.body);
     if (!errors_.empty()) return std::move(errors_);
@@ -93,11 +94,29 @@ class Verifier {
       }
     };
     list(f_.params, [](VarKind k) { return k == VarKind::buffer || k == VarKind::scalar; }, "parameters");
+    list(f_.scratch, [](VarKind k) { return k == VarKind::buffer; }, "scratch");
+    scratch();
     list(f_.fixed, [](VarKind k) { return k == VarKind::fixed; }, "static integers");
     for (size_t i = 0; i < f_.vars.size(); ++i) {
       const VarKind k = f_.vars[i].kind;
       if (listed[i] == 0 && (k == VarKind::buffer || k == VarKind::scalar || k == VarKind::fixed))
         invalid(f_.vars[i].name + " is neither a parameter nor a static integer of the function");
+    }
+  }
+
+  // Small enough for the stack of any thread.
+  void scratch() {
+    int64_t bytes = 0;
+    for (VarId v : f_.scratch) {
+      if (v.index >= f_.vars.size()) continue;
+      const Var& x = f_.var(v);
+      const auto size = static_cast<int64_t>(dtype_bytes(x.dtype));
+      if (f_.entry || x.value < 1 || x.align != 0 || !x.read || !x.written)
+        invalid(x.name + ": scratch has elements that are read and written, and no entry has it");
+      bytes += std::clamp<int64_t>(x.value, 0, limits_.scratch_bytes + 1) * size;
+      if (bytes <= limits_.scratch_bytes) continue;
+      fail(Code::compile_limit, "more than " + std::to_string(limits_.scratch_bytes) + " bytes of scratch");
+      break;
     }
   }
 

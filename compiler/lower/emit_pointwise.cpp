@@ -62,21 +62,21 @@ class Squares {
       if (a == axis_) continue;
       emitter_.axes[a] = b_.begin_for("i", lo(a), hi(a), b_.index(1));
     }
-    ExprId side = b_.index(side_), a1 = hi(axis_), c1 = hi(last);
+    ExprId side = b_.index(side_), zero = b_.index(0), a1 = hi(axis_), c1 = hi(last);
     ExprId a0 = b_.begin_for("i0", lo(axis_), a1, side);
-    ExprId c0 = b_.begin_for("j0", b_.index(0), c1, side);
-    ExprId l = b_.begin_lanes("l", b_.index(0), side, side);
-    const bool even = axis_ != 0 && divides(p_.extents[axis_]) && divides(p_.extents[last]);
-    if (!even)
-      b_.begin_if(b_.binary(kernel::Op::band, b_.binary(kernel::Op::le, b_.add(a0, side), a1),
-                            b_.binary(kernel::Op::le, b_.add(c0, side), c1)));
-    square(a0, {}, c0, {}, l);
+    const bool even = axis_ != 0 && divides(p_.extents[axis_]);
+    if (!even) b_.begin_if(b_.binary(kernel::Op::le, b_.add(a0, side), a1));
+    // Whole squares, and what is left at the end of the last axis.
+    const bool rest = !divides(p_.extents[last]);
+    ExprId whole = rest ? b_.let("whole", b_.mul(b_.binary(kernel::Op::div, c1, side), side)) : c1;
+    squares(a0, {}, zero, whole, {});
+    if (rest) squares(a0, {}, whole, c1, c1);
     if (!even) {
       b_.begin_else();
-      square(a0, a1, c0, c1, l);
+      squares(a0, a1, zero, c1, rest ? c1 : ExprId());
       b_.end();
     }
-    for (size_t i = 0; i < p_.extents.size() + 1; ++i) b_.end();
+    for (size_t i = 0; i < p_.extents.size() - 1; ++i) b_.end();
   }
 
  private:
@@ -125,42 +125,54 @@ class Squares {
     }
   }
 
-  // One square; with bounds, what lies inside of them.
-  void square(ExprId a0, ExprId a1, ExprId c0, ExprId c1, ExprId l) {
+  // From `from` to `to` along the last axis; with bounds, what lies inside of them.
+  void squares(ExprId a0, ExprId a1, ExprId from, ExprId to, ExprId c1) {
+    ExprId side = b_.index(side_), c0 = from;
+    int64_t columns = side_;
+    if (b_.as_index(from) != nullptr && b_.as_index(to) != nullptr)
+      columns = *b_.as_index(to) - *b_.as_index(from);
+    if (columns <= 0) return;
+    const bool once = b_.as_index(to) != nullptr && columns <= side_;
+    if (!once) c0 = b_.begin_for("j0", from, to, side);
+    ExprId l = b_.begin_lanes("l", b_.index(0), side, side);
+    square(a0, a1, c0, c1, l, std::min(columns, side_));
+    b_.end();
+    if (!once) b_.end();
+  }
+  // One square, of so many columns at most.
+  void square(ExprId a0, ExprId a1, ExprId c0, ExprId c1, ExprId l, int64_t columns) {
     const auto last = static_cast<uint32_t>(p_.extents.size() - 1);
-    const bool bounded = a1.valid();
     ExprId side = b_.index(side_);
     auto memo = emitter_.save();
+    int open = 0;
     auto bound = [&](ExprId i, ExprId hi) {
-      if (bounded) b_.begin_if(b_.binary(kernel::Op::lt, i, hi));
+      if (!hi.valid()) return;
+      b_.begin_if(b_.binary(kernel::Op::lt, i, hi));
+      ++open;
     };
-    auto close = [&](int ifs) {
-      for (int i = 0; bounded && i < ifs; ++i) b_.end();
+    auto close = [&] {
+      for (; open > 0; --open) b_.end();
+      b_.end();
     };
-    // No more rows than the extent has.
-    auto rows = [&](uint32_t a) {
-      const Dim& extent = p_.extents[a];
-      return bounded && extent.is_constant() && extent.constant() < side_ ? b_.index(extent.constant())
-                                                                          : side;
-    };
+    const Dim& rows = p_.extents[axis_];
+    const bool few = a1.valid() && rows.is_constant() && rows.constant() < side_;
     std::vector<VarId> squares;
     for (TermId t : loads_) {
       const DType dtype = p_.terms.term(t).dtype;
       squares.push_back(b_.declare("square", dtype, b_.constant(dtype, 0), {side}));
     }
-    ExprId r = b_.begin_unroll("r", b_.index(0), rows(last));
+    ExprId r = b_.begin_unroll("r", b_.index(0), b_.index(columns));
     emitter_.axes[axis_] = b_.add(a0, l);
     emitter_.axes[last] = b_.add(c0, r);
-    bound(emitter_.axes[last], c1);
+    if (columns == side_) bound(emitter_.axes[last], c1);
     bound(emitter_.axes[axis_], a1);
     for (size_t i = 0; i < loads_.size(); ++i) {
       emitter_.forget();
       b_.assign(squares[i], emitter_.emit(loads_[i]), {r});
     }
-    close(2);
-    b_.end();
+    close();
     for (VarId v : squares) b_.exchange(v);
-    r = b_.begin_unroll("r", b_.index(0), rows(axis_));
+    r = b_.begin_unroll("r", b_.index(0), few ? b_.index(rows.constant()) : side);
     emitter_.restore(memo);
     emitter_.axes[axis_] = b_.add(a0, r);
     emitter_.axes[last] = b_.add(c0, l);
@@ -168,8 +180,7 @@ class Squares {
     bound(emitter_.axes[last], c1);
     for (size_t i = 0; i < loads_.size(); ++i) emitter_.preset(loads_[i], b_.use(squares[i], {r}));
     p_.store(frame_, scope_, emitter_);
-    close(2);
-    b_.end();
+    close();
     emitter_.restore(std::move(memo));
   }
 

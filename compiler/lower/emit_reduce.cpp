@@ -102,15 +102,36 @@ void ReduceEmitter::emit(ExprId begin, ExprId end) {
   for (Reduction& r : reductions_) all.push_back(&r);
   for (const Output& o : outputs_) stored.push_back(&o);
   hoist_for(all, stored, [](uint32_t) { return false; });
+  auto bounds = [&](size_t i) {
+    return i == 0 ? std::pair(begin, end) : std::pair(b_.index(0), frame_.dim(extents_[kept_[i]]));
+  };
+  // Rows lie in the last kept axis; tiles and lanes have theirs in any.
+  const bool in_rows = !kept_.empty() && !lane_axis_ && !tile_axis_;
   size_t nest = 0;
-  for (size_t i = 0; i < kept_.size(); ++i) {
+  for (size_t i = 0; i + (in_rows ? 1 : 0) < kept_.size(); ++i) {
     if (tile_axis_ == kept_[i]) continue;
-    ExprId lo = i == 0 ? begin : b_.index(0), hi = i == 0 ? end : frame_.dim(extents_[kept_[i]]);
+    const auto [lo, hi] = bounds(i);
     const bool lanes = lane_axis_ == kept_[i];
     emitter_.axes[kept_[i]] = lanes ? b_.begin_lanes("c", lo, hi, b_.index(column_width()))
                                     : b_.begin_for("o", lo, hi, b_.index(1));
     ++nest;
   }
+  if (in_rows) {
+    const auto [lo, hi] = bounds(kept_.size() - 1);
+    auto one_by_one = [&] {
+      emitter_.axes[kept_.back()] = b_.begin_for("o", lo, hi, b_.index(1));
+      results();
+      b_.end();
+    };
+    if (!rows_beside(lo, hi, one_by_one)) one_by_one();
+  } else {
+    results();
+  }
+  for (size_t i = 0; i < nest; ++i) b_.end();
+}
+
+// All results of the kept indices that are set, or of the tiles of a row.
+void ReduceEmitter::results() {
   auto stages = [&] {
     if (!lane_axis_)
       for (Reduction& r : reductions_) {
@@ -128,14 +149,13 @@ void ReduceEmitter::emit(ExprId begin, ExprId end) {
       stages();
       emitter_.restore(std::move(memo));
     }
-  } else {
-    stages();
-    // With everything reduced nothing was stored yet, and a failure is known before the first write.
-    if (kept_.empty() && group_may_fail(*scope_.graph, *scope_.fusion.ranges, group_)) b_.stop_on_failure();
-    for (const Output& o : outputs_)
-      if (!o.full) store(o);
+    return;
   }
-  for (size_t i = 0; i < nest; ++i) b_.end();
+  stages();
+  // With everything reduced nothing was stored yet, and a failure is known before the first write.
+  if (kept_.empty() && group_may_fail(*scope_.graph, *scope_.fusion.ranges, group_)) b_.stop_on_failure();
+  for (const Output& o : outputs_)
+    if (!o.full) store(o);
 }
 
 void ReduceEmitter::compose() {
@@ -267,7 +287,7 @@ void ReduceEmitter::emit_unrolled() {
   for (uint32_t a : reduced_) reduced.push_back(extents_[a]);
   auto set = [&](const std::vector<uint32_t>& axes, const std::vector<int64_t>& at) {
     for (size_t i = 0; i < axes.size(); ++i) emitter_.axes[axes[i]] = b_.index(at[i]);
-    if (counts() && axes == reduced_)
+    if (joins() && axes == reduced_)
       emitter_.axes[flat_axis()] = b_.index(at[0] * extents_[inner_axis()].constant() + at[1]);
   };
   each_point(kept, [&](const std::vector<int64_t>& outer) {

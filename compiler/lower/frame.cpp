@@ -1,5 +1,8 @@
 #include "lower/frame.h"
 
+#include <algorithm>
+
+#include "kernel/verify.h"
 #include "lower/emit.h"
 
 namespace tenon::lower {
@@ -190,6 +193,35 @@ void Frame::store(const Place& place, DType dtype, ExprId element, ExprId value)
 void Frame::prefetch(const Place& place, DType dtype, ExprId element, bool write) {
   auto [var, index] = resolve(place, dtype, element, write);
   b.prefetch(var, index, write);
+}
+
+std::optional<std::vector<VarId>> Frame::scratch(const std::vector<ScratchSize>& sizes) {
+  kernel::Function& f = b.function();
+  std::map<DType, std::vector<int64_t>> wanted;
+  for (const auto& [dtype, vars] : scratch_)
+    for (VarId v : vars) wanted[dtype].push_back(f.var(v).value);
+  std::map<DType, size_t> next;
+  for (const ScratchSize& s : sizes) {
+    std::vector<int64_t>& all = wanted[s.dtype];
+    const size_t at = next[s.dtype]++;
+    if (at == all.size()) all.push_back(0);
+    all[at] = std::max(all[at], s.elements);
+  }
+  int64_t bytes = 0;
+  for (const auto& [dtype, all] : wanted)
+    for (const int64_t elements : all) bytes += elements * static_cast<int64_t>(dtype_bytes(dtype));
+  if (bytes > kernel::Limits().scratch_bytes) return std::nullopt;
+  for (const auto& [dtype, all] : wanted) {
+    std::vector<VarId>& vars = scratch_[dtype];
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (i == vars.size()) vars.push_back(b.scratch("s", dtype, all[i]));
+      f.vars[vars[i].index].value = all[i];
+    }
+  }
+  std::vector<VarId> out;
+  next.clear();
+  for (const ScratchSize& s : sizes) out.push_back(scratch_[s.dtype][next[s.dtype]++]);
+  return out;
 }
 
 ExprId Frame::span_begin() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,14 @@ class Frame {
   bool keeps(RootId root) const { return root.valid() && registers_.count(root.index) != 0; }
   int64_t kept() const { return kept_; }
 
+  // Scratch buffers of the kernel, one for each type and number of elements asked for; groups that follow
+  // each other use the same. None where they do not fit beside those there are.
+  struct ScratchSize {
+    DType dtype;
+    int64_t elements;
+  };
+  std::optional<std::vector<VarId>> scratch(const std::vector<ScratchSize>& sizes);
+
   // Chunk bounds as parameters (outlined) or given values (inline).
   ExprId span_begin();
   ExprId span_end();
@@ -82,6 +91,7 @@ class Frame {
   int64_t kept_ = 0;
   std::map<uint32_t, ExprId> hypers_, outer_loops_;
   ExprId span_[2];
+  std::map<DType, std::vector<VarId>> scratch_;
 };
 
 // Value of an affine index, with the value of each axis.

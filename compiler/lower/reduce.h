@@ -64,9 +64,11 @@ class ReduceEmitter {
   int64_t tile_width() const;
   int64_t column_width() const;
 
+  void results();
   void stage(int s);
   // Reduced axis in lanes: see reduce_rows.cpp.
   void rows(const Reductions& reductions, const Outputs& outputs);
+  void wide_rows(const Reductions& reductions, const Outputs& outputs, ExprId n);
   void rows_stored(const Outputs& outputs);
   void row_elements(const Reductions& reductions, const Outputs& outputs, const Accumulators& accs,
                     const std::vector<ExprId>& at);
@@ -76,6 +78,12 @@ class ReduceEmitter {
   void narrow_rows(const Reductions& reductions, const Outputs& outputs, ExprId n, int64_t narrow);
   void fold_all(const Reductions& reductions, const Accumulators& accs, int64_t width, int64_t parts);
   void store_tile(const Reductions& reductions, bool blocked, ExprId n);
+  // Elements that do not run on evenly, by way of scratch: see reduce_spread.cpp.
+  class Spread;
+  bool spread_rows(const Reductions& reductions, const Outputs& outputs);
+  // Rows side by side in lanes, by way of scratch: see reduce_beside.cpp.
+  class Beside;
+  bool rows_beside(ExprId lo, ExprId hi, const std::function<void()>& other);
   // Kept axis in lanes: see reduce_columns.cpp.
   class Walk;
   void columns(const Reductions& reductions, const Outputs& outputs);
@@ -101,6 +109,7 @@ class ReduceEmitter {
   // An axis of its own for the number of an element in the order of all reduced axes: what runs on evenly
   // over them is read by it.
   uint32_t flat_axis() const { return static_cast<uint32_t>(extents_.size()); }
+  bool joins() const { return reduced_.size() == 2; }
   // Whether lanes count the indices of two reduced axes, the last of which is too short for segments.
   bool counts() const {
     constexpr int64_t least_segment = 16;

@@ -52,26 +52,31 @@ void ReduceEmitter::row_segments(const Reductions& reductions, const Outputs& ou
   ExprId o = b_.begin_for("o", o_lo, o_hi, b_.index(1));
   auto memo = emitter_.save();
   set_reduced(o, reduced_.size() - 1);
-  hoist_for(reductions, outputs, [&](uint32_t axis) { return axis != inner_axis() && tile_axis_ != axis; });
+  hoist_for(reductions, outputs,
+            [&](uint32_t axis) { return axis != inner_axis() && axis != flat_axis() && tile_axis_ != axis; });
   ExprId base = b_.let("base", b_.mul(o, extent)), i_lo = zero, i_hi = extent;
   if (blocked) {
     i_lo = b_.let("from", b_.binary(Op::max, zero, b_.sub(lo, base)));
     i_hi = b_.let("to", b_.binary(Op::min, extent, b_.sub(hi, base)));
   }
   const bool even = inner.is_constant() && inner.constant() % width == 0;
+  auto element = [&](ExprId i) {
+    emitter_.axes[flat_axis()] = b_.add(base, i);
+    each(i);
+  };
   ExprId start = i_lo;
   if (!even)
     start = b_.let("start", b_.sub(i_lo, b_.binary(Op::band, b_.add(base, i_lo), b_.sub(w, b_.index(1)))));
   ExprId i0 = b_.begin_for("i", start, i_hi, w);
   if (even) {
-    each(b_.add(i0, l));
+    element(b_.add(i0, l));
   } else {
     b_.begin_if(b_.binary(Op::band, b_.binary(Op::le, i_lo, i0), b_.binary(Op::le, b_.add(i0, w), i_hi)));
-    each(b_.add(i0, l));
+    element(b_.add(i0, l));
     b_.begin_else();
     ExprId i = b_.let("i", b_.add(i0, l));
     b_.begin_if(b_.binary(Op::band, b_.binary(Op::le, i_lo, i), b_.binary(Op::lt, i, i_hi)));
-    each(i);
+    element(i);
     b_.end();
     b_.end();
   }
@@ -163,10 +168,19 @@ void ReduceEmitter::narrow_rows(const Reductions& reductions, const Outputs& out
 
 void ReduceEmitter::rows(const Reductions& reductions, const Outputs& outputs) {
   if (reductions.empty()) return rows_stored(outputs);
+  const Dim count = reduced_count();
+  ExprId n = frame_.dim(count);
+  if (!spread_rows(reductions, outputs)) wide_rows(reductions, outputs, n);
+  const bool blocked = frame_.may_pass(count, reductions[0]->block);
+  if (tile_axis_) return store_tile(reductions, blocked, n);
+  for (Reduction* r : reductions) emitter_.hold(r->result, reduced(*r, b_.use(r->totals[0]), blocked, n));
+}
+
+// Into the totals, by vectors of all lanes.
+void ReduceEmitter::wide_rows(const Reductions& reductions, const Outputs& outputs, ExprId n) {
   using kernel::Op;
   const Dim count = reduced_count();
   const bool single = reduced_.size() == 1;
-  ExprId n = frame_.dim(count);
   const int64_t lanes = reductions[0]->lanes, block = reductions[0]->block;
   int64_t width = lanes;
   const bool short_row = count.is_constant() && count.constant() < lanes;
@@ -246,8 +260,6 @@ void ReduceEmitter::rows(const Reductions& reductions, const Outputs& outputs) {
   b_.end();
   if (blocked) b_.end();
   for (size_t i = 0; i < narrower.size(); ++i) b_.end();
-  if (tile_axis_) return store_tile(reductions, blocked, n);
-  for (Reduction* r : reductions) emitter_.hold(r->result, reduced(*r, b_.use(r->totals[0]), blocked, n));
 }
 
 void ReduceEmitter::store_tile(const Reductions& reductions, bool blocked, ExprId n) {

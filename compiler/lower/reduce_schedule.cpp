@@ -76,7 +76,7 @@ int64_t ReduceEmitter::tile_width() const {
 
 void ReduceEmitter::choose() {
   if (kept_.empty()) {
-    if (counts()) join_even();
+    if (joins()) join_even();
     return;
   }
   const bool rows_serve = !has_arg_reduce() && !reduced_.empty();
@@ -93,7 +93,7 @@ void ReduceEmitter::choose() {
     lane_axis_ = kept_[i];
   }
   if (lane_axis_) return;
-  if (counts()) join_even();
+  if (joins()) join_even();
   const int64_t width = tile_width();
   if (width <= 1) return;
   tile_axis_ = kept_.back();

@@ -1,27 +1,13 @@
 // Schedules by the widths and strides of their operands: whatever lies side by side is read in vectors, no
 // inner loop divides an index, and the bits are those of the order that the operation names.
-#include <tenon/tenon.h>
 #include <functional>
 #include <string>
 
 #include "conformance/models.h"
+#include "conformance/schedules.h"
 
 namespace tenon::test {
 namespace {
-
-// The text of a stage, for this processor.
-std::string shown(const std::string& text, const char* stage) {
-  tenon_module* module = nullptr;
-  char* out = nullptr;
-  REQUIRE(tenon_module_parse(text.data(), text.size(), nullptr, &module, nullptr) == 0);
-  REQUIRE(tenon_module_print(module, stage, nullptr, &out, nullptr) == 0);
-  std::string printed = out;
-  tenon_text_free(out);
-  tenon_module_free(module);
-  return printed;
-}
-
-std::string head(const std::string& dims) { return "tenon 1\nmodule m\n" + dims; }
 
 std::string dot(const std::string& name, const std::string& x, const std::string& y, const std::string& l,
                 const std::string& attributes) {
@@ -61,23 +47,11 @@ void each_inner_loop(const std::string& text, const std::function<void(const std
     }
     if (!here.empty() && here.back() == '{') {
       const size_t word = here.find_first_not_of(' ');
-      const bool loop = here.compare(word, 4, "for ") == 0 || here.compare(word, 6, "lanes ") == 0 ||
-                        here.compare(word, 7, "unroll ") == 0;
+      const bool loop = here.compare(word, 4, "for ") == 0 || here.compare(word, 6, "lanes ") == 0;
       open.push_back({end, loop, false});
     }
     line = end + 1;
   }
-}
-
-// Instructions that put one element into a lane of a vector, the first aside: that one may be spread.
-size_t lanes_inserted(const std::string& llvm) {
-  size_t count = 0;
-  for (const char* lane : {", i64 1\n", ", i64 2\n", ", i64 5\n"})
-    for (size_t at = 0; (at = llvm.find(lane, at)) != std::string::npos; ++at) {
-      const size_t line = llvm.rfind('\n', at) + 1;
-      count += llvm.substr(line, at - line).find("insertelement") != std::string::npos;
-    }
-  return count;
 }
 
 std::string without_comments(const std::string& text) {
@@ -89,11 +63,6 @@ std::string without_comments(const std::string& text) {
     line = end + 1;
   }
   return out;
-}
-
-std::string function(const std::string& name, const std::string& args, const std::string& result,
-                     const std::string& body) {
-  return "func " + name + "(" + args + ") -> l: " + result + " {\n" + body + "  return l\n}\n";
 }
 
 // Reductions whose elements do not run on evenly: spread out, cut, transposed, over several axes.

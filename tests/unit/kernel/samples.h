@@ -46,6 +46,19 @@ inline const char* reduce = R"(kernel reduce(X: f32* read, S: f32* write, n: i64
 }
 )";
 
+// Backward, through memory of its own.
+inline const char* turn =
+    R"(kernel turn(X: f32* read, Y: f32* write, n: i64) scratch s: f32[8], i: i64[1] {W = 4} {
+  i[0] = n
+  for r in 0 .. n {
+    s[n - 1 - r] = X[r]
+  }
+  lanes j in 0 .. i[0] width W {
+    Y[j] = s[j]
+  }
+}
+)";
+
 inline const char* everything =
     R"(kernel everything(A: f32*, B: f64*, I: i32* read, L: i64* write, U: u32* read align 4, Y: u8* untouched, F: bool* write, n: i64, lr: f32, on: bool) {T = -3} {
   let zero = f32(0.0)

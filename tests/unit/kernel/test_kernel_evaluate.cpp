@@ -112,6 +112,14 @@ TEST_CASE("kernel evaluate: an exchange transposes; lanes that are off count as 
   }
 }
 
+TEST_CASE("kernel evaluate: scratch is memory of the call, and bounded") {
+  std::vector<float> x{1, 2, 3, 4, 5, 6, 7, 8, 9}, y(9);
+  (void)run(samples::turn, {buffer(x), buffer(y), size(8)});
+  CHECK(y == std::vector<float>{8, 7, 6, 5, 4, 3, 2, 1, 0});
+  CHECK(refused(samples::turn, {buffer(x), buffer(y), size(9)}).text().find("outside its 8 elements") !=
+        std::string::npos);
+}
+
 TEST_CASE("kernel evaluate: lanes that are off touch nothing") {
   // B has only the elements that the condition lets through.
   const char* text = R"(kernel k(A: i32* read, B: i32* read, C: i32*, n: i64) {

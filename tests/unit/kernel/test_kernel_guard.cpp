@@ -40,11 +40,14 @@ kernel a(n: i64, bytes: i64* write) {
   bytes[0] = max(0, end)
 }
 
-kernel sums(lo: i64, hi: i64, x: f32* read, t: f32* write align 64) {
+kernel sums(lo: i64, hi: i64, x: f32* read, t: f32* write align 64) scratch u: f32[3] {
   for i in lo .. hi {
     var s: f32 = -0.0
     lanes j in 0 .. 3 width 4 {
-      fold s = add(x[i*3 + j])
+      u[j] = x[i*3 + j]
+    }
+    lanes l in 0 .. 3 width 4 {
+      fold s = add(u[l])
     }
     t[i] = s
   }
@@ -151,6 +154,9 @@ TEST_CASE("kernel guard: what leaves a buffer is a status, wherever it is edited
       {"w[at]*t[i]", "w[at + 1]*t[at*100000]"},
       {"x[i*3 + j]", "x[i*3 + j + hi - i]"},
       {"x[i*3 + j]", "x[j - i*3]"},
+      {"u[j] =", "u[j + 1] ="},
+      {"add(u[l])", "add(u[l - 1])"},
+      {"u: f32[3]", "u: f32[2]"},
       {"c[0]", "c[1000]"},
       {"for i in lo .. hi {", "for i in lo .. hi + 100 {"},
       {"for i in lo .. hi {", "for i in lo - 1 .. hi {"},

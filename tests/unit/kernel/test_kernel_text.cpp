@@ -31,7 +31,7 @@ Errors errors_of(const std::string& body, const std::string& params = "A: f32*, 
 }  // namespace
 
 TEST_CASE("kernel text: samples print as they are written") {
-  for (const char* sample : {samples::matmul, samples::reduce, samples::everything}) {
+  for (const char* sample : {samples::matmul, samples::reduce, samples::turn, samples::everything}) {
     const std::string text = samples::module(sample);
     auto m = parse(text);
     if (!m) FAIL(m.errors().text());

@@ -104,6 +104,22 @@ TEST_CASE("kernel verify: static integers") {
       Code::index_range, "subscript 1 of a");
 }
 
+TEST_CASE("kernel verify: scratch is small, and a kernel's own") {
+  const auto with = [](const std::string& scratch, const std::string& body) {
+    return verdict(samples::module("kernel k(n: i64, x: f32) scratch " + scratch + " {\n" + body + "\n}\n"));
+  };
+  passes(with("s: f32[2048]", "s[n] = x"));
+  passes(with("s: f32[1024], t: i64[512]", "t[0] = n"));
+  refused(with("s: f32[2049]", "s[n] = x"), Code::compile_limit, "8192 bytes of scratch");
+  refused(with("s: f32[2048], t: bool[1]", "s[n] = x"), Code::compile_limit, "8192 bytes of scratch");
+  refused(with("s: f64[9223372036854775807]", ""), Code::compile_limit, "8192 bytes of scratch");
+  refused(verdict(samples::module("entry e(n: i64) scratch s: i64[4] {\n}\n")), Code::graph_invalid,
+          "no entry");
+  CHECK(!parse(samples::module("kernel k(n: i64) scratch s: f32[0] {\n}\n")));
+  CHECK(!parse(samples::module("kernel k(n: i64) scratch s: f32[n] {\n}\n")));
+  CHECK(!parse(samples::module("kernel k(n: i64) scratch n: f32[4] {\n}\n")));
+}
+
 TEST_CASE("kernel verify: expanded size is bounded before anything expands") {
   refused(of_body("unroll a in 0 .. 9000000000000000000 {\n}"), Code::compile_limit, "statements");
   refused(

@@ -232,4 +232,12 @@ TEST_CASE("copies of what a loop captures are made once, before the outermost lo
   }
 }
 
+TEST_CASE("short products of a symbolic number of products take half the lanes of their order") {
+  const std::string batched = "lhs_batch = [0], rhs_batch = [0], lhs_contract = [2], rhs_contract = [1]";
+  const std::string text = product("f32", "n,k,k", "n,k,1", "n,k,1", batched);
+  CHECK(contains(shown(text, "kernel", "x86-64-v4"), "width 32"));
+  for (const int64_t k : {1, 16, 31, 32, 33, 70})
+    require_agreement(*engines(text, "f"), {{"n", 3}, {"k", k}});
+}
+
 }  // namespace tenon::test

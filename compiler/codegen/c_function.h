@@ -4,6 +4,7 @@
 
 #include <llvm/IR/Intrinsics.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -73,8 +74,18 @@ class CFunction {
     refuse_if(b_.CreateAnd(bad, b_.CreateICmpNE(b_bytes, b_.getInt64(0))), CStatus::overlap);
   }
 
+  // Code that follows stands in a block of its own.
+  void next_block() {
+    auto* next = llvm::BasicBlock::Create(m_.context, "next", fn_);
+    b_.CreateBr(next);
+    b_.SetInsertPoint(next);
+  }
+
+  // The value of a dimension, i64, or null where none has the name.
+  using Sizes = std::function<llvm::Value*(const std::string&)>;
+
   // A dimension expression over the values of dimensions; quotients round down.
-  llvm::Value* extent(const ir::Dim& dim, const std::map<std::string, llvm::Value*>& values) {
+  llvm::Value* extent(const ir::Dim& dim, const Sizes& values) {
     llvm::Value* sum = b_.getInt64(static_cast<uint64_t>(dim.offset()));
     for (const ir::Dim::Term& term : dim.terms()) {
       llvm::Value* product = b_.getInt64(static_cast<uint64_t>(term.coefficient));
@@ -84,7 +95,7 @@ class CFunction {
     return sum;
   }
   // Bytes of a parameter's tensor.
-  llvm::Value* bytes_of(const kernel::EntryParam& p, const std::map<std::string, llvm::Value*>& values) {
+  llvm::Value* bytes_of(const kernel::EntryParam& p, const Sizes& values) {
     llvm::Value* bytes = b_.getInt64(dtype_bytes(p.dtype));
     for (const std::string& text : p.shape) {
       Result<ir::Dim> dim = ir::parse_dim(text, nullptr);
@@ -134,22 +145,23 @@ class CFunction {
     if (f == nullptr) f = m_.new_function(name, type, true);
     return b_.CreateCall(f, {slots, parallel, status});
   }
-  llvm::Value* call_arena(const kernel::Entry& entry, const std::vector<llvm::Value*>& dims) {
+  // dim(i), i64: the dimensions in the entry's order.
+  llvm::Value* call_arena(const kernel::Entry& entry, size_t dims,
+                          const std::function<llvm::Value*(size_t)>& dim) {
     if (m_.module.find(entry.arena_function) == nullptr) return b_.getInt64(0);
     const std::string name = arena_symbol(m_.options.prefix, entry.name);
     llvm::Function* f = m_.llvm_module.getFunction(name);
     if (f == nullptr)
       f = m_.new_function(name, llvm::FunctionType::get(b_.getInt64Ty(), {b_.getPtrTy()}, false), true);
-    llvm::Value* array = b_.CreateAlloca(b_.getInt64Ty(), b_.getInt64(std::max<size_t>(dims.size(), 1)));
-    for (size_t i = 0; i < dims.size(); ++i) store(dims[i], array, 8 * i);
+    llvm::Value* array = b_.CreateAlloca(b_.getInt64Ty(), b_.getInt64(std::max<size_t>(dims, 1)));
+    for (size_t i = 0; i < dims; ++i) store(dim(i), array, 8 * i);
     return b_.CreateCall(f, {array});
   }
 
  private:
-  llvm::Value* factor(const ir::Dim::Atom& atom, const std::map<std::string, llvm::Value*>& values) {
+  llvm::Value* factor(const ir::Dim::Atom& atom, const Sizes& values) {
     if (atom.quotient == nullptr) {
-      const auto found = values.find(atom.name);
-      if (found != values.end()) return found->second;
+      if (llvm::Value* found = values(atom.name)) return found;
       m_.errors.append(error(Code::backend, "no dimension of the entry is named " + atom.name));
       return b_.getInt64(1);
     }

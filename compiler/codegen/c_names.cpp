@@ -94,6 +94,17 @@ std::string c_upper(std::string_view name) {
   return out;
 }
 
+bool c_prefix(std::string_view text) {
+  return !text.empty() && text == c_identifier(text) && !implementation_name(c_upper(text) + "_");
+}
+
+std::string c_prefix_of(std::string_view path) {
+  if (const size_t slash = path.rfind('/'); slash != std::string_view::npos) path.remove_prefix(slash + 1);
+  if (path.empty()) return "tenon";
+  const std::string id = c_identifier(path);
+  return c_prefix(id) ? id : "x" + id;
+}
+
 bool CNames::free(const std::string& identifier) const {
   for (const CNames* n = this; n != nullptr; n = n->outer_)
     if (n->names_.count(identifier) != 0) return false;

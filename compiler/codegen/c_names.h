@@ -18,6 +18,10 @@ const std::vector<std::string_view>& c_taken_words();
 // Letters, digits and _ of a name, no digit first; the others become _.
 std::string c_identifier(std::string_view name);
 std::string c_upper(std::string_view name);
+// Whether names can begin with this and a _, in both cases: an identifier, and none that begins a name which
+// C and C++ keep for themselves. A file's name made into one: "out/my-net" gives my_net.
+bool c_prefix(std::string_view text);
+std::string c_prefix_of(std::string_view path);
 
 // The names of one place: a file, the parameters of a function, the fields of a struct. What is taken in
 // `outer` is taken here too.

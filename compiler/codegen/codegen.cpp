@@ -33,6 +33,11 @@ llvm::Type* ModuleEmitter::register_type(DType dtype) {
   }
 }
 
+llvm::Type* ModuleEmitter::parameter_type(const kernel::Var& var) {
+  return var.kind == kernel::VarKind::buffer ? llvm::PointerType::getUnqual(context)
+                                             : register_type(var.dtype);
+}
+
 llvm::Type* ModuleEmitter::memory_type(DType dtype) {
   return is_bool(dtype) ? llvm::Type::getInt8Ty(context) : register_type(dtype);
 }
@@ -55,9 +60,11 @@ llvm::Function* ModuleEmitter::declare_kernel(const Function& function) {
   const std::string name = own_symbol(options.prefix, "kernel", function.name);
   if (llvm::Function* f = llvm_module.getFunction(name)) return f;
   std::vector<llvm::Type*> params;
-  for (kernel::VarId p : function.params)
-    params.push_back(function.var(p).kind == kernel::VarKind::buffer ? llvm::PointerType::getUnqual(context)
-                                                                     : register_type(function.var(p).dtype));
+  if (takes_record(function)) {
+    params.push_back(llvm::PointerType::getUnqual(context));
+  } else {
+    for (kernel::VarId p : function.params) params.push_back(parameter_type(function.var(p)));
+  }
   if (facts.status.at(&function)) params.push_back(llvm::PointerType::getUnqual(context));
   return new_function(name, llvm::FunctionType::get(llvm::Type::getVoidTy(context), params, false), false);
 }
@@ -158,6 +165,10 @@ void emit_kernel(ModuleEmitter& m, const Function& function) {
   FunctionEmitter e(m, function, analysis, fn);
   unsigned i = 0;
   for (kernel::VarId p : function.params) {
+    if (takes_record(function)) {
+      e.bind_slot(p, fn->getArg(0), i++);
+      continue;
+    }
     llvm::Argument* arg = fn->getArg(i++);
     arg->setName(function.var(p).name);
     e.bind(p, arg);
@@ -170,7 +181,7 @@ void emit_kernel(ModuleEmitter& m, const Function& function) {
     if (m.module.edited) e.builder().CreateMemSet(memory, e.builder().getInt8(0), bytes, llvm::Align(64));
     e.bind(v, memory);
   }
-  if (m.facts.status.at(&function)) e.status = fn->getArg(i);
+  if (m.facts.status.at(&function)) e.status = fn->getArg(fn->arg_size() - 1);
   e.leave = BasicBlock::Create(m.context, "leave", fn);
   e.emit(function.body);
   e.builder().CreateBr(e.leave);

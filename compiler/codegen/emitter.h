@@ -21,6 +21,11 @@
 
 namespace tenon::codegen {
 
+// Functions of more parameters read each from a record where it is used. As arguments all of them would be
+// alive from the entry on, and the register allocator is quadratic in what is alive at once.
+inline constexpr size_t most_arguments = 64;
+inline bool takes_record(const kernel::Function& function) { return function.params.size() > most_arguments; }
+
 // State of one LLVM module under construction. Kernels are <prefix>.<name>, what is made beside them
 // <prefix>$<name>: the text form has names of the first kind only.
 struct ModuleEmitter {
@@ -37,7 +42,9 @@ struct ModuleEmitter {
 
   llvm::Type* register_type(DType dtype);  // bool: i1
   llvm::Type* memory_type(DType dtype);    // bool: i8
+  llvm::Type* parameter_type(const kernel::Var& var);
   llvm::Function* new_function(const std::string& name, llvm::FunctionType* type, bool exported);
+  // A kernel takes its parameters as arguments or, where they are many, in a record of 8 bytes each.
   llvm::Function* declare_kernel(const kernel::Function& function);
   llvm::GlobalVariable* constants_block(bool define);
   llvm::Function* record_failure();  // void (CallStatus*, i32 code, i32 place, i64 detail)
@@ -61,10 +68,14 @@ class FunctionEmitter {
   // Binds variables to what stands for them in this LLVM function.
   void bind(kernel::VarId var, llvm::Value* value);
   void bind_elements(kernel::VarId var, std::vector<llvm::Value*> values);
+  // Binds a scalar or a buffer to a place in a record of 8 bytes each, and reads it where it is used.
+  void bind_slot(kernel::VarId var, llvm::Value* record, uint64_t slot);
   void emit(const std::vector<kernel::Stmt>& body);
   void emit_body();  // all of the function, parameters bound
   llvm::IRBuilderBase& builder() { return builder_; }
   llvm::AllocaInst* alloca_bytes(uint64_t bytes, uint64_t align);
+  // Calls a kernel with its arguments, and the status where it takes one.
+  void call_kernel(const kernel::Function& callee, std::vector<llvm::Value*> args);
 
   // Set by the emitter of entries.
   llvm::Value* status = nullptr;      // CallStatus*, where the function may fail
@@ -96,6 +107,10 @@ class FunctionEmitter {
     uint64_t stamp = 0;
     int predicates = 0;  // varying ifs around the declaration
     bool bound = false;
+    llvm::Value* record = nullptr;  // of bind_slot: where it lies, and the block in which it is read last
+    uint64_t slot = 0;
+    llvm::BasicBlock* block = nullptr;
+    llvm::Value* read = nullptr;
   };
   struct Memo {
     Value value;
@@ -158,6 +173,7 @@ class FunctionEmitter {
 
   // memory.cpp
   llvm::Value* pointer(kernel::VarId buffer);
+  llvm::Value* read_slot(kernel::VarId var);
   llvm::Value* element_address(kernel::VarId buffer, llvm::Value* index);
   Value load(const kernel::Expr& x, const Value& index);
   const std::vector<llvm::Value*>& lane_scalars(llvm::Value* indices);
@@ -223,6 +239,7 @@ class FunctionEmitter {
   // By index vector: the block in which its lanes stand as scalars, and they.
   std::map<llvm::Value*, std::pair<llvm::BasicBlock*, std::vector<llvm::Value*>>> lane_scalars_;
   Loop* loop_ = nullptr;                            // innermost
+  llvm::AllocaInst* record_ = nullptr;              // of arguments, as large as the largest call's
   std::map<const kernel::Stmt*, uint32_t> places_;  // fail statements
 };
 

@@ -250,9 +250,12 @@ struct EntryEmitter {
         e.bind(function.params[i], m.constants_block(false));
         continue;
       }
+      if (takes_record(function)) {
+        e.bind_slot(function.params[i], slots, slot++);
+        continue;
+      }
       llvm::Value* address = byte_offset(b, slots, 8 * slot++);
-      llvm::Type* type = var.kind == kernel::VarKind::buffer ? b.getPtrTy() : m.register_type(var.dtype);
-      e.bind(function.params[i], b.CreateAlignedLoad(type, address, llvm::Align(8)));
+      e.bind(function.params[i], b.CreateAlignedLoad(m.parameter_type(var), address, llvm::Align(8)));
     }
     return true;
   }
@@ -284,10 +287,12 @@ struct EntryEmitter {
       };
       for (uint32_t v : t.captured) {
         const kernel::Var& var = function.vars[v];
+        if (t.captured.size() > most_arguments && var.extents.empty()) {
+          e.bind_slot(kernel::VarId(size_t{v}), t.body->getArg(0), slot++);
+          continue;
+        }
         std::vector<llvm::Value*> values;
-        for (size_t i = 0; i < elements(v); ++i)
-          values.push_back(
-              next(var.kind == kernel::VarKind::buffer ? b.getPtrTy() : m.register_type(var.dtype)));
+        for (size_t i = 0; i < elements(v); ++i) values.push_back(next(m.parameter_type(var)));
         e.bind_elements(kernel::VarId(size_t{v}), std::move(values));
       }
       e.status = next(b.getPtrTy());
@@ -524,13 +529,17 @@ void emit_arena(ModuleEmitter& m, const kernel::Entry& entry, const kernel::Func
           b.CreateAlignedLoad(b.getInt64Ty(), byte_offset(b, fn->getArg(0), 8 * dim++), llvm::Align(8)));
     }
   }
-  llvm::Function* callee = m.declare_kernel(function);
-  bool fits = callee->arg_size() == args.size();
+  bool fits = dim == entry.dims.size() && !m.facts.status.at(&function);
   for (size_t i = 0; fits && i < args.size(); ++i)
-    fits = callee->getArg(static_cast<unsigned>(i))->getType() == args[i]->getType();
-  if (!fits || dim != entry.dims.size())
-    return m.refuse(function, "is no arena function of entry " + entry.name);
-  b.CreateCall(callee, args);
+    fits = m.parameter_type(function.var(function.params[i])) == args[i]->getType();
+  if (!fits) return m.refuse(function, "is no arena function of entry " + entry.name);
+  if (takes_record(function)) {
+    llvm::Value* record = b.CreateAlloca(b.getInt64Ty(), b.getInt64(args.size()));
+    for (size_t i = 0; i < args.size(); ++i)
+      b.CreateAlignedStore(args[i], byte_offset(b, record, 8 * i), llvm::Align(8));
+    args = {record};
+  }
+  b.CreateCall(m.declare_kernel(function), args);
   b.CreateRet(b.CreateLoad(b.getInt64Ty(), result));
 }
 

@@ -71,11 +71,12 @@ Value FunctionEmitter::compute(ExprId e) {
       return load(x, evaluate(x.args[0]));
     case Op::address: {
       Value offset = to_scalar(evaluate(x.args[0]), "an address");
-      llvm::Value* base = pointer(x.var);
       const uint32_t target = std::max(offset.depth, floor_depth());
       Value v;
-      v.parts.push_back(
-          place(target, [&] { return builder_.CreateGEP(builder_.getInt8Ty(), base, offset.scalar()); }));
+      v.parts.push_back(place(target, [&] {
+        llvm::Value* base = pointer(x.var);
+        return builder_.CreateGEP(builder_.getInt8Ty(), base, offset.scalar());
+      }));
       return at(target, std::move(v));
     }
     default: {
@@ -189,7 +190,7 @@ size_t FunctionEmitter::element_index(const kernel::Var& var, const Variable& v,
     }
     flat = flat * static_cast<size_t>(v.extents[i]) + static_cast<size_t>(at);
   }
-  if (flat >= v.elements.size()) {
+  if (flat >= std::max<size_t>(v.elements.size(), v.record != nullptr)) {
     m_.refuse(f_, "subscripts of " + var.name + " do not fit its extents");
     return 0;
   }
@@ -197,7 +198,11 @@ size_t FunctionEmitter::element_index(const kernel::Var& var, const Variable& v,
 }
 
 Value FunctionEmitter::current(kernel::VarId var, size_t element) {
-  return variables_[var.index].elements[element];
+  if (variables_[var.index].record == nullptr) return variables_[var.index].elements[element];
+  const uint32_t target = floor_depth();
+  Value v;
+  v.parts.push_back(place(target, [&] { return read_slot(var); }));
+  return at(target, std::move(v));
 }
 
 llvm::Value* FunctionEmitter::splat(llvm::Value* scalar, uint32_t depth, uint32_t scope, int64_t stride,
@@ -254,6 +259,7 @@ Value FunctionEmitter::to_scalar(const Value& v, const char* what) {
 llvm::Value* FunctionEmitter::scalar(ExprId e) { return to_scalar(evaluate(e), "a value").scalar(); }
 
 std::vector<llvm::Value*> FunctionEmitter::scalars_of(kernel::VarId var) {
+  if (variables_[var.index].record != nullptr) return {read_slot(var)};
   std::vector<llvm::Value*> values;
   for (const Value& v : variables_[var.index].elements)
     values.push_back(to_scalar(v, "a captured variable").scalar());

@@ -284,8 +284,8 @@ void FunctionEmitter::own_pointers(const std::vector<Stmt>& body) {
     if (s.kind == StmtKind::store) buffers.push_back(s.var);
   }
   for (size_t i = 0; i < buffers.size() && loop_pointers_.size() < most_pointers; ++i) {
-    llvm::Value* pointer = variables_[buffers[i].index].elements[0].scalar();
     if (loop_pointers_.count(buffers[i]) != 0) continue;
+    llvm::Value* pointer = this->pointer(buffers[i]);
     auto* type = llvm::FunctionType::get(pointer->getType(), {pointer->getType()}, false);
     loop_pointers_[buffers[i]] =
         builder_.CreateCall(type, llvm::InlineAsm::get(type, "movq $1, $0", "=r,r", false), {pointer});
@@ -438,16 +438,31 @@ void FunctionEmitter::emit_call(const Stmt& s) {
   if (s.args.size() != g.params.size())
     return m_.refuse(f_, "a call of " + s.callee + " has the wrong number of arguments");
   std::vector<llvm::Value*> args;
-  llvm::Function* fn = m_.declare_kernel(g);
   for (size_t i = 0; i < s.args.size(); ++i) {
     args.push_back(scalar(s.args[i]));
-    if (args.back()->getType() != fn->getArg(static_cast<unsigned>(i))->getType())
+    if (args.back()->getType() != m_.parameter_type(g.var(g.params[i])))
       return m_.refuse(f_,
                        "argument " + std::to_string(i) + " of a call of " + s.callee + " has another type");
   }
-  if (m_.facts.status.at(&g)) args.push_back(status);
-  builder_.CreateCall(fn, args);
+  call_kernel(g, std::move(args));
   memory_changed();
+}
+
+void FunctionEmitter::call_kernel(const kernel::Function& callee, std::vector<llvm::Value*> args) {
+  if (takes_record(callee)) {
+    const uint64_t bytes = 8 * args.size();
+    if (record_ == nullptr) record_ = alloca_bytes(bytes, 8);
+    // Calls follow one another, so that one record serves them all.
+    auto* largest = llvm::cast<llvm::ArrayType>(record_->getAllocatedType());
+    if (largest->getNumElements() < bytes)
+      record_->setAllocatedType(llvm::ArrayType::get(largest->getElementType(), bytes));
+    for (size_t i = 0; i < args.size(); ++i)
+      builder_.CreateAlignedStore(args[i], builder_.CreateConstGEP1_64(builder_.getInt8Ty(), record_, 8 * i),
+                                  llvm::Align(8));
+    args = {record_};
+  }
+  if (m_.facts.status.at(&callee)) args.push_back(status);
+  builder_.CreateCall(m_.declare_kernel(callee), args);
 }
 
 void FunctionEmitter::emit_stop() {

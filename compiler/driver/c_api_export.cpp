@@ -1,4 +1,5 @@
 // C API: ahead-of-time objects.
+#include "codegen/c_names.h"
 #include "driver/c_api.h"
 #include "object/aot/export.h"
 #include "runtime/file.h"
@@ -6,23 +7,6 @@
 
 using namespace tenon::driver;
 using namespace tenon::driver::c_api;
-
-namespace {
-
-// The last part of a path as a C identifier: "out/my-net" gives my_net.
-std::string prefix_of(std::string_view path) {
-  if (const size_t slash = path.rfind('/'); slash != std::string_view::npos) path.remove_prefix(slash + 1);
-  std::string out;
-  for (const char c : path) {
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-    const bool digit = c >= '0' && c <= '9';
-    if (digit && out.empty()) out += '_';
-    out += letter || digit ? c : '_';
-  }
-  return out.empty() ? "tenon" : out;
-}
-
-}  // namespace
 
 extern "C" tenon_status tenon_export_object(const tenon_module* module, const tenon_options* options,
                                             const char* path, tenon_error** error) {
@@ -40,7 +24,8 @@ extern "C" tenon_status tenon_export_object(const tenon_module* module, const te
     if (target == nullptr)
       return tenon::support::error(Code::target_unsupported, "no target is named " + kernels.target);
     tenon::object::ExportOptions export_options;
-    export_options.prefix = options != nullptr && options->prefix_set ? o.prefix : prefix_of(path);
+    export_options.prefix =
+        options != nullptr && options->prefix_set ? o.prefix : tenon::codegen::c_prefix_of(path);
     export_options.file = base.substr(base.rfind('/') + 1);
     export_options.entries = entries_of(kernels, o);
     export_options.threads = o.threads;

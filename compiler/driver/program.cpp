@@ -218,7 +218,6 @@ Result<std::shared_ptr<const Program>> Program::compile(Unit unit, const Compile
   SourceOperations operations;
   if (const auto* source = std::get_if<ir::Module>(&unit.code))
     for (const ir::Function& f : source->functions) collect_operations(*source, f.graph, &operations);
-  if (const auto* dump = std::get_if<kernel::Module>(&unit.code)) program->guarded_ = dump->edited;
   TENON_ASSIGN(program->kernels_, to_kernels(std::move(unit), options, report));
   const target::Target* target = target::find_target(program->kernels_.target);
   if (target != nullptr && !target->runs_here())
@@ -331,7 +330,7 @@ Diagnostic Program::describe(const EntryInfo& entry, const runtime::CallStatus& 
   d.file = place.file;
   d.line = place.line;
   if (entry.interface->writes_state) {
-    if (guarded_)
+    if (kernels().edited)  // guards stand in it
       d.help = "the program is an edited dump: the state may hold a part of its writes, restore it";
     else
       d.help = entry.interface->loops ? kept_before(status.progress + 1) : "the state is unchanged";

@@ -87,7 +87,6 @@ class Program : public std::enable_shared_from_this<Program> {
   };
   std::unique_ptr<Source> source_;
   kernel::Module kernels_;
-  bool guarded_ = false;  // kernels_ are an edited dump's: what it wrote before a guard failed stands
   object::Object object_;
   std::unique_ptr<object::Loaded> loaded_;
   std::vector<EntryInfo> entries_;

@@ -1,5 +1,7 @@
 #include "evaluate/index_map.h"
 
+#include <algorithm>
+
 namespace tenon::evaluate {
 namespace {
 
@@ -30,6 +32,28 @@ struct Piece {
     return e;
   }
 };
+
+// What a piece's guards leave of a shape: index[a] = low[a] + step[a] * (0..counts[a]-1).
+struct Box {
+  std::vector<int64_t> low, step, counts;
+};
+Box box_of(const Piece& piece, const std::vector<int64_t>& shape) {
+  Box box{std::vector<int64_t>(shape.size(), 0), std::vector<int64_t>(shape.size(), 1), shape};
+  std::vector<int64_t> high = shape;
+  for (const Piece::Guard& g : piece.guards) {
+    high[g.axis] = std::min(high[g.axis], g.high);
+    // The first index from low on, in steps of the guard's stride, that the axis has.
+    const int64_t first = g.low >= 0 ? g.low : g.low + (g.stride - 1 - g.low) / g.stride * g.stride;
+    if (first < box.low[g.axis]) continue;
+    box.low[g.axis] = first;
+    box.step[g.axis] = g.stride;
+  }
+  for (size_t a = 0; a < shape.size(); ++a) {
+    const int64_t extent = std::max<int64_t>(high[a] - box.low[a], 0);
+    box.counts[a] = (extent + box.step[a] - 1) / box.step[a];
+  }
+  return box;
+}
 
 Result<Piece> resolve(const ir::IndexPiece& from, const ir::Type& operand, size_t rank,
                       const ir::DimBindings& dims) {
@@ -68,18 +92,30 @@ Result<std::vector<Source>> index_sources(const ir::Node& node, const std::vecto
     pieces.push_back(std::move(piece));
   }
   TENON_ASSIGN(const std::vector<int64_t> shape, ir::evaluate_shape(result.shape, dims));
-  std::vector<Source> sources;
-  sources.reserve(static_cast<size_t>(element_count(shape)));
-  for_each_index(shape, [&](const std::vector<int64_t>& index) {
-    for (const Piece& p : pieces) {
-      if (!p.holds(index)) continue;
+  const std::vector<int64_t> strides = row_major(shape);
+  std::vector<Source> sources(static_cast<size_t>(element_count(shape)), Source{0, -1});
+  size_t left = sources.size();
+  // Piece by piece, the first that holds stays: each goes through what its guards leave, so that the parts of
+  // a concat cost no more than their elements.
+  for (const Piece& p : pieces) {
+    const Box box = box_of(p, shape);
+    std::vector<int64_t> index(shape.size());
+    for_each_index(box.counts, [&](const std::vector<int64_t>& at) {
+      int64_t place = 0;
+      for (size_t a = 0; a < at.size(); ++a) {
+        index[a] = box.low[a] + at[a] * box.step[a];
+        place += index[a] * strides[a];
+      }
+      Source& source = sources[static_cast<size_t>(place)];
+      if (source.element >= 0 || !p.holds(index)) return;
       const int64_t e = p.element(index);
       TENON_CHECK(e >= 0 && e < p.count, std::string(node.op->name) + " reads outside operand");
-      sources.push_back({p.operand, e});
-      return;
-    }
-    TENON_CHECK(false, std::string(node.op->name) + " leaves an element undefined");
-  });
+      source = {p.operand, e};
+      --left;
+    });
+    if (left == 0) break;
+  }
+  TENON_CHECK(left == 0, std::string(node.op->name) + " leaves an element undefined");
   return sources;
 }
 

@@ -1,6 +1,7 @@
 #include "ir/batch.h"
 
 #include <algorithm>
+#include <map>
 
 #include "ir/op_def.h"
 #include "support/text.h"
@@ -58,12 +59,17 @@ class Finder {
   // The dimension that all data share; the finding says what is wrong where `dim` stays empty.
   BatchFinding infer(std::string* dim) {
     std::vector<std::string> shared, seen;
+    std::map<std::string, size_t, std::less<>> inputs_with;  // a dimension
     std::string all;
     for (size_t i = 0; i < data_.size(); ++i) {
       std::vector<std::string> own = extents_of(data_[i]->type);
       all += (i == 0 ? "" : ", ") + shown(*data_[i]);
-      for (const std::string& name : own)
-        if (!holds(seen, name)) seen.push_back(name);
+      for (size_t d = 0; d < own.size(); ++d) {
+        const auto [count, fresh] = inputs_with.try_emplace(own[d], 0);
+        if (fresh) seen.push_back(own[d]);
+        count->second += std::find(own.begin(), own.begin() + static_cast<ptrdiff_t>(d), own[d]) ==
+                         own.begin() + static_cast<ptrdiff_t>(d);
+      }
       if (i == 0) shared = own;
       std::erase_if(shared, [&](const std::string& name) { return !holds(own, name); });
     }
@@ -89,8 +95,7 @@ class Finder {
     std::string best;
     size_t most = 0;
     for (const std::string& name : seen) {
-      const auto n = static_cast<size_t>(std::count_if(
-          data_.begin(), data_.end(), [&](const Value* v) { return holds(extents_of(v->type), name); }));
+      const size_t n = inputs_with.find(name)->second;
       if (n > most) best = name, most = n;
     }
     std::vector<std::string> without;

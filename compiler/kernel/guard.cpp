@@ -29,7 +29,6 @@ class ModuleGuard {
         kernel(f);
     }
     if (!errors_.empty()) return std::move(errors_);
-    m_.edited = false;
     return std::move(m_);
   }
 

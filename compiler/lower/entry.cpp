@@ -37,15 +37,68 @@ void collect_dims(const Graph& graph, std::set<std::string>* names) {
   names->insert(found.begin(), found.end());
 }
 
+namespace {
+
+// The highest end of what is placed, by when it is live: a tree over the positions, each node with the ends
+// of all of it and of some of it, so that placing and asking take as many maxima as the tree is deep.
+class Ends {
+ public:
+  Ends(kernel::Builder& b, uint32_t positions) : b_(b) {
+    while (leaves_ < positions) leaves_ *= 2;
+    all_.resize(2 * leaves_);
+    some_.resize(2 * leaves_);
+  }
+  void place(uint32_t first, uint32_t last, ExprId end) { place(1, 0, leaves_, first, last + 1, end); }
+  ExprId over(uint32_t first, uint32_t last) {
+    ExprId out = b_.index(0);
+    ask(1, 0, leaves_, first, last + 1, &out);
+    return out;
+  }
+
+ private:
+  void raise(ExprId* to, ExprId end) { *to = to->valid() ? b_.binary(kernel::Op::max, *to, end) : end; }
+  void place(size_t node, uint32_t low, uint32_t high, uint32_t first, uint32_t last, ExprId end) {
+    if (last <= low || high <= first) return;
+    raise(&some_[node], end);
+    if (first <= low && high <= last) return raise(&all_[node], end);
+    const uint32_t middle = low + (high - low) / 2;
+    place(2 * node, low, middle, first, last, end);
+    place(2 * node + 1, middle, high, first, last, end);
+  }
+  void ask(size_t node, uint32_t low, uint32_t high, uint32_t first, uint32_t last, ExprId* out) {
+    if (last <= low || high <= first) return;
+    const bool inside = first <= low && high <= last;
+    const ExprId end = inside ? some_[node] : all_[node];
+    if (end.valid()) raise(out, end);
+    if (inside) return;
+    const uint32_t middle = low + (high - low) / 2;
+    ask(2 * node, low, middle, first, last, out);
+    ask(2 * node + 1, middle, high, first, last, out);
+  }
+
+  kernel::Builder& b_;
+  uint32_t leaves_ = 1;
+  std::vector<ExprId> all_, some_;  // of each node; invalid: none
+};
+
+}  // namespace
+
 std::vector<ExprId> arena_layout(kernel::Builder& b, const Plan& plan,
                                  const std::function<ExprId(const Dim&)>& dim) {
   // Each block stands behind the highest end among the blocks placed before it that are live with it.
+  // Of few, all pairs are looked at: shorter expressions.
+  constexpr size_t few = 256;
+  const bool pairs = plan.arena.size() <= few;
+  uint32_t positions = 1;
+  for (const auto& [root, bytes] : plan.arena)
+    positions = std::max(positions, plan.roots[root.index].last + 1);
+  Ends live(b, pairs ? 1 : positions);
   std::vector<ExprId> offsets, ends;
   ExprId total = b.index(0);
   for (size_t i = 0; i < plan.arena.size(); ++i) {
     const Root& r = plan.roots[plan.arena[i].first.index];
-    ExprId offset = b.index(0);
-    for (size_t j = 0; j < i; ++j) {
+    ExprId offset = pairs ? b.index(0) : live.over(r.first, r.last);
+    for (size_t j = 0; pairs && j < i; ++j) {
       const Root& other = plan.roots[plan.arena[j].first.index];
       if (other.first <= r.last && r.first <= other.last) offset = b.binary(kernel::Op::max, offset, ends[j]);
     }
@@ -54,6 +107,7 @@ std::vector<ExprId> arena_layout(kernel::Builder& b, const Plan& plan,
         b.mul(b.binary(kernel::Op::div, b.add(dim(plan.arena[i].second), b.index(alignment - 1)), a), a);
     offsets.push_back(offset);
     ends.push_back(b.let("end", b.add(offset, bytes)));
+    if (!pairs) live.place(r.first, r.last, ends.back());
     total = b.binary(kernel::Op::max, total, ends.back());
   }
   offsets.push_back(total);
@@ -61,16 +115,15 @@ std::vector<ExprId> arena_layout(kernel::Builder& b, const Plan& plan,
 }
 
 EntryEmitter::EntryEmitter(const ir::Module& module, const ir::Function& function, const Graph& graph,
-                           const Plan& plan, const Options& options, kernel::Module* out)
+                           const Plan& plan, const Options& options, kernel::Module* out, Kernels* kernels)
     : module_(module),
       function_(function),
       graph_(graph),
       plan_(plan),
       options_(options),
       out_(out),
-      b_(entry_) {
-  for (size_t i = 0; i < out->functions.size(); ++i) kernels_.emplace(out->functions[i].name, i);
-}
+      kernels_(kernels),
+      b_(entry_) {}
 
 ExprId EntryEmitter::dim(const Dim& d) {
   return dim_value(b_, d, module_.dims, [this](const std::string& name) {
@@ -132,9 +185,11 @@ void EntryEmitter::parameters() {
   if (!interface_.loops) {
     if (const std::optional<ir::Batch> batch = ir::find_batch(function_).batch) {
       interface_.batch = batch->dim;
+      std::unordered_map<std::string_view, const ir::BatchInput*> inputs;
+      for (const ir::BatchInput& input : batch->inputs) inputs[input.name] = &input;
       for (kernel::EntryParam& p : interface_.params)
-        for (const ir::BatchInput& input : batch->inputs)
-          if (p.role == kernel::ParamRole::input && p.name == input.name) p.cut = input.axes;
+        if (const auto at = inputs.find(p.name); at != inputs.end() && p.role == kernel::ParamRole::input)
+          p.cut = at->second->axes;
     }
   }
   std::set<std::string> names;
@@ -243,7 +298,7 @@ void EntryEmitter::outline(const std::string& comment, const Work& work,
   body(frame, begin, end);
   f.name = "k_" + kernel::structural_hash(f).hex().substr(0, 12);
   std::string name = f.name;
-  const auto [same, fresh] = kernels_.try_emplace(name, out_->functions.size());
+  const auto [same, fresh] = kernels_->try_emplace(name, out_->functions.size());
   if (fresh)
     out_->functions.push_back(std::move(f));
   else

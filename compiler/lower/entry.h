@@ -19,10 +19,13 @@ struct SizeGuard {
   ir::DimRange range;
 };
 
+// Leaf kernels that a module has so far, by name: their number among its functions.
+using Kernels = std::unordered_map<std::string, size_t>;
+
 class EntryEmitter {
  public:
   EntryEmitter(const ir::Module& module, const ir::Function& function, const Graph& graph, const Plan& plan,
-               const Options& options, kernel::Module* out);
+               const Options& options, kernel::Module* out, Kernels* kernels);
   void guard(std::vector<SizeGuard> guards) { guards_ = std::move(guards); }
   // Appends leaf kernels, the arena function and the entry to the kernel module.
   void run();
@@ -49,7 +52,7 @@ class EntryEmitter {
   const Plan& plan_;
   const Options& options_;
   kernel::Module* out_;
-  std::unordered_map<std::string, size_t> kernels_;  // leaf kernels that there are, by name
+  Kernels* kernels_;
   std::vector<SizeGuard> guards_;
   kernel::Function entry_;
   kernel::Entry interface_;

@@ -44,7 +44,7 @@ class Frame {
   bool may_pass(const Dim& d, int64_t limit) const { return !d.is_constant() || d.constant() > limit; }
   // A size to estimate work by: symbolic dimensions at a usual value, so that estimates do not depend on
   // ranges.
-  int64_t usual(const Dim& d) const { return d.range(nominal_ranges(module_.dims)).high; }
+  int64_t usual(const Dim& d) const { return d.range(plan_.nominal).high; }
   int64_t high(const Dim& d) const { return d.range(module_.dims).high; }
   int64_t low(const Dim& d) const { return d.range(module_.dims).low; }
 

@@ -8,6 +8,9 @@ namespace tenon::lower {
 namespace {
 constexpr uint64_t alignment = 64;
 uint64_t aligned(uint64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+void index_slots(Layout* layout) {
+  for (size_t i = 0; i < layout->state.size(); ++i) layout->slot_of.emplace(layout->state[i].name, i);
+}
 }  // namespace
 
 Layout layout_state(const ir::Module& module, const std::vector<kernel::StateSlot>* like) {
@@ -17,6 +20,7 @@ Layout layout_state(const ir::Module& module, const std::vector<kernel::StateSlo
     out.state = *like;
     for (const kernel::StateSlot& s : out.state) offset = std::max(offset, s.offset + aligned(s.bytes));
     out.state_bytes = offset;
+    index_slots(&out);
     return out;
   }
   for (const ir::Global& g : module.globals) {
@@ -38,13 +42,13 @@ Layout layout_state(const ir::Module& module, const std::vector<kernel::StateSlo
     out.state.push_back(std::move(slot));
   }
   out.state_bytes = offset;
+  index_slots(&out);
   return out;
 }
 
-const kernel::StateSlot* Layout::find(std::string_view name) const {
-  for (const kernel::StateSlot& s : state)
-    if (s.name == name) return &s;
-  return nullptr;
+const kernel::StateSlot* Layout::find(const std::string& name) const {
+  const auto at = slot_of.find(name);
+  return at == slot_of.end() ? nullptr : &state[at->second];
 }
 
 uint64_t Layout::constant_offset(const std::shared_ptr<const Array>& array) {
@@ -53,8 +57,8 @@ uint64_t Layout::constant_offset(const std::shared_ptr<const Array>& array) {
   for (int64_t extent : array->shape()) h.add(static_cast<uint64_t>(extent));
   h.add(std::string_view(reinterpret_cast<const char*>(array->data()), array->bytes()));
   std::string hash = h.hex();
-  for (const kernel::Constant& c : constants)
-    if (c.hash == hash) return c.offset;
+  const auto [at, fresh] = constant_of.try_emplace(hash, constants.size());
+  if (!fresh) return constants[at->second].offset;
   constants.push_back({hash, constant_bytes, array});
   uint64_t offset = constant_bytes;
   constant_bytes += aligned(array->bytes());

@@ -12,7 +12,21 @@ namespace {
 
 void explain(const std::string& function, const Scope& s, std::vector<Explanation>* out) {
   const std::vector<std::string> names = ir::value_names(*s.graph);
-  const auto text = [&](NodeId node) { return ir::node_text(*s.graph, node, names); };
+  // An operation of a thousand operands stands on a thousand edges: each text is made once, and cut.
+  constexpr size_t longest = 400;
+  std::unordered_map<uint32_t, std::string> texts;
+  const auto text = [&](NodeId node) -> const std::string& {
+    const auto [at, fresh] = texts.try_emplace(node.index);
+    if (fresh) {
+      at->second = ir::node_text(*s.graph, node, names);
+      if (at->second.size() > longest) {
+        size_t end = longest;
+        while (end > 0 && (at->second[end] & 0xc0) == 0x80) --end;  // not within a character
+        at->second.replace(end, std::string::npos, " …");
+      }
+    }
+    return at->second;
+  };
   for (const EdgeNote& n : s.fusion.notes)
     out->push_back({function, text(n.producer), text(n.consumer), n.reason, n.fused});
   for (const auto& regions : s.regions)
@@ -57,6 +71,7 @@ Result<kernel::Module> lower(const ir::Module& given, const Options& options,
   out.name = module.name;
   out.target = std::string(options.target->name);
   Layout layout = layout_state(module, options.state_like);
+  Kernels kernels;
   for (const std::string& name : options.functions)
     if (module.find_function(name) == nullptr)
       return error(Code::undefined_name, "no function is named " + name);
@@ -79,7 +94,7 @@ Result<kernel::Module> lower(const ir::Module& given, const Options& options,
     plan_options.target = options.target;
     Plan p = plan(module, prepared, &layout, plan_options);
     if (explanations != nullptr) explain(f.name, *p.scope, explanations);
-    EntryEmitter emitter(module, prepared, prepared.graph, p, options, &out);
+    EntryEmitter emitter(module, prepared, prepared.graph, p, options, &out, &kernels);
     emitter.guard(std::move(guards[f.name]));
     emitter.run();
   }

@@ -22,6 +22,7 @@ bool same_place(const Place& a, const Place& b) {
 Plan Planner::run() {
   const Graph& graph = function_.graph;
   std::vector<Place> args(graph.args.size());
+  out_.nominal = nominal_ranges(module_.dims);
   uint32_t inputs = 0;
   std::unordered_set<std::string_view> hypers;
   for (const ir::Global& g : module_.globals)
@@ -69,9 +70,8 @@ Plan Planner::run() {
 RootId Planner::state_root(const std::string& name) {
   auto [it, fresh] = state_roots_.try_emplace(name);
   if (fresh) {
-    const auto found = slots_.find(name);
-    TENON_CHECK(found != slots_.end(), name);
-    const kernel::StateSlot* slot = found->second;
+    const kernel::StateSlot* slot = layout_->find(name);
+    TENON_CHECK(slot != nullptr, name);
     Root root{RootBase::state, slot->dtype,
               Dim(static_cast<int64_t>(slot->bytes / dtype_bytes(slot->dtype)))};
     root.name = name;
@@ -312,11 +312,10 @@ void Planner::control(Scope* s, int32_t group_number) {
 
 void Planner::place_arena() {
   // Large first. Symbolic sizes are compared at a usual value, so that the layout does not depend on ranges.
-  const ir::DimRanges nominal = nominal_ranges(module_.dims);
   std::vector<uint32_t> order;
   for (uint32_t r = 0; r < out_.roots.size(); ++r)
     if (out_.roots[r].base == RootBase::arena && out_.roots[r].first != ~0u) order.push_back(r);
-  auto high = [&](uint32_t r) { return out_.roots[r].count.range(nominal).high; };
+  auto high = [&](uint32_t r) { return out_.roots[r].count.range(out_.nominal).high; };
   std::sort(order.begin(), order.end(),
             [&](uint32_t a, uint32_t b) { return high(a) != high(b) ? high(a) > high(b) : a < b; });
   for (uint32_t r : order)

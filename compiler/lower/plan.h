@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "kernel/kernel.h"
@@ -99,6 +100,7 @@ struct Plan {
   std::vector<ValueId> inputs;                // graph arguments that are inputs, in order
   std::vector<std::pair<RootId, Dim>> arena;  // placement order: root and its bytes
   std::vector<uint32_t> uses;                 // of each root, see count_uses
+  ir::DimRanges nominal;                      // see nominal_ranges
 };
 
 // Where the module's globals lie; made once a module.
@@ -108,9 +110,11 @@ struct Layout {
   std::vector<kernel::Constant> constants;
   uint64_t constant_bytes = 0;
 
-  const kernel::StateSlot* find(std::string_view name) const;
+  const kernel::StateSlot* find(const std::string& name) const;
   // Offset of a constant in the constants block; equal contents share one.
   uint64_t constant_offset(const std::shared_ptr<const Array>& array);
+
+  std::unordered_map<std::string, size_t> slot_of, constant_of;  // by name, by hash
 };
 // `like`: slots that stand already, of a program whose state is to be shared.
 Layout layout_state(const ir::Module& module, const std::vector<kernel::StateSlot>* like = nullptr);

@@ -13,9 +13,7 @@ namespace tenon::lower {
 class Planner {
  public:
   Planner(const ir::Module& module, const ir::Function& function, Layout* layout, const PlanOptions& options)
-      : module_(module), function_(function), layout_(layout), options_(options) {
-    for (const kernel::StateSlot& slot : layout->state) slots_.emplace(slot.name, &slot);
-  }
+      : module_(module), function_(function), layout_(layout), options_(options) {}
   Plan run();
 
  private:
@@ -69,7 +67,6 @@ class Planner {
   const PlanOptions& options_;
   Plan out_;
   std::map<std::string, RootId> state_roots_;
-  std::unordered_map<std::string_view, const kernel::StateSlot*> slots_;
   uint32_t position_ = 0;
 };
 

@@ -40,6 +40,7 @@ class Stage {
     for (ValueId a : graph.args)
       if (graph.value(a).arg == ir::ArgKind::global) entries_.emplace(graph.value(a).name, a);
     for (size_t i = 0; i < function.writes.size(); ++i) writes_.emplace(function.writes[i].global, i);
+    for (size_t i = 0; i < module.globals.size(); ++i) globals_.emplace(module.globals[i].name, i);
   }
 
   // A number has to fit the element types of all it is computed with.
@@ -62,11 +63,11 @@ class Stage {
       if (const std::optional<Number> literal = Number::parse(given->word)) {
         const std::string who = with_.word + ": " + std::string(s.name) + " = ";
         for (const std::string& param : params)
-          if (const ir::Global* g = module_.find_global(param); g != nullptr && errors.empty())
+          if (const ir::Global* g = find_global(param); g != nullptr && errors.empty())
             if (Status fit = literal->check(g->type.dtype, who); !fit) errors.append(fit.take_errors());
         continue;
       }
-      const ir::Global* global = module_.find_global(given->word);
+      const ir::Global* global = find_global(given->word);
       if (global == nullptr) {
         errors.append(error(Code::derive_invalid,
                             with_.word + ": " + given->word + " is neither a number nor a declared name",
@@ -100,8 +101,7 @@ class Stage {
         at->second = b_.constant(dtype, *literal);
       } else {
         make_way(given->word);
-        const V global{&b_, global_value(module_, function_.graph, given->word)};
-        at->second = ops::cast(global, dtype).id;
+        at->second = ops::cast(entry(given->word), dtype).id;
       }
     }
     return {&b_, at->second};
@@ -114,7 +114,11 @@ class Stage {
 
   V entry(const std::string& global) {
     auto [at, fresh] = entries_.try_emplace(global);
-    if (fresh) at->second = global_value(module_, function_.graph, global);
+    if (fresh) {
+      const ir::Global* declared = find_global(global);
+      TENON_CHECK(declared != nullptr, "no global is named " + global);
+      at->second = function_.graph.add_arg(declared->type, ir::ArgKind::global, global);
+    }
     return {&b_, at->second};
   }
   // Appends a write, or replaces the value of the one that stands.
@@ -137,6 +141,7 @@ class Stage {
   // A state beside the parameter, always a new one.
   std::string slot(const std::string& param, std::string_view suffix, const ir::Type& type) {
     const std::string name = names_.claim(prefix_ + param + std::string(suffix));
+    globals_.emplace(name, module_.globals.size());
     add_state(module_, name, type);
     return name;
   }
@@ -161,6 +166,10 @@ class Stage {
   }
 
  private:
+  const ir::Global* find_global(const std::string& name) const {
+    const auto at = globals_.find(name);
+    return at == globals_.end() ? nullptr : &module_.globals[at->second];
+  }
   bool has_input(std::string_view name) const {
     for (ValueId a : function_.graph.args)
       if (function_.graph.value(a).arg == ir::ArgKind::input && function_.graph.value(a).name == name)
@@ -189,6 +198,7 @@ class Stage {
   ir::MadeNames names_;
   std::map<std::pair<std::string, DType>, ValueId> numbers_;
   std::unordered_map<std::string, ValueId> entries_;  // arguments for globals
+  std::unordered_map<std::string, size_t> globals_;   // of the module, by name
   std::unordered_map<std::string, size_t> writes_;    // position of each written global
   std::string prefix_, counter_;
   ValueId next_;

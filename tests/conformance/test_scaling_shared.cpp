@@ -181,7 +181,8 @@ const std::vector<std::string> chains = {"squares", "residual",       "two befor
 }  // namespace
 
 TEST_CASE("values used twice in a row: work grows with the number of operations") {
-  require_linear(hidden, run_stages, {30, 300}, {"residual", "swaps", "scalar squares"});
+  require_linear(hidden, run_stages, {40, 160}, {"residual", "swaps", "scalar squares"}, 4);
+  require_linear(hidden, run_stages, {64, 256}, {"parts"}, 4);
 }
 
 TEST_CASE("values used twice in a row, up to 10,000: work grows with their number", "[long]") {
@@ -194,7 +195,18 @@ TEST_CASE("code of values used twice in a row grows with their number", "[long]"
   require_linear(hidden_code, run_code, {64, 256}, {"Heun", "residual", "swaps", "sines", "parts"}, 4);
 }
 
-TEST_CASE("values used twice in a row pass every stage, 2,000 of them") {
+TEST_CASE("values used twice in a row pass every stage, 500 of them") {
+  for (const std::string& shape : chains) {
+    INFO(shape);
+    CHECK(run_stages(shape, 500).size() > 9);
+  }
+  for (const std::string shape : {"calls", "conditions", "parameters", "parts"}) {
+    INFO(shape);
+    CHECK(run_stages(shape, 300).size() > 8);
+  }
+}
+
+TEST_CASE("values used twice in a row pass every stage, 2,000 of them", "[long]") {
   for (const std::string& shape : chains) {
     INFO(shape);
     CHECK(run_stages(shape, 2000).size() > 9);

@@ -1,8 +1,8 @@
 // tenon compile: an object, its C header and an example that uses both.
 #include <algorithm>
-#include <cctype>
 #include <nlohmann/json.hpp>
 
+#include "codegen/c_names.h"
 #include "driver/command/model.h"
 #include "driver/program.h"
 #include "object/aot/export.h"
@@ -12,18 +12,6 @@
 
 namespace tenon::command {
 namespace {
-
-std::string identifier(std::string_view text) {
-  std::string out;
-  for (const char ch : text) {
-    const bool letter = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || ch == '_';
-    if (letter || (ch >= '0' && ch <= '9' && !out.empty()))
-      out += ch;
-    else
-      out += '_';
-  }
-  return out.empty() ? "tenon" : out;
-}
 
 class Compile : public Verb {
  public:
@@ -65,7 +53,7 @@ class Compile : public Verb {
     options.step_loops = !no_epochs_;
     options.epochs = !no_epochs_;
     options.threads = static_cast<int>(threads_);
-    options.prefix = prefix_.empty() ? identifier(base) : prefix_;
+    options.prefix = prefix_.empty() ? codegen::c_prefix_of(base) : prefix_;
     options.baked = bake_;
     runtime::Tensors tensors;
     options.own_state = true;

@@ -3,18 +3,13 @@
 #include <algorithm>
 #include <set>
 
+#include "codegen/c_names.h"
 #include "object/aot/c_text.h"
 #include "object/object.h"
 
 namespace tenon::object {
 
 namespace {
-
-bool is_identifier(const std::string& s) {
-  auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
-  return !s.empty() && letter(s[0]) &&
-         std::all_of(s.begin(), s.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
-}
 
 void collect_callees(const std::vector<kernel::Stmt>& body, std::vector<std::string>& out) {
   for (const kernel::Stmt& s : body) {
@@ -56,9 +51,10 @@ Result<kernel::Module> select(const kernel::Module& module, const std::vector<st
 
 Result<Exported> export_object(const kernel::Module& module, const target::Target& target,
                                const ExportOptions& options) {
-  if (!is_identifier(options.prefix))
-    return error(Code::bad_option, "prefix \"" + options.prefix + "\" is no C identifier",
-                 "letters, digits and _, no digit first");
+  if (!codegen::c_prefix(options.prefix))
+    return error(Code::bad_option,
+                 "prefix \"" + options.prefix + "\" is no C identifier that names may begin with",
+                 "letters, digits and _, no digit first, and no _ before a letter or a _");
   TENON_ASSIGN(const kernel::Module selected, select(module, options.entries));
   Options o;
   o.prefix = options.prefix;

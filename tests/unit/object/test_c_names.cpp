@@ -180,3 +180,16 @@ TEST_CASE("An arena that no program sets aside beforehand has no constant in the
   CHECK(h.find("/* file.h: ") == 0);
   CHECK(h.find("link file.o and nothing else") != std::string::npos);
 }
+
+TEST_CASE("a prefix that no name may begin with is refused, and made of no file's name") {
+  for (const char* word : {"", "3x", "a-b", "_x", "_X", "__x", "_"}) {
+    INFO(word);
+    CHECK(!codegen::c_prefix(word));
+  }
+  for (const char* word : {"x", "x_", "X1", "_3", "mlp_2"}) CHECK(codegen::c_prefix(word));
+  for (const char* path : {"", "out/._net", "_", "__", "3net", "a/b-c.d", "_N", ".l"}) {
+    INFO(path);
+    CHECK(codegen::c_prefix(codegen::c_prefix_of(path)));
+  }
+  CHECK(codegen::c_prefix_of("out/my-net") == "my_net");
+}

@@ -23,7 +23,8 @@ class ReduceEmitter::Spread {
   bool prepare() {
     const int64_t least_lanes = 16, least_bytes = 4;
     const Dim& row = e_.extents_[e_.inner_axis()];
-    if (lanes_ < least_lanes || (row.is_constant() && (row.constant() < 1 || row.constant() > longest)))
+    if (lanes_ < least_lanes || (row.is_constant() && (row.constant() < 1 || row.constant() > longest ||
+                                                       row.constant() % lanes_ == 0)))
       return false;
     varies_.assign(e_.terms_.size(), false);
     turns_.assign(e_.terms_.size(), false);
@@ -66,7 +67,7 @@ class ReduceEmitter::Spread {
     if (blocked) b_.end();
   }
 
-  static constexpr int64_t longest = 64;  // elements of a row
+  static constexpr int64_t longest = 128;  // elements of a row
 
  private:
   void chunks(ExprId lo, ExprId hi) {
@@ -303,8 +304,12 @@ bool ReduceEmitter::spread_rows(const Reductions& reductions, const Outputs& out
     return true;
   }
   auto memo = emitter_.save();
-  b_.begin_if(b_.binary(kernel::Op::band, b_.binary(kernel::Op::le, b_.index(1), frame_.dim(row)),
-                        b_.binary(kernel::Op::le, frame_.dim(row), b_.index(Spread::longest))));
+  // Rows of whole vectors of all lanes are read as they lie.
+  using kernel::Op;
+  ExprId w = frame_.dim(row), rest = b_.binary(Op::band, w, b_.index(reductions[0]->lanes - 1));
+  ExprId fits =
+      b_.binary(Op::band, b_.binary(Op::lt, b_.index(0), w), b_.binary(Op::le, w, b_.index(Spread::longest)));
+  b_.begin_if(b_.binary(Op::band, fits, b_.binary(Op::ne, rest, b_.index(0))));
   spread.emit(n);
   b_.begin_else();
   emitter_.restore(memo);

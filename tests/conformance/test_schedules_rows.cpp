@@ -127,7 +127,7 @@ TEST_CASE("short rows of a varying extent are computed side by side, without a f
 
 TEST_CASE("reductions over all elements of short rows have the bits of their order") {
   for (const char* cpu : {"x86-64-v3", "native"})
-    for (const std::string e : {"2", "3", "7", "16", "17", "64", "t"}) {
+    for (const std::string e : {"2", "3", "7", "16", "17", "64", "65", "100", "128", "129", "t"}) {
       const std::string text = narrow_means(e);
       for (const char* name : all_means) {
         INFO(cpu << " " << name << " " << e);
@@ -140,7 +140,8 @@ TEST_CASE("reductions over all elements of short rows have the bits of their ord
           for (const int64_t n : {1, 41, 520}) require_agreement(*open, {{"n", n}});
           continue;
         }
-        for (const int64_t t : {2, 5, 16, 33, 64, 65, 130}) require_agreement(*open, {{"n", 9}, {"t", t}});
+        for (const int64_t t : {2, 5, 16, 33, 64, 65, 96, 127, 128, 129})
+          require_agreement(*open, {{"n", 9}, {"t", t}});
         require_agreement(*open, {{"n", 1000}, {"t", 9}});
       }
     }

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
 #include <cstring>
 
 namespace tenon::test {
@@ -230,6 +231,9 @@ Trial try_inputs(TrialOptions options, const std::function<bool(uint64_t seed)>&
   if (shared == MAP_FAILED) return trial;
   *shared = {};
   const uint64_t end = options.first + options.count;
+  // On a long way, how far it is: what is stopped can go on from there.
+  constexpr uint64_t told_every = 10000;
+  uint64_t told = 0;
   for (uint64_t from = options.first; from < end;) {
     const uint64_t until = std::min(from + options.batch, end);
     shared->seed = from;
@@ -255,6 +259,13 @@ Trial try_inputs(TrialOptions options, const std::function<bool(uint64_t seed)>&
     int status = 0;
     if (child < 0 || waitpid(child, &status, 0) != child) break;
     from = until;
+    if (shared->tried >= told + told_every) {
+      told = shared->tried;
+      std::fprintf(stderr, "%llu of %llu inputs, %llu accepted, %zu faults; next: TENON_MUTANT_FIRST=%llu\n",
+                   static_cast<unsigned long long>(told), static_cast<unsigned long long>(options.count),
+                   static_cast<unsigned long long>(shared->accepted), trial.faults.size(),
+                   static_cast<unsigned long long>(from));
+    }
     if (status != 0) {
       std::string what = WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status))
                                              : "exit " + std::to_string(WEXITSTATUS(status));

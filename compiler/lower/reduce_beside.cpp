@@ -18,7 +18,7 @@ class ReduceEmitter::Beside {
         e_.has_arg_reduce() || e_.extents_[e_.inner_axis()].is_constant())
       return false;
     // Rows of little work are folded faster than they are brought across, but where they are very short.
-    constexpr uint64_t little = 48;
+    constexpr uint64_t little = 24;
     Costs costs(*e_.scope_.graph);
     uint64_t work = 0;
     for (NodeId id : e_.group_.nodes) work += costs.node(e_.scope_.graph->node(id));
@@ -29,10 +29,12 @@ class ReduceEmitter::Beside {
 
   ExprId chosen(ExprId lo, ExprId hi) {
     using kernel::Op;
-    constexpr int64_t least_rows = 8;
+    // Above, rows nearly fill the lanes of their own schedule.
+    constexpr int64_t least_rows = 8, most = 44;
+    const int64_t longest = std::min(longest_ - (fills_ ? 0 : 1), most);
     ExprId n = e_.frame_.dim(e_.extents_[e_.inner_axis()]);
-    ExprId shorter = b_.binary(Op::band, b_.binary(Op::le, b_.index(1), n),
-                               b_.binary(Op::le, n, b_.index(longest_ - (fills_ ? 0 : 1))));
+    ExprId shorter =
+        b_.binary(Op::band, b_.binary(Op::le, b_.index(1), n), b_.binary(Op::le, n, b_.index(longest)));
     return b_.binary(Op::band, shorter, b_.binary(Op::le, b_.index(least_rows), b_.sub(hi, lo)));
   }
 

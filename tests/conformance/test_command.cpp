@@ -1,29 +1,15 @@
 // The command: every verb's main use, resuming from dumps, exit statuses, unfriendly surroundings.
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "catch.h"
-#include "conformance/command_runner.h"
+#include "conformance/command_report.h"
 #include "paths.h"
 
 namespace tenon::test {
 namespace {
 
-using Json = nlohmann::json;
-
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
-}
-
-// Stdout as one JSON object.
-Json object(const Ran& ran) {
-  INFO(ran.out);
-  INFO(ran.err);
-  const Json parsed = Json::parse(ran.out, nullptr, false);
-  REQUIRE(parsed.is_object());
-  REQUIRE(parsed["exit"] == ran.status);
-  REQUIRE(parsed["ok"] == (ran.status == 0));
-  return parsed;
 }
 
 void expect(const Ran& ran, int status) {

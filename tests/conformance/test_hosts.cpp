@@ -18,7 +18,7 @@
 #include <thread>
 
 #include "catch.h"
-#include "conformance/command_runner.h"
+#include "conformance/command_report.h"
 #include "paths.h"
 #include "runtime/file.h"
 #include "tenon/tenon.h"
@@ -569,11 +569,7 @@ TEST_CASE("what cannot be written is found before training; what fails at its en
   const Ran full = folder.shell("TMPDIR=$PWD tenon " + train + "-o /dev/full");
   INFO(full.err);
   CHECK(full.status == 4);
-  const std::string said = "the trained state was written to ";
-  const size_t at = full.err.find(said);
-  REQUIRE(at != std::string::npos);
-  const std::string where = full.err.substr(at + said.size(), full.err.find('\n', at) - at - said.size());
-  std::filesystem::rename(where, folder.path("rescued"));
+  std::filesystem::rename(rescued_to(full), folder.path("rescued"));
   CHECK(folder.read("rescued") == folder.read("target"));
   const Ran lost = folder.tenon(train + "--epochs 3 --history /dev/full -o w");
   CHECK(lost.status == 4);

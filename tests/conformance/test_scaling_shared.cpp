@@ -178,6 +178,17 @@ constexpr const char* hidden_code = "code of shared values to be counted";
 const std::vector<std::string> chains = {"squares", "residual",       "two before",      "Heun",
                                          "swaps",   "scalar squares", "scalar residual", "swapped sums"};
 
+void pass_every_stage(size_t chained, size_t others) {
+  for (const std::string& shape : chains) {
+    INFO(shape);
+    CHECK(run_stages(shape, chained).size() > 9);
+  }
+  for (const std::string shape : {"calls", "conditions", "parameters", "parts"}) {
+    INFO(shape);
+    CHECK(run_stages(shape, others).size() > 8);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("values used twice in a row: work grows with the number of operations") {
@@ -195,26 +206,9 @@ TEST_CASE("code of values used twice in a row grows with their number", "[long]"
   require_linear(hidden_code, run_code, {64, 256}, {"Heun", "residual", "swaps", "sines", "parts"}, 4);
 }
 
-TEST_CASE("values used twice in a row pass every stage, 500 of them") {
-  for (const std::string& shape : chains) {
-    INFO(shape);
-    CHECK(run_stages(shape, 500).size() > 9);
-  }
-  for (const std::string shape : {"calls", "conditions", "parameters", "parts"}) {
-    INFO(shape);
-    CHECK(run_stages(shape, 300).size() > 8);
-  }
-}
-
+TEST_CASE("values used twice in a row pass every stage, 500 of them") { pass_every_stage(500, 300); }
 TEST_CASE("values used twice in a row pass every stage, 2,000 of them", "[long]") {
-  for (const std::string& shape : chains) {
-    INFO(shape);
-    CHECK(run_stages(shape, 2000).size() > 9);
-  }
-  for (const std::string shape : {"calls", "conditions", "parameters", "parts"}) {
-    INFO(shape);
-    CHECK(run_stages(shape, 1000).size() > 8);
-  }
+  pass_every_stage(2000, 1000);
 }
 
 TEST_CASE("values used twice in a row compile and have the exact evaluator's bits") {

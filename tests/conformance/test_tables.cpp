@@ -3,15 +3,12 @@
 #include <fmt/format.h>
 #include <cmath>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "catch.h"
-#include "conformance/command_runner.h"
+#include "conformance/command_report.h"
 
 namespace tenon::test {
 namespace {
-
-using Json = nlohmann::json;
 
 const char* const model = R"(tenon 1
 module m
@@ -47,10 +44,10 @@ std::string table(const std::vector<size_t>& which) {
   return out;
 }
 
-Json object(const Ran& ran, int status = 0) {
-  INFO(ran.out << ran.err);
-  REQUIRE(ran.status == status);
-  return Json::parse(ran.out);
+Json done(const Ran& ran) {
+  Json report = object(ran);
+  REQUIRE(ran.status == 0);
+  return report;
 }
 
 struct Trained {
@@ -114,7 +111,7 @@ TEST_CASE("weights keep means, deviations, kinds and classes, by which other tab
   REQUIRE(want.size() == 6);
   for (size_t i = 0; i < 6; ++i) CHECK(got[i] == Approx(want[i]).epsilon(1e-5).margin(1e-5));
 
-  const Json eval = object(t.folder.tenon("eval m.tenon --params w.safetensors --data u.csv --json"));
+  const Json eval = done(t.folder.tenon("eval m.tenon --params w.safetensors --data u.csv --json"));
   CHECK(eval["classes"] == Json::array({"big", "small"}));
   // What the weights do not know is refused: another form, a kind, a class.
   const Ran other = t.folder.tenon("eval m.tenon --params w.safetensors --data csv:path=u.csv,text=skip");
@@ -133,9 +130,9 @@ TEST_CASE("weights keep means, deviations, kinds and classes, by which other tab
 TEST_CASE("rows held out in training are those that eval takes later") {
   const Trained t;
   for (const std::string held : {"--validate 0.25", "--fold 2/4"}) {
-    const Json trained = object(t.train("--epochs 5 -o w.safetensors --json " + held));
+    const Json trained = done(t.train("--epochs 5 -o w.safetensors --json " + held));
     const Json later =
-        object(t.folder.tenon("eval m.tenon --params w.safetensors --data t.csv --held-out --json"));
+        done(t.folder.tenon("eval m.tenon --params w.safetensors --data t.csv --held-out --json"));
     INFO(held << trained.dump(1) << later.dump(1));
     CHECK(later["rows"] == 10);
     CHECK(later["loss"].get<double>() ==
@@ -149,13 +146,13 @@ TEST_CASE("rows held out in training are those that eval takes later") {
 
 TEST_CASE("folds hold every row out once, and tell mean and deviation") {
   const Trained t;
-  const Json all = object(t.train("--epochs 3 --folds 4 --json"));
+  const Json all = done(t.train("--epochs 3 --folds 4 --json"));
   REQUIRE(all["folds"].size() == 4);
   double sum = 0, squares = 0;
   int64_t held = 0;
   for (size_t k = 0; k < 4; ++k) {
     const double loss = all["folds"][k]["loss"].get<double>();
-    const Json one = object(t.train(fmt::format("--epochs 3 --fold {}/4 --json", k + 1)));
+    const Json one = done(t.train(fmt::format("--epochs 3 --fold {}/4 --json", k + 1)));
     // Evaluated in batches of another size: sums of f32 round otherwise.
     CHECK(one["epochs"].back()["test loss"].get<double>() == Approx(loss).epsilon(1e-6));
     held += all["folds"][k]["rows"].get<int64_t>();
@@ -173,12 +170,7 @@ TEST_CASE("weights that cannot be written keep, where they are rescued to, how t
   const Ran full = t.folder.shell(
       "TMPDIR=$PWD tenon train m.tenon --batch 8 --quiet --epochs 2 --validate 0.25 -o /dev/full --data " +
       t.data);
-  const std::string said = "the trained state was written to ";
-  const size_t at = full.err.find(said);
-  INFO(full.err);
-  REQUIRE(at != std::string::npos);
-  const std::string where = full.err.substr(at + said.size(), full.err.find('\n', at) - at - said.size());
-  std::filesystem::rename(where, t.folder.path("rescued"));
+  std::filesystem::rename(rescued_to(full), t.folder.path("rescued"));
   CHECK((t.folder.read("rescued") == t.folder.read("w.safetensors")));
 }
 

@@ -216,6 +216,9 @@ class FunctionEmitter {
   void lanes_block(const kernel::Stmt& s, llvm::Value* base, int width, llvm::Value* count);
   void lanes_tail_one_by_one(const kernel::Stmt& s, llvm::Value* base, llvm::Value* count, int width);
   void emit_exchange(const kernel::Stmt& s);
+  // Of the parts of each register; lanes that are off are zero already.
+  void exchange_square(std::vector<std::vector<llvm::Value*>>& rows);
+  void exchange_narrow(std::vector<std::vector<llvm::Value*>>& rows);
   llvm::Value* fold_tree(kernel::FoldOp op, DType dtype, std::vector<llvm::Value*> parts);
   llvm::Constant* fold_identity(kernel::FoldOp op, DType dtype);
 

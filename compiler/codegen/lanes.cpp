@@ -253,47 +253,6 @@ void FunctionEmitter::lanes_tail_one_by_one(const Stmt& s, llvm::Value* base, ll
   }
 }
 
-// Parts are transposed one by one, each by halving: blocks of 2^n lanes off the diagonal change places.
-void FunctionEmitter::emit_exchange(const Stmt& s) {
-  Variable& v = variables_[s.var.index];
-  const auto lanes = static_cast<size_t>(lanes_->part_lanes), parts = static_cast<size_t>(lanes_->parts);
-  if (v.elements.size() != static_cast<size_t>(lanes_->width) || lanes_->predicates > 0)
-    return m_.refuse(f_, "an exchange needs as many registers as there are lanes");
-  std::vector<std::vector<llvm::Value*>> rows;
-  for (const Value& e : v.elements) {
-    rows.emplace_back();
-    for (size_t p = 0; p < parts; ++p) {
-      llvm::Value* x = part(e, static_cast<int>(p));
-      if (!lanes_->mask.empty())
-        x = builder_.CreateSelect(lanes_->mask[p], x, llvm::Constant::getNullValue(x->getType()));
-      rows.back().push_back(x);
-    }
-  }
-  for (size_t p = 0; p < parts; ++p)
-    for (size_t q = 0; q < parts; ++q)
-      for (size_t distance = lanes / 2; distance > 0; distance /= 2) {
-        std::vector<int> low, high;
-        for (size_t l = 0; l < lanes; ++l) {
-          const bool off = (l & distance) != 0;
-          low.push_back(static_cast<int>(off ? l + lanes - distance : l));
-          high.push_back(static_cast<int>(off ? l + lanes : l + distance));
-        }
-        for (size_t i = 0; i < lanes; ++i) {
-          if ((i & distance) != 0) continue;
-          llvm::Value *&a = rows[p * lanes + i][q], *&b = rows[p * lanes + i + distance][q];
-          llvm::Value *x = a, *y = b;
-          a = builder_.CreateShuffleVector(x, y, low);
-          b = builder_.CreateShuffleVector(x, y, high);
-        }
-      }
-  for (size_t i = 0; i < rows.size(); ++i) {
-    Value e;
-    e.shape = Value::Shape::vector;
-    for (size_t p = 0; p < parts; ++p) e.parts.push_back(rows[p * lanes + i % lanes][i / lanes]);
-    assign_element(v, i, at(depth(), std::move(e)));
-  }
-}
-
 llvm::Value* FunctionEmitter::fold_tree(FoldOp op, DType dtype, std::vector<llvm::Value*> parts) {
   return fold_together(builder_, [&](llvm::Value* x, llvm::Value* y) { return combine(op, dtype, x, y); },
                        {std::move(parts)})[0];

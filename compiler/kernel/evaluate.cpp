@@ -297,12 +297,11 @@ class Frame {
 
   bool exchange(const Stmt& s) {
     Register& r = registers_[s.var.index];
-    const size_t n = lanes_;
-    if (r.lanes != n || r.values.size() != n * n)
-      return fail(Code::graph_invalid, f_.var(s.var).name + " has not as many registers as there are lanes");
+    const size_t n = r.values.size() / std::max<size_t>(lanes_, 1);
+    if (r.lanes != lanes_ || n > lanes_)
+      return fail(Code::graph_invalid, f_.var(s.var).name + " has more registers than there are lanes");
     const std::vector<uint64_t> old = r.values;
-    for (size_t i = 0; i < n; ++i)
-      for (size_t l = 0; l < n; ++l) r.values[i * n + l] = mask_[i] ? old[l * n + i] : 0;
+    for (size_t k = 0; k < old.size(); ++k) r.values[k] = mask_[k / n] ? old[k % n * lanes_ + k / n] : 0;
     return true;
   }
 
@@ -354,7 +353,7 @@ class Frame {
     Register& variable = registers_[s.var.index];
     variable.lanes = w;
     bool sound = true;
-    for (int64_t base = lo; sound && base < hi;) {
+    for (int64_t base = lo; sound && !stopped_ && base < hi;) {
       const uint64_t left = static_cast<uint64_t>(hi) - static_cast<uint64_t>(base);
       variable.values.resize(w);
       mask_.assign(w, false);
@@ -364,7 +363,8 @@ class Frame {
       }
       sound = block(s.body);
       at_ = &s;
-      for (size_t i = 0; sound && i < s.folds.size(); ++i) sound = fold(s.folds[i]);
+      // What folds was not computed where the body was left.
+      for (size_t i = 0; sound && !stopped_ && i < s.folds.size(); ++i) sound = fold(s.folds[i]);
       if (left <= w) break;
       base += width;
     }

@@ -7,7 +7,8 @@
 namespace tenon::kernel {
 namespace {
 
-constexpr int64_t most_trips = int64_t{1} << 32, most_chunks = int64_t{1} << 23;
+// Of a nest, and of a phase. Loops of few trips are not counted.
+constexpr int64_t most_trips = int64_t{1} << 32, most_chunks = int64_t{1} << 23, few_trips = 64;
 
 }  // namespace
 
@@ -21,6 +22,7 @@ FunctionGuard::FunctionGuard(Function& function, const Module& module,
                 std::any_of(e.args.begin(), e.args.end(), [&](ExprId a) { return loads_[a.index]; });
   }
   for (VarId v : f_.scratch) extents_[v.index].elements = b_.index(f_.var(v).value);
+  nest_ = b_.index(1);
 }
 
 Errors FunctionGuard::run() {
@@ -142,33 +144,39 @@ void FunctionGuard::store(Stmt s) {
   branch.body.push_back(std::move(s));
 }
 
-// The bound, or `instead` where that many trips would run.
-ExprId FunctionGuard::trips(ExprId lo, ExprId hi, int64_t most, ExprId instead) {
-  const ExprId count = b_.sub(hi, lo);
-  const ExprId many = b_.binary(Op::bor, b_.binary(Op::lt, count, b_.index(0)),  // it wrapped
-                                b_.binary(Op::lt, b_.index(most), count));
+// The bound, or the lower one where the nest would come to more than `most` trips of so many elements each;
+// `runs`: the nest within it.
+ExprId FunctionGuard::bounded(ExprId lo, ExprId hi, ExprId per, int64_t most, ExprId* runs) {
+  const ExprId count = b_.sub(hi, lo), one = b_.index(1);
+  const ExprId trips = b_.add(b_.binary(Op::div, b_.sub(count, one), per), one);
+  *runs = nest_;
+  const int64_t* known = b_.as_index(trips);
+  if (known != nullptr && *known <= few_trips && b_.as_index(count) != nullptr) return hi;
+  const ExprId negative = b_.binary(Op::lt, count, b_.index(0));  // it wrapped
+  const ExprId many =
+      b_.binary(Op::bor, negative, b_.binary(Op::lt, b_.binary(Op::div, b_.index(most), nest_), trips));
   const ExprId over = b_.binary(Op::band, b_.binary(Op::lt, lo, hi), many);
+  *runs = let("nest", b_.mul(nest_, b_.binary(Op::max, trips, one)));
   if (b_.as_bool(over) == false) return hi;
   const ExprId condition = let("endless", over);
   fail(Code::size_range, condition, hi);
-  return b_.select(condition, instead, hi);
+  return b_.select(condition, lo, hi);
 }
 
 void FunctionGuard::loop(Stmt s) {
   s.lo = let("from", rewrite(s.lo));
   s.hi = let("to", rewrite(s.hi));
-  s.hi = trips(s.lo, s.hi, most_trips, s.lo);
   const bool lanes = s.kind == StmtKind::lanes;
   if (!lanes) {
     s.step = let("step", rewrite(s.step));
     const ExprId stuck = b_.binary(Op::lt, s.step, b_.index(1));
     if (b_.as_bool(stuck) != false) {
       fail(Code::size_range, stuck, s.step);
-      s.step = b_.binary(Op::max, s.step, b_.index(1));
+      s.step = let("step", b_.binary(Op::max, s.step, b_.index(1)));
     }
   }
-  const bool outer = in_lanes_;
-  in_lanes_ = outer || lanes;
+  const ExprId nest = nest_;
+  s.hi = bounded(s.lo, s.hi, s.step, most_trips, &nest_);
   Block body = block(s.body);
   if (lanes) {
     Block* const around = out_;
@@ -176,15 +184,14 @@ void FunctionGuard::loop(Stmt s) {
     rewritten_.clear();
     for (Fold& fold : s.folds) fold.value = rewrite(fold.value);
     out_ = around;
-  } else if (!in_lanes_) {
-    body.emplace(body.begin())->kind = StmtKind::stop_on_failure;
   }
-  in_lanes_ = outer;
+  body.emplace(body.begin())->kind = StmtKind::stop_on_failure;
+  nest_ = nest;
   s.body = std::move(body);
   out_->push_back(std::move(s));
 }
 
-// Its buffers' elements follow the arguments.
+// Its buffers' elements follow the arguments, then the trips of the nest that it stands in.
 void FunctionGuard::call(Stmt s) {
   const Function& callee = *m_.find(s.callee);
   if (closed_.contains(callee.name))
@@ -212,6 +219,7 @@ void FunctionGuard::call(Stmt s) {
     s.args[i] = b_.address(address.var, b_.select(sound, offset, b_.index(0)), address.dtype);
     s.args.push_back(b_.select(sound, left, b_.index(0)));
   }
+  s.args.push_back(nest_);
   out_->push_back(std::move(s));
 }
 
@@ -231,10 +239,12 @@ void FunctionGuard::statement(Stmt s) {
       return call(std::move(s));
     case StmtKind::parallel: {
       s.hi = let("chunks", rewrite(s.hi));
-      s.hi = trips(b_.index(0), s.hi, most_chunks, b_.index(0));
+      const ExprId nest = nest_;
+      s.hi = bounded(b_.index(0), s.hi, b_.index(1), most_chunks, &nest_);
       in_phase_ = true;
       s.body = block(s.body);
       in_phase_ = false;
+      nest_ = nest;
       break;
     }
     case StmtKind::if_:

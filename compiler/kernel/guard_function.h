@@ -24,6 +24,8 @@ class FunctionGuard {
 
   Builder& builder() { return b_; }
   Extent& extent(VarId buffer) { return extents_[buffer.index]; }
+  // Trips of the loops that the function is called in.
+  void set_nest(ExprId trips) { nest_ = trips; }
   // A named value before the first statement that is guarded next; leaves stay what they are.
   ExprId let(std::string name, ExprId value);
   Errors run();
@@ -42,7 +44,7 @@ class FunctionGuard {
   // not.
   ExprId inside(VarId buffer, ExprId at);
   void loop(Stmt s);
-  ExprId trips(ExprId lo, ExprId hi, int64_t most, ExprId instead);
+  ExprId bounded(ExprId lo, ExprId hi, ExprId per, int64_t most, ExprId* runs);
   void call(Stmt s);
   void fail(Code code, ExprId condition, ExprId detail);
 
@@ -57,7 +59,8 @@ class FunctionGuard {
   Block* out_ = &first_;
   const Stmt* at_ = nullptr;
   Errors errors_;
-  bool in_lanes_ = false, in_phase_ = false;
+  ExprId nest_;  // trips of the loops around, at least 1
+  bool in_phase_ = false;
 };
 
 }  // namespace tenon::kernel

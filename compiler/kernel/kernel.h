@@ -24,8 +24,10 @@
 //    a power of two. It stands only at the end of a lanes body. op(a, b) of float min is NaN where a or b is,
 //    else as IEEE 754-2019 minimum and maximum (of two zeros, +0 is the larger). Identities: add of floats
 //    -0.0, min and max of floats +inf and -inf.
-//  - exchange v: in lanes of width W, an array of W registers is transposed: element r of lane l becomes what
-//    element l of lane r was. Elements of lanes that are off count as zero. W is a power of two.
+//  - exchange v: in lanes of width W, an array of n registers, 1 <= n <= W, is transposed: as n rows of W
+//    elements it becomes W rows of n, which lie one after the other in the registers. Element l of register r
+//    becomes what element (r W + l) / n of register (r W + l) % n was. Elements of lanes that are off count
+//    as zero. W is a power of two.
 //  - for loops run their iterations in order; bounds and steps are evaluated once; step > 0.
 //  - unroll loops have static bounds and expand; their variable is static in the body.
 //  - specialize r in a..b = e: runs the body with the static r equal to the run-time value of e; values
@@ -143,10 +145,10 @@ enum class StmtKind : uint8_t {
   prefetch,         // var (buffer), index, write
   call,             // callee, args (scalars and addresses)
   parallel,         // entries only: var (chunk), hi (count); body: calls and lets
-  stop_on_failure,  // leaves the function where a failure is recorded; not inside lanes or parallel
+  stop_on_failure,  // leaves the function where a failure is recorded; not inside parallel
   progress,         // value (i64) is added to the number of committed steps; not inside lanes or parallel
   exit_if,          // leaves the innermost `for` where value (uniform bool) holds; not inside lanes between
-  exchange,         // var: an array of as many registers as the lanes around are wide, declared in them
+  exchange,         // var: an array of registers declared in the lanes around, no more than they are wide
 };
 
 enum class FoldOp : uint8_t { add, mul, min, max, band, bor };  // min, max: NaN-propagating

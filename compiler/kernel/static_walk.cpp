@@ -150,10 +150,11 @@ class StaticWalk {
   void exchange(const Stmt& s) {
     const std::vector<int64_t>& extents = extents_[s.var.index];
     const int64_t registers = extents.empty() ? 0 : extents[0];
-    if (registers == width_ && (width_ & (width_ - 1)) == 0) return count(s, width_);
+    if (registers > 0 && registers <= width_ && (width_ & (width_ - 1)) == 0) return count(s, registers);
     fail(Code::graph_invalid,
          f_.var(s.var).name + " has " + std::to_string(registers) + " registers and the lanes are " +
-             std::to_string(width_) + " wide, expected one power of two",
+             std::to_string(width_) +
+             " wide, expected as many registers at most, and lanes of a power of two",
          s);
   }
 

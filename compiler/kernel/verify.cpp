@@ -299,7 +299,6 @@ class Verifier {
     if (s.kind == StmtKind::parallel && !f_.entry) invalid("parallel stands in entries only", &s);
     switch (s.kind) {
       case StmtKind::parallel:
-      case StmtKind::stop_on_failure:
       case StmtKind::progress:
       case StmtKind::call:
       case StmtKind::lanes:

@@ -159,23 +159,33 @@ class Fuser {
   }
 
   // A reduction of everything goes along memory: what it would read across is copied before, in squares.
+  // Narrow rows that nothing else is made of it lays out itself.
   void store_across() {
-    std::vector<bool> summed(graph_.value_count(), false);
+    std::vector<bool> summed(graph_.value_count(), false), alone(graph_.value_count(), false);
+    std::vector<uint32_t> uses(graph_.value_count(), 0);
+    for (ValueId v : graph_.results) ++uses[v.index];
+    for (size_t i = 0; i < graph_.node_count(); ++i)
+      for (ValueId v : graph_.node(NodeId(i)).operands) ++uses[v.index];
     for (size_t i = graph_.node_count(); i-- > 0;) {
       const Node& node = graph_.node(NodeId(i));
       const bool all = node.op->reduce != nullptr && squeeze(graph_.type(node.results[0]).shape).empty();
       const bool passes = node.op->elementwise != nullptr || is_unit_view(graph_, node);
       const bool passed = passes && summed[node.results[0].index];
       if (all || passed)
-        for (ValueId v : node.operands) summed[v.index] = true;
-      if (node.op->index_map != nullptr && summed[node.results[0].index] && reads_across(node.results[0])) {
+        for (ValueId v : node.operands) {
+          summed[v.index] = true;
+          alone[v.index] = uses[v.index] == 1 && (all || alone[node.results[0].index]);
+        }
+      if (node.op->index_map == nullptr) continue;
+      const ValueId result = node.results[0];
+      if (summed[result.index] && reads_across(result, alone[result.index])) {
         out_.index_only[i] = false;
         across_.insert(static_cast<uint32_t>(i));
       }
     }
   }
-  bool reads_across(ValueId v) const {
-    constexpr int64_t near = 4;
+  bool reads_across(ValueId v, bool alone) const {
+    constexpr int64_t near = 4, narrow = 6;
     const Shape& shape = graph_.type(v).shape;
     std::vector<Source> sources;
     Index at;
@@ -186,9 +196,14 @@ class Fuser {
     uint32_t last = 0, axes = 0;
     for (uint32_t d = 0; d < shape.size(); ++d)
       if (!is_one(shape[d])) last = d, ++axes;
+    const bool laid_out =
+        alone && axes == 2 && dtype_bytes(graph_.type(v).dtype) >= 4 && shape[last].is_constant() &&
+        shape[last].constant() <= narrow &&
+        std::any_of(address.parts.begin(), address.parts.end(),
+                    [&](const AffineIndex::Part& p) { return p.axis != last && p.coefficient == Dim(1); });
     for (const AffineIndex::Part& p : address.parts)
       if (p.axis == last && axes > 1)
-        return !p.coefficient.is_constant() || std::abs(p.coefficient.constant()) > near;
+        return !laid_out && (!p.coefficient.is_constant() || std::abs(p.coefficient.constant()) > near);
     return false;
   }
 

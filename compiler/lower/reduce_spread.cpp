@@ -190,13 +190,19 @@ class ReduceEmitter::Spread {
     for (const Reduction* r : reductions_)
       if (!apart_) sizes.push_back({r->dtype, lanes_});
     for (TermId t : repeated_) sizes.push_back({e_.terms_.term(t).dtype, lanes_ + 2 * longest});
-    for (TermId t : rows_) sizes.push_back({e_.terms_.term(t).dtype, chunk_ + 2 * longest});
+    for (TermId t : rows_) sizes.push_back({e_.terms_.term(t).dtype, chunk_ + longest + behind()});
     const auto found = e_.frame_.scratch(sizes);
     if (!found) return false;
     auto next = found->begin();
     for (size_t i = 0; !apart_ && i < reductions_.size(); ++i) accs_.push_back(*next++);
     at_.assign(next, found->end());
     return true;
+  }
+  // Elements behind a chunk that what lays it out may write: of a row, or of narrow rows in all lanes.
+  int64_t behind() const {
+    return crosses_memory()
+               ? std::max(longest, e_.extents_[e_.inner_axis()].constant() * e_.frame_.target().lanes(4))
+               : longest;
   }
   VarId repeated_at(size_t i) const { return at_[i]; }
   VarId row_at(size_t i) const { return at_[repeated_.size() + i]; }
@@ -228,10 +234,69 @@ class ReduceEmitter::Spread {
     row(repeated_, 0, b_.index(0), k);
     b_.end();
   }
+  // Whether the elements of narrow rows lie, one axis further out, along memory: every load that is laid out.
+  bool crosses_memory() const {
+    constexpr int64_t narrow = 6;
+    const Dim& row = e_.extents_[e_.inner_axis()];
+    if (!row.is_constant() || row.constant() > narrow || e_.reduced_.size() != 2 ||
+        row.constant() > e_.frame_.target().lanes(4))
+      return false;
+    return std::all_of(rows_.begin(), rows_.end(), [&](TermId id) {
+      const Term& t = e_.terms_.term(id);
+      return t.kind == TermKind::load && !t.dynamic.valid() && t.offsets.empty() &&
+             dtype_bytes(t.dtype) >= 4 && coefficient(t.address, e_.reduced_[0]) == Dim(1);
+    });
+  }
+  static Dim coefficient(const AffineIndex& a, uint32_t axis) {
+    for (const AffineIndex::Part& p : a.parts)
+      if (p.axis == axis) return p.coefficient;
+    return Dim(0);
+  }
+  // As many narrow rows as there are lanes, each lane one of them: their elements are read along memory, and
+  // exchanged, so that rows lie one after the other.
+  void cross(ExprId first, ExprId last, ExprId from) {
+    const int64_t lanes = e_.frame_.target().lanes(4);
+    ExprId side = b_.index(lanes);
+    ExprId whole =
+        b_.let("whole", b_.add(first, b_.mul(b_.binary(kernel::Op::div, b_.sub(last, first), side), side)));
+    ExprId o = b_.begin_for("o", first, whole, side);
+    cross_rows(o, {}, from);
+    b_.end();
+    b_.begin_if(b_.binary(kernel::Op::lt, whole, last));
+    cross_rows(whole, last, from);
+    b_.end();
+  }
+  // Rows from o on, those below `last` where it is given.
+  void cross_rows(ExprId o, ExprId last, ExprId from) {
+    ExprId side = b_.index(e_.frame_.target().lanes(4));
+    ExprId l = b_.begin_lanes("l", b_.index(0), side, side);
+    auto memo = e_.emitter_.save();
+    ExprId at = b_.add(b_.sub(b_.mul(o, row_), from), b_.add(b_.index(longest), l));
+    for (size_t k = 0; k < rows_.size(); ++k) {
+      const DType dtype = e_.terms_.term(rows_[k]).dtype;
+      VarId narrow = b_.declare("narrow", dtype, b_.constant(dtype, 0), {row_});
+      if (last.valid()) b_.begin_if(b_.binary(kernel::Op::lt, b_.add(o, l), last));
+      ExprId i = b_.begin_unroll("i", b_.index(0), row_);
+      e_.emitter_.forget();
+      e_.emitter_.axes[e_.reduced_[0]] = b_.add(o, l);
+      e_.emitter_.axes[e_.inner_axis()] = i;
+      b_.assign(narrow, e_.emitter_.emit(rows_[k]), {i});
+      b_.end();
+      if (last.valid()) b_.end();
+      b_.exchange(narrow);
+      i = b_.begin_unroll("i", b_.index(0), row_);
+      b_.store(row_at(k), b_.add(at, b_.mul(i, side)), b_.use(narrow, {i}));
+      b_.end();
+      e_.emitter_.restore(memo);
+    }
+    b_.end();
+    e_.emitter_.restore(std::move(memo));
+  }
   void lay_out(ExprId from, ExprId to) {
     if (rows_.empty()) return;
     ExprId first = b_.let("first", b_.binary(kernel::Op::div, from, row_));
     ExprId last = b_.let("last", b_.binary(kernel::Op::div, b_.add(to, b_.sub(row_, b_.index(1))), row_));
+    if (crosses_memory()) return cross(first, last, from);
     ExprId o = b_.begin_for("o", first, last, b_.index(1));
     auto memo = e_.emitter_.save();
     e_.set_reduced(o, e_.reduced_.size() - 1);

@@ -16,6 +16,7 @@
 #include "kernel/print.h"
 #include "kernel/verify.h"
 #include "object/object.h"
+#include "support/thread.h"
 #include "target/target.h"
 
 namespace tenon::test {
@@ -159,6 +160,22 @@ std::vector<std::string> run_stages(const std::string& shape, size_t operations)
   return stages.names;
 }
 
+// What `tenon check` does.
+std::vector<std::string> run_check(const std::string& shape, size_t operations) {
+  CountedStages stages;
+  const std::string text = shape_text(shape, operations);
+  ir::Module module;
+  stages.run("parse", [&] {
+    auto made = ir::parse(text);
+    if (!made) return false;
+    module = std::move(*made);
+    return true;
+  });
+  stages.run("verify", [&] { return bool(ir::verify(module)); });
+  stages.run("derivation", [&] { return bool(driver::derive(std::move(module), {})); });
+  return stages.names;
+}
+
 std::vector<std::string> run_code(const std::string& shape, size_t operations) {
   CountedStages stages;
   driver::Unit unit;
@@ -174,6 +191,7 @@ std::vector<std::string> run_code(const std::string& shape, size_t operations) {
 }
 
 constexpr const char* hidden = "stages of shared values to be counted";
+constexpr const char* hidden_check = "a check of shared values to be counted";
 constexpr const char* hidden_code = "code of shared values to be counted";
 const std::vector<std::string> chains = {"squares", "residual",       "two before",      "Heun",
                                          "swaps",   "scalar squares", "scalar residual", "swapped sums"};
@@ -204,6 +222,11 @@ TEST_CASE("values used twice in a row, up to 10,000: work grows with their numbe
 
 TEST_CASE("code of values used twice in a row grows with their number", "[long]") {
   require_linear(hidden_code, run_code, {64, 256}, {"Heun", "residual", "swaps", "sines", "parts"}, 4);
+  require_linear(hidden_code, run_code, {500, 2000}, {"conditions"}, 4);
+}
+
+TEST_CASE("a check of 100,000 parameters, each of them set: work grows with their number", "[long]") {
+  require_linear(hidden_check, run_check, {1000, 10000, 100000}, {"parameters"});
 }
 
 TEST_CASE("values used twice in a row pass every stage, 500 of them") { pass_every_stage(500, 300); }
@@ -231,6 +254,43 @@ TEST_CASE("calls that double at every level are refused where they are put in") 
   CHECK(derived.errors().text().find("T502") != std::string::npos);
 }
 
+// A host's thread may have little stack: no stage calls itself once for each operation of a chain.
+TEST_CASE("chains of 10,000 operations of rank 0 pass every stage on a stack of 512 KiB", "[long]") {
+  for (const std::string shape : {"scalar squares", "scalar residual"}) {
+    INFO(shape);
+    bool done = false;
+    std::string failed;
+    auto work = [&] {
+      const std::string text = shape_text(shape, 10000);
+      auto module = ir::parse(text);
+      if (!module) return failed = module.errors().text(), void();
+      const evaluate::Inputs inputs = inputs_of(*module);
+      const ir::Function& f = *module->find_function("f");
+      if (!evaluate::exact(*module, f, inputs) || !evaluate::wide(*module, f, inputs))
+        return failed = "evaluators", void();
+      auto graph = ir::parse(text + "derive g = grad f {wrt = [x]}\n");
+      driver::CompileOptions options = options_of();
+      options.functions = {"f", "g"};
+      options.threads = 1;
+      driver::Unit unit;
+      unit.code = std::move(*graph);
+      auto kernels = driver::to_kernels(std::move(unit), options);
+      if (!kernels) return failed = kernels.errors().text(), void();
+      const std::string printed = kernel::print(*kernels);
+      if (!kernel::verify(*kernels) || !kernel::parse(printed)) return failed = "kernels", void();
+      if (auto object = driver::to_object(*kernels, options); !object)
+        return failed = object.errors().text(), void();
+      done = true;
+    };
+    Thread thread;
+    REQUIRE(thread.start(size_t{512} << 10, work));
+    thread.join();
+    CHECK(failed == "");
+    CHECK(done);
+  }
+}
+
+TEST_CASE(hidden_check, "[.]") { run_counted(run_check); }
 TEST_CASE(hidden, "[.]") { run_counted(run_stages); }
 TEST_CASE(hidden_code, "[.]") { run_counted(run_code); }
 

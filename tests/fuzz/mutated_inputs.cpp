@@ -274,6 +274,7 @@ Trial try_inputs(TrialOptions options, const std::function<bool(uint64_t seed)>&
       if (!WIFSIGNALED(status) && WEXITSTATUS(status) == 99)
         what = "more than " + std::to_string(options.megabytes) + " MiB";
       trial.faults.push_back("seed " + std::to_string(shared->seed) + ": " + what);
+      std::fprintf(stderr, "%s\n", trial.faults.back().c_str());
       from = shared->seed + 1;
       if (trial.faults.size() >= 20) break;
     }

@@ -112,6 +112,28 @@ TEST_CASE("kernel evaluate: an exchange transposes; lanes that are off count as 
   }
 }
 
+TEST_CASE("kernel evaluate: an exchange of fewer registers than lanes puts columns one after the other") {
+  const char* text = R"(kernel turn(X: f32* read, Y: f32* write, n: i64) {
+  lanes i in 0 .. n width 4 {
+    var v: f32[3] = 0.0
+    unroll r in 0 .. 3 {
+      v[r] = X[r*4 + i]
+    }
+    exchange v
+    unroll r_2 in 0 .. 3 {
+      Y[r_2*4 + i] = v[r_2]
+    }
+  }
+}
+)";
+  std::vector<float> x{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, y(12, -1);
+  (void)run(text, {buffer(x), buffer(y), size(4)});
+  CHECK(y == std::vector<float>{1, 5, 9, 2, 6, 10, 3, 7, 11, 4, 8, 12});
+  y.assign(12, -1);
+  (void)run(text, {buffer(x), buffer(y), size(3)});
+  CHECK(y == std::vector<float>{1, 5, 9, -1, 6, 10, 3, -1, 11, 0, 0, -1});
+}
+
 TEST_CASE("kernel evaluate: scratch is memory of the call, and bounded") {
   std::vector<float> x{1, 2, 3, 4, 5, 6, 7, 8, 9}, y(9);
   (void)run(samples::turn, {buffer(x), buffer(y), size(8)});

@@ -202,6 +202,38 @@ TEST_CASE("kernel guard: loops without end are a status") {
   }
 }
 
+// Each loop by itself would end, some day.
+TEST_CASE("kernel guard: nests of long loops are a status, through calls and in lanes too") {
+  const std::pair<const char*, const char*> nests[] = {
+      {"let at = cast<i64>(k[i])",
+       "var a: f32 = 0.0\n for r in 0 .. n*20000 {\n for q in 0 .. n*20000 {\n a = a + 1.0\n }\n }\n"
+       " let at = cast<i64>(k[i])"},
+      {"for i in lo .. hi {", "for q in 0 .. hi*4000000000 {\n  t[0] = 1.0\n }\n for i in lo .. hi {"},
+      {"lanes j in 0 .. 3 width 4", "lanes j in 0 .. hi*4000000000 width 4"},
+  };
+  for (const auto& [from, to] : nests) {
+    INFO(from << " -> " << to);
+    const Outcome o = run(parsed(edited(from, to)), true);
+    CHECK(o.errors.text() == "");
+    CHECK(o.status == 601);
+  }
+  std::string text =
+      edited("let at = cast<i64>(k[i])",
+             "var a: f32 = 0.0\n for r in 0 .. n*20000 {\n a = a + 1.0\n }\n let at = cast<i64>(k[i])");
+  const size_t call = text.find("  call pick(");
+  text = text.substr(0, call) + "for q in 0 .. n*20000 {\n" + text.substr(call) + "}\n";
+  CHECK(run(parsed(text), true).status == 601);
+}
+
+TEST_CASE("kernel guard: a loop in lanes ends where an access fails") {
+  const Outcome o = run(parsed(edited("let at = cast<i64>(k[i])",
+                                      "var a: f32 = 0.0\n for r in 0 .. n*100000000 {\n a = a + t[r]\n }\n"
+                                      " let at = cast<i64>(k[i])")),
+                        true);
+  CHECK(o.errors.text() == "");
+  CHECK(o.status == 605);
+}
+
 TEST_CASE("kernel guard: what no guard can mend is refused in its place") {
   const struct {
     const char *from, *to, *part;

@@ -312,14 +312,14 @@ TEST_CASE("Register tiles with specialize, unroll and tails") {
 }
 
 TEST_CASE("Exchanges transpose registers and lanes, with every tail") {
-  auto with = [&]<class T>(T, int width) {
+  auto with = [&]<class T>(T, int width, int registers) {
     const auto w = static_cast<size_t>(width);
     Function f;
     f.name = "k_turn";
     Builder b(f);
     const VarId x = b.buffer("x", dtype_of<T>::value), y = b.buffer("y", dtype_of<T>::value);
-    const ExprId n = b.use(b.scalar("n")), side = b.use(b.fixed("W", width));
-    const ExprId i = b.begin_lanes("i", b.index(0), n, side);
+    const ExprId n = b.use(b.scalar("n")), lanes = b.use(b.fixed("W", width)), side = b.index(registers);
+    const ExprId i = b.begin_lanes("i", b.index(0), n, lanes);
     const VarId v = b.declare("v", dtype_of<T>::value, b.load(x, i), {side});
     ExprId r = b.begin_unroll("r", b.index(1), side);
     b.assign(v, b.load(x, b.add(b.mul(r, b.index(3 * width)), i)), {r});
@@ -333,9 +333,13 @@ TEST_CASE("Exchanges transpose registers and lanes, with every tail") {
       check_kernel(f, {buffer_of(special<T>(3 * w * w, 1)), buffer_of(std::vector<T>(3 * w * w)),
                        scalar_of(static_cast<int64_t>(count))});
   };
-  for (int width : {1, 2, 8, 16, 32}) with(float{}, width);
-  for (int width : {4, 8}) with(double{}, width);
-  with(int64_t{}, 16);
+  for (int width : {1, 2, 8, 16, 32}) with(float{}, width, width);
+  for (int width : {4, 8}) with(double{}, width, width);
+  with(int64_t{}, 16, 16);
+  for (int width : {8, 16, 32})
+    for (int registers : {1, 2, 3, 4, 5, 7}) with(float{}, width, registers);
+  for (int registers : {1, 2, 3, 6, 15}) with(double{}, 16, registers);
+  for (int registers : {3, 4, 13}) with(int32_t{}, 16, registers);
 }
 
 TEST_CASE("Predicated ifs touch no memory in lanes that are off") {

@@ -69,7 +69,6 @@ class ModuleGuard {
         const VarId elements = guard.builder().scalar(f.var(p).name + "_elements");
         guard.extent(p).elements = guard.builder().use(elements);
       }
-    guard.set_nest(guard.builder().use(guard.builder().scalar("nest")));
     errors_.append(guard.run());
   }
 

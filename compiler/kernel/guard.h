@@ -7,9 +7,9 @@
 //  - a load outside its buffer gives 0 and a store outside does nothing; either records T605, with the place;
 //  - an address outside its buffer, in the state's header, or less aligned than its callee declares counts as
 //    one of no elements;
-//  - nests of loops, through calls, of more than 2^32 trips and phases of more than 2^23 chunks record T601
-//  and
-//    do not run, and loops leave the function once a failure is recorded.
+//  - nests of loops that would work for many seconds, however few elements their buffers have, and phases of
+//    more than 2^23 chunks record T601 and do not run, and loops leave the function once a failure is
+//    recorded.
 // An access that is seen to be inside (a constant index, mostly) stays as it is.
 #pragma once
 

@@ -2,13 +2,16 @@
 
 #include <algorithm>
 
+#include "kernel/guard_cost.h"
 #include "kernel/text.h"
 
 namespace tenon::kernel {
 namespace {
 
-// Of a nest, and of a phase. Loops of few trips are not counted.
-constexpr int64_t most_trips = int64_t{1} << 32, most_chunks = int64_t{1} << 23, few_trips = 64;
+constexpr int64_t most_chunks = int64_t{1} << 23;
+// Of a call, whatever its buffers: seconds. And for each of their elements: a product of matrices does for
+// each element as much as it has columns.
+constexpr int64_t least_work = int64_t{1} << 32, element_work = int64_t{1} << 12;
 
 }  // namespace
 
@@ -144,23 +147,32 @@ void FunctionGuard::store(Stmt s) {
   branch.body.push_back(std::move(s));
 }
 
-// The bound, or the lower one where the nest would come to more than `most` trips of so many elements each;
-// `runs`: the nest within it.
-ExprId FunctionGuard::bounded(ExprId lo, ExprId hi, ExprId per, int64_t most, ExprId* runs) {
-  const ExprId count = b_.sub(hi, lo), one = b_.index(1);
-  const ExprId trips = b_.add(b_.binary(Op::div, b_.sub(count, one), per), one);
-  *runs = nest_;
-  const int64_t* known = b_.as_index(trips);
-  if (known != nullptr && *known <= few_trips && b_.as_index(count) != nullptr) return hi;
-  const ExprId negative = b_.binary(Op::lt, count, b_.index(0));  // it wrapped
-  const ExprId many =
-      b_.binary(Op::bor, negative, b_.binary(Op::lt, b_.binary(Op::div, b_.index(most), nest_), trips));
+// Trips of so many elements each, at least 1 where there are any.
+ExprId FunctionGuard::trips(ExprId lo, ExprId hi, ExprId per) {
+  const ExprId one = b_.index(1);
+  return b_.add(b_.binary(Op::div, b_.sub(b_.sub(hi, lo), one), per), one);
+}
+
+// The bound, or the lower one where there are more trips than that.
+ExprId FunctionGuard::bounded(ExprId lo, ExprId hi, ExprId count, ExprId most) {
+  const ExprId wrapped = b_.binary(Op::lt, b_.sub(hi, lo), b_.index(0));
+  const ExprId many = b_.binary(Op::bor, wrapped, b_.binary(Op::lt, most, count));
   const ExprId over = b_.binary(Op::band, b_.binary(Op::lt, lo, hi), many);
-  *runs = let("nest", b_.mul(nest_, b_.binary(Op::max, trips, one)));
   if (b_.as_bool(over) == false) return hi;
   const ExprId condition = let("endless", over);
   fail(Code::size_range, condition, hi);
   return b_.select(condition, lo, hi);
+}
+
+// What is left of the work when a loop is met, by its trips and those around it.
+ExprId FunctionGuard::work() {
+  if (work_.valid()) return work_;
+  ExprId elements = b_.index(0);
+  constexpr int64_t most = int64_t{1} << 40;
+  for (VarId p : f_.params)
+    if (f_.var(p).kind == VarKind::buffer)
+      elements = b_.add(elements, b_.binary(Op::min, extents_[p.index].elements, b_.index(most)));
+  return work_ = b_.add(b_.index(least_work), b_.mul(elements, b_.index(element_work)));
 }
 
 void FunctionGuard::loop(Stmt s) {
@@ -175,8 +187,16 @@ void FunctionGuard::loop(Stmt s) {
       s.step = let("step", b_.binary(Op::max, s.step, b_.index(1)));
     }
   }
-  const ExprId nest = nest_;
-  s.hi = bounded(s.lo, s.hi, s.step, most_trips, &nest_);
+  const ExprId nest = nest_, one = b_.index(1);
+  const int64_t outer_lanes = lane_width_;
+  if (lanes) {
+    const int64_t* width = b_.as_index(s.step);
+    lane_width_ = width != nullptr ? *width : 64;
+  }
+  const ExprId count = let("trips", trips(s.lo, s.hi, s.step));
+  const ExprId cost = b_.index(trip_cost(f_, s, lane_width_));
+  s.hi = bounded(s.lo, s.hi, count, b_.binary(Op::div, b_.binary(Op::div, work(), cost), nest));
+  nest_ = let("nest", b_.mul(nest, b_.binary(Op::max, count, one)));
   Block body = block(s.body);
   if (lanes) {
     Block* const around = out_;
@@ -187,11 +207,12 @@ void FunctionGuard::loop(Stmt s) {
   }
   body.emplace(body.begin())->kind = StmtKind::stop_on_failure;
   nest_ = nest;
+  lane_width_ = outer_lanes;
   s.body = std::move(body);
   out_->push_back(std::move(s));
 }
 
-// Its buffers' elements follow the arguments, then the trips of the nest that it stands in.
+// Its buffers' elements follow the arguments.
 void FunctionGuard::call(Stmt s) {
   const Function& callee = *m_.find(s.callee);
   if (closed_.contains(callee.name))
@@ -219,7 +240,6 @@ void FunctionGuard::call(Stmt s) {
     s.args[i] = b_.address(address.var, b_.select(sound, offset, b_.index(0)), address.dtype);
     s.args.push_back(b_.select(sound, left, b_.index(0)));
   }
-  s.args.push_back(nest_);
   out_->push_back(std::move(s));
 }
 
@@ -239,12 +259,10 @@ void FunctionGuard::statement(Stmt s) {
       return call(std::move(s));
     case StmtKind::parallel: {
       s.hi = let("chunks", rewrite(s.hi));
-      const ExprId nest = nest_;
-      s.hi = bounded(b_.index(0), s.hi, b_.index(1), most_chunks, &nest_);
+      s.hi = bounded(b_.index(0), s.hi, s.hi, b_.index(most_chunks));
       in_phase_ = true;
       s.body = block(s.body);
       in_phase_ = false;
-      nest_ = nest;
       break;
     }
     case StmtKind::if_:

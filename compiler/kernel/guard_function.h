@@ -24,8 +24,6 @@ class FunctionGuard {
 
   Builder& builder() { return b_; }
   Extent& extent(VarId buffer) { return extents_[buffer.index]; }
-  // Trips of the loops that the function is called in.
-  void set_nest(ExprId trips) { nest_ = trips; }
   // A named value before the first statement that is guarded next; leaves stay what they are.
   ExprId let(std::string name, ExprId value);
   Errors run();
@@ -44,7 +42,9 @@ class FunctionGuard {
   // not.
   ExprId inside(VarId buffer, ExprId at);
   void loop(Stmt s);
-  ExprId bounded(ExprId lo, ExprId hi, ExprId per, int64_t most, ExprId* runs);
+  ExprId trips(ExprId lo, ExprId hi, ExprId per);
+  ExprId bounded(ExprId lo, ExprId hi, ExprId count, ExprId most);
+  ExprId work();
   void call(Stmt s);
   void fail(Code code, ExprId condition, ExprId detail);
 
@@ -60,6 +60,8 @@ class FunctionGuard {
   const Stmt* at_ = nullptr;
   Errors errors_;
   ExprId nest_;  // trips of the loops around, at least 1
+  ExprId work_;  // see work()
+  int64_t lane_width_ = 1;
   bool in_phase_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_map>
 
 #include "ir/print.h"
 #include "lower/cost.h"
@@ -377,7 +378,32 @@ class Fuser {
     for (uint32_t p : works_[a].refused)
       if (find(p) == b) return "another value of the producer must be in memory first";
     if (path_around(b, a)) return "another kernel must run in between";
+    constexpr int most_stages = 8;
+    if (ga.kind == GroupKind::reduce && gb.kind == GroupKind::reduce && stages(ga, gb) > most_stages)
+      return "each of many reductions in a row would make anew what those before it read";
     return {};
+  }
+  // Reductions of one kernel that wait for one another.
+  int stages(const Group& a, const Group& b) const {
+    std::vector<NodeId> nodes = a.nodes;
+    nodes.insert(nodes.end(), b.nodes.begin(), b.nodes.end());
+    std::sort(nodes.begin(), nodes.end(), [](NodeId x, NodeId y) { return x.index < y.index; });
+    std::unordered_map<uint32_t, int> depth;
+    int most = 0;
+    for (NodeId n : nodes) {
+      const Node& node = graph_.node(n);
+      int before = 0;
+      for (ValueId v : node.operands) {
+        NodeId from = graph_.value(v).node;
+        while (from.valid() && out_.index_only[from.index] && !graph_.node(from).operands.empty())
+          from = graph_.value(graph_.node(from).operands[0]).node;
+        if (const auto d = from.valid() ? depth.find(from.index) : depth.end(); d != depth.end())
+          before = std::max(before, d->second);
+      }
+      depth[n.index] = before + (node.op->reduce != nullptr ? 1 : 0);
+      most = std::max(most, depth[n.index]);
+    }
+    return most;
   }
 
   bool is_constant(const Group& g) const {

@@ -32,6 +32,8 @@ std::string step_text(const std::string& shape, size_t i) {
   if (shape == "residual" || shape == "scalar residual")
     return "  s" + k + " = relu " + v + "\n  v" + k + " = add " + v + ", s" + k + "\n";
   if (shape == "two before") return "  v" + k + " = sub " + v + ", " + last + "\n";
+  if (shape == "maxima")
+    return "  m" + k + " = reduce_max " + v + " {axes = [0]}\n  v" + k + " = sub " + v + ", m" + k + "\n";
   if (shape == "sines") return "  v" + k + " = sin " + v + "\n";
   if (shape == "Heun")
     return "  a" + k + " = tanh " + v + "\n  b" + k + " = mul a" + k + ", 0.125\n  c" + k + " = add " + v +
@@ -194,7 +196,8 @@ constexpr const char* hidden = "stages of shared values to be counted";
 constexpr const char* hidden_check = "a check of shared values to be counted";
 constexpr const char* hidden_code = "code of shared values to be counted";
 const std::vector<std::string> chains = {"squares", "residual",       "two before",      "Heun",
-                                         "swaps",   "scalar squares", "scalar residual", "swapped sums"};
+                                         "swaps",   "scalar squares", "scalar residual", "swapped sums",
+                                         "maxima"};
 
 void pass_every_stage(size_t chained, size_t others) {
   for (const std::string& shape : chains) {
@@ -210,7 +213,7 @@ void pass_every_stage(size_t chained, size_t others) {
 }  // namespace
 
 TEST_CASE("values used twice in a row: work grows with the number of operations") {
-  require_linear(hidden, run_stages, {40, 160}, {"residual", "swaps", "scalar squares"}, 4);
+  require_linear(hidden, run_stages, {40, 160}, {"residual", "swaps", "scalar squares", "maxima"}, 4);
   require_linear(hidden, run_stages, {64, 256}, {"parts"}, 4);
 }
 

@@ -58,7 +58,9 @@ Ran Folder::shell(const std::string& line) const {
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
   posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  std::string command = "tenon() { \"" TENON_BIN_DIR "/tenon\" \"$@\"; }; cd '" + path_ + "' && " + line;
+  // No && before the line: where it begins in the background, only that part of it would be in the folder.
+  std::string command =
+      "tenon() { \"" TENON_BIN_DIR "/tenon\" \"$@\"; }; cd '" + path_ + "' || exit; " + line;
   std::string shell = "sh", flag = "-c";
   char* argv[] = {shell.data(), flag.data(), command.data(), nullptr};
   pid_t child = 0;

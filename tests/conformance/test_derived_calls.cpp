@@ -54,6 +54,20 @@ func newton(x: f64[]) -> y: f64[] {
   CHECK(tn::parse(printed).print() == printed);
 }
 
+TEST_CASE("what a called directive is derived from is made with it") {
+  const tn::Program program = tn::compile(tn::parse(cubic + R"(derive h = grad g {wrt = [x]}
+derive k = grad h {wrt = [x]}
+func third(x: f64[]) -> y: f64[] {
+  y = call k(x)
+  return y
+}
+)"));
+  tn::Session session(program, program.init(1));
+  double x = 2;
+  CHECK(session.run("third", {{"x", tn::view(x)}})["y"].number() == 6);
+  CHECK(session.run("g", {{"x", tn::view(x)}})["x'"].number() == 10);
+}
+
 TEST_CASE("a loss with a gradient penalty trains") {
   const tn::Module module = tn::parse(R"(tenon 1
 module penalty

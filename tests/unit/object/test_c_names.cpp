@@ -8,7 +8,9 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <set>
+#include <sstream>
 #include <string>
 
 #include "kernel/builder.h"
@@ -136,6 +138,42 @@ TEST_CASE("Names that C and C++ know, or the header has, are compiled in every r
         CHECK(folder.run(TENON_CXX " -fsyntax-only -pedantic -Wall -Wextra -Werror -std=" +
                          std::string(standard) + " n.cpp") == 0);
     }
+  }
+}
+
+// The words above are the table's own: one that it lacks would not be tried.
+TEST_CASE("The table of words lacks no keyword of C and C++, and no macro or type that the header brings") {
+  const Folder folder;
+  std::set<std::string> words;
+  std::istringstream keywords(
+      // C, up to C23
+      "alignas alignof auto bool break case char const constexpr continue default do double else enum extern "
+      "false float for goto if inline int long nullptr register restrict return short signed sizeof static "
+      "static_assert struct switch thread_local true typedef typeof typeof_unqual union unsigned void "
+      "volatile while "
+      // C++, up to C++20, and its spellings of operators
+      "asm catch char16_t char32_t char8_t class co_await co_return co_yield concept const_cast consteval "
+      "constinit decltype delete dynamic_cast explicit export friend mutable namespace new noexcept operator "
+      "private protected public reinterpret_cast requires static_cast template this throw try typeid "
+      "typename using virtual wchar_t and and_eq bitand bitor compl not not_eq or or_eq xor xor_eq "
+      // types
+      "size_t ptrdiff_t max_align_t int8_t uint8_t int_least16_t uint_fast32_t int64_t intmax_t uintptr_t "
+      "FILE div_t ldiv_t lldiv_t fpos_t");
+  for (std::string word; keywords >> word;) words.insert(word);
+  // Macros are asked of the compiler. Those with arguments stay out: no name stands before a parenthesis.
+  folder.write("h.c",
+               "#include <stddef.h>\n#include <stdint.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include "
+               "<string.h>\n");
+  for (const char* standard : {"c99", "c17"}) {
+    REQUIRE(folder.run(TENON_CC " -dM -E -std=" + std::string(standard) + " h.c > macros") == 0);
+    std::ifstream in(folder.path + "/macros");
+    for (std::string define, name, rest; in >> define >> name && std::getline(in, rest);)
+      if (name[0] != '_' && name.find('(') == std::string::npos) words.insert(name);
+  }
+  CHECK(words.size() > 150);  // EOF, SIZE_MAX and the like among them
+  for (const std::string& word : words) {
+    INFO(word);
+    CHECK(codegen::c_taken_word(word));
   }
 }
 

@@ -40,6 +40,10 @@ TEST_CASE("whole numbers become elements exactly, in any notation", "[support]")
   exact<int64_t>("9223372036854775807", INT64_MAX);
   exact<int64_t>("-9223372036854775808", INT64_MIN);
   exact<int64_t>("9007199254740993.0", 9007199254740993);
+  // The largest, where a point or an exponent asks for the digits to be counted.
+  exact<int64_t>("9223372036854775807.0", INT64_MAX);
+  exact<int64_t>("-9223372036854775.808e3", INT64_MIN);
+  exact<int64_t>("9e18", 9000000000000000000);
   exact<int64_t>("+17", 17);
   exact<int32_t>("1e3", 1000);
   exact<int32_t>("-0", 0);

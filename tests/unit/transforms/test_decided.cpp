@@ -1,10 +1,14 @@
-// The wide evaluator on what directives derive: its bounds must still decide.
+// The wide evaluator on what directives derive: its bounds must still decide, and be narrow enough to tell a
+// wrong step from a right one.
 #include "transforms/gradients.h"
 
 using namespace tenon;
 using namespace tenon::test;
 
-TEST_CASE("wide: training by Adam through a loop of LSTM steps is decided") {
+namespace {
+
+// Training by Adam through a loop of LSTM steps.
+ir::Module lstm(const std::string& adam) {
   std::string text =
       "tenon 1\nmodule t\nparam wx : f32[4,32] = zeros\nparam wh : f32[8,32] = zeros\nparam b : f32[32] = "
       "zeros\n"
@@ -19,14 +23,27 @@ TEST_CASE("wide: training by Adam through a loop of LSTM steps is decided") {
   text +=
       "    fc = mul f, c\n    ig = mul i, g\n    c2 = add fc, ig\n    tc = tanh c2\n    h2 = mul o, tc\n"
       "    yield h2, c2\n  }\n  q = mul h, h\n  l = reduce_sum q\n  return l\n}\n"
-      "derive train = step f {with = adam {lr = 0.01}}\n";
+      "derive train = step f {with = adam {" +
+      adam + "}}\n";
   ir::Module module = parsed(text);
   if (Status s = transforms::expand_derives(module); !s) FAIL(s.errors().text());
-  const ir::Function& step = *module.find_function("train");
-  evaluate::Inputs in = random_inputs(module, step, {});
+  return module;
+}
+
+evaluate::Inputs first_step(const ir::Module& module) {
+  evaluate::Inputs in = random_inputs(module, *module.find_function("train"), {});
   // Slots as they are at the first step: zeros.
   for (const ir::Global& g : module.globals)
     if (g.kind == ir::GlobalKind::state) in.globals[g.name] = Array(g.type.dtype, in.globals[g.name].shape());
+  return in;
+}
+
+}  // namespace
+
+TEST_CASE("wide: training by Adam through a loop of LSTM steps is decided") {
+  const ir::Module module = lstm("lr = 0.01");
+  const ir::Function& step = *module.find_function("train");
+  const evaluate::Inputs in = first_step(module);
   const evaluate::Outputs exact = run(module, step, in);
   Result<evaluate::WideOutputs> wide = evaluate::wide(module, step, in);
   REQUIRE(bool(wide));
@@ -44,4 +61,26 @@ TEST_CASE("wide: training by Adam through a loop of LSTM steps is decided") {
   }
   CHECK(elements > 1000);
   CHECK(undecided == 0);
+}
+
+TEST_CASE("wide: a step whose rates are a hundredth off is outside the bounds") {
+  const ir::Module right = lstm("lr = 0.01, beta1 = 0.9, beta2 = 0.999");
+  const ir::Module wrong = lstm("lr = 0.0101, beta1 = 0.901, beta2 = 0.99901");
+  const evaluate::Inputs in = first_step(right);
+  const evaluate::Outputs off = run(wrong, *wrong.find_function("train"), in);
+  Result<evaluate::WideOutputs> wide = evaluate::wide(right, *right.find_function("train"), in);
+  REQUIRE(bool(wide));
+  size_t judged = 0;
+  for (const auto& [name, value] : off.written) {
+    if (value.dtype() != DType::f32) continue;  // what counts steps is right
+    const evaluate::WideArray& w = wide->written.at(name);
+    size_t outside = 0;
+    for (size_t i = 0; i < w.value.size(); ++i)
+      outside += std::fabs(static_cast<double>(value.as<float>()[i]) - w.value[i]) > w.bound[i];
+    // Adam divides by gradients: where one is next to 0, its bound is wide by right.
+    INFO(name << ": " << outside << " of " << w.value.size());
+    CHECK(outside > w.value.size() / 2);
+    ++judged;
+  }
+  CHECK(judged == 9);  // three parameters, two slots each
 }

@@ -7,6 +7,7 @@
 
 #include "codegen/symbols.h"
 #include "support/text.h"
+#include "support/thread.h"
 
 namespace tenon::driver {
 namespace {
@@ -277,7 +278,9 @@ Result<std::shared_ptr<const Program>> Program::loop_of(const EntryInfo& step) c
     options.functions = {epochs_name(step.interface->name)};
     options.step_loops = false;
     options.state_like = &kernels_.state;
-    TENON_ASSIGN(made, compile(source_->unit, options));
+    // Whoever trains first compiles; its stack may be a small one.
+    TENON_ASSIGN(made,
+                 support::on_stack(support::deep_stack, [&] { return compile(source_->unit, options); }));
   }
   return made;
 }

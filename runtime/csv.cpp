@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <span>
 #include <utility>
 
 #include "runtime/csv_records.h"
@@ -28,6 +29,15 @@ namespace {
 
 constexpr size_t max_errors = 10;
 constexpr size_t max_classes = size_t{1} << 20;
+
+// The first of a list's words, and how many more there are.
+std::string some_of(const std::vector<std::string>& words) {
+  constexpr size_t shown = 8;
+  const size_t n = std::min(words.size(), shown);
+  std::string out = support::join(std::span(words).first(n), ", ");
+  if (words.size() > n) out += " and " + std::to_string(words.size() - n) + " more";
+  return out;
+}
 
 char detect_separator(std::string_view text) {
   const std::string_view first = text.substr(0, text.find_first_of("\r\n"));
@@ -352,10 +362,14 @@ class Loader {
         *out = static_cast<T>(found - s.classes.begin());
         return true;
       }
-      stop_ = !report(
-          value_error(records.line(), s.field, support::quote(field) + " is no number",
-                      listed ? "it is none of the classes given"
-                             : "text=classes reads texts as class numbers, text=skip leaves the column out"));
+      stop_ = !report(listed ? value_error(records.line(), s.field,
+                                           support::quote(field.substr(0, 80)) + " is none of the column's " +
+                                               std::to_string(s.classes.size()) + " classes",
+                                           "known are " + some_of(s.classes) +
+                                               ": correct the field, or leave the row out")
+                             : value_error(records.line(), s.field, support::quote(field) + " is no number",
+                                           "text=classes reads texts as class numbers, text=skip leaves the "
+                                           "column out"));
       return false;
     }
     return number(records.line(), s.field, field, out);

@@ -38,8 +38,10 @@ CArguments::CArguments(CFunction& f, ModuleEmitter& m, const CEntry& e)
   record_ = b.CreateAlloca(b.getInt64Ty(), b.getInt64(e.fields.size()));
   spans_ = b.CreateAlloca(b.getInt64Ty(), b.getInt64(span_words * (pointers + 3)));
   // Read where the function begins, or from the struct.
-  for (size_t i = 0; !e.entry->loops && i < e.fields.size(); ++i)
+  for (size_t i = 0; !e.entry->loops && i < e.fields.size(); ++i) {
     replace(i, f.arg(static_cast<unsigned>(i) + 1));
+    if ((i + 1) % block_arguments == 0) f.next_block();
+  }
 }
 
 bool CArguments::is_pointer(size_t field) const {
@@ -76,8 +78,9 @@ void CArguments::test_pointers(llvm::Value* state) {
                          : many_         ? nullptr
                                          : f_.arg(static_cast<unsigned>(i) + 1);
     if (!many_) values_.push_back(given);
-    if (many_ && given != nullptr) replace(i, given);
-    if (many_ && i % block_arguments == 0) f_.next_block();
+    if (!many_ || given == nullptr) continue;
+    replace(i, given);
+    if ((i + 1) % block_arguments == 0) f_.next_block();
   }
   given_ = values_;
   if (many_) {

@@ -122,8 +122,8 @@ void emit_entry_function(ModuleEmitter& m, const CEntry& e) {
   const unsigned arena_at = static_cast<unsigned>(params.size()) - (e.parallel ? 3 : 2);
   llvm::Value *state = f.arg(0), *arena = f.arg(arena_at), *bytes = f.arg(arena_at + 1);
   llvm::Value* parallel = e.parallel ? f.arg(arena_at + 2) : llvm::ConstantPointerNull::get(b.getPtrTy());
-  CArguments arguments(f, m, e);
   f.not_null(state);
+  CArguments arguments(f, m, e);
   if (e.parallel) test_parallel(f, parallel);
   arguments.test_pointers(state);
   arguments.test_ranges();

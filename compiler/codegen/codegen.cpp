@@ -173,6 +173,7 @@ void emit_kernel(ModuleEmitter& m, const Function& function) {
     arg->setName(function.var(p).name);
     e.bind(p, arg);
   }
+  if (takes_record(function)) mark_record(fn->getArg(0), function.params.size());
   for (kernel::VarId v : function.scratch) {
     const kernel::Var& x = function.var(v);
     const uint64_t bytes = static_cast<uint64_t>(x.value) * dtype_bytes(x.dtype);

@@ -25,6 +25,12 @@ namespace tenon::codegen {
 // alive from the entry on, and the register allocator is quadratic in what is alive at once.
 inline constexpr size_t most_arguments = 64;
 inline bool takes_record(const kernel::Function& function) { return function.params.size() > most_arguments; }
+// Reads of the record never wait for a write: no chain between each read and each write of a block.
+inline void mark_record(llvm::Argument* record, size_t slots) {
+  llvm::LLVMContext& context = record->getContext();
+  record->addAttr(llvm::Attribute::getWithAlignment(context, llvm::Align(8)));
+  record->addAttr(llvm::Attribute::getWithDereferenceableBytes(context, 8 * slots));
+}
 
 // State of one LLVM module under construction. Kernels are <prefix>.<name>, what is made beside them
 // <prefix>$<name>: the text form has names of the first kind only.

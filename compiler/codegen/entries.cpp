@@ -243,6 +243,7 @@ struct EntryEmitter {
       return false;
     }
     llvm::IRBuilderBase& b = e.builder();
+    if (takes_record(function)) mark_record(llvm::cast<llvm::Argument>(slots), entry.params.size() - 1);
     uint64_t slot = 0;
     for (size_t i = 0; i < function.params.size(); ++i) {
       const kernel::Var& var = function.var(function.params[i]);

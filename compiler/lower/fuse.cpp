@@ -562,6 +562,7 @@ Fusion Fuser::finish() {
       for (ValueId v : graph_.node(n).results)
         if (needed[v.index] || stores || (ranges_.may_fail(node) && !live[v.index])) g.outputs.push_back(v);
     }
+  out_.terms = std::move(terms_);
   return std::move(out_);
 }
 

@@ -71,14 +71,22 @@ std::vector<Copy> initial_copies(const Scope& outer, int32_t group, const Scope&
 }
 
 std::vector<uint64_t> code_sizes(const Scope& s) {
-  constexpr uint64_t around = 32;  // loops, addresses, branches
+  constexpr uint64_t around = 32, piece = 24;  // loops, addresses, branches
   Costs costs(*s.graph);
   std::vector<uint64_t> out;
   for (const Item& item : s.items) {
     uint64_t size = around;
     if (item.group >= 0) {
-      for (NodeId id : s.fusion.groups[static_cast<size_t>(item.group)].nodes)
-        size += costs.node(s.graph->node(id));
+      for (NodeId id : s.fusion.groups[static_cast<size_t>(item.group)].nodes) {
+        const Node& node = s.graph->node(id);
+        size += costs.node(node);
+        // Each piece of what it reads through maps stands under a test of its own.
+        for (ValueId v : node.operands) {
+          const NodeId from = s.graph->value(v).node;
+          if (from.valid() && s.fusion.index_only[from.index] && s.fusion.terms[from.index] > 1)
+            size += piece * s.fusion.terms[from.index];
+        }
+      }
       for (const auto& region : s.regions[static_cast<size_t>(item.group)])
         for (const uint64_t inner : code_sizes(*region)) size += inner;
     }

@@ -25,9 +25,10 @@ ContractionOrder contraction_order(const Type& lhs, const Type& rhs, const Axes&
   }
   if (n.overflowed() || !n.is_constant()) return {"blocks", 512};
   // A few products need no partial sums; as one chain they are arithmetic that fuses with its neighbours.
-  constexpr int64_t narrow = 8, chain = 8;
+  constexpr int64_t narrow = 8, narrowest = 5, chain = 8;
   const bool few = !k.overflowed() && k.is_constant() && k.constant() >= 1 && k.constant() <= chain;
-  if (n.constant() < narrow) return few ? ContractionOrder{"blocks", 512} : ContractionOrder{"lanes", 8192};
+  if (n.constant() < narrow && few) return {"blocks", 512};
+  if (n.constant() < narrowest) return {"lanes", 8192};
   // Eight chains keep two multipliers busy with one row. Six vectors come close, and partial sums would cost
   // the tiles of several rows more.
   if (n.constant() > 5 * 16) return {"blocks", 512};

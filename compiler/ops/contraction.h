@@ -1,7 +1,8 @@
 // The order in which a contraction adds up its products: part of its meaning, derived from declared static
 // extents only, never from what a size is bound to later or from a target.
 //   N = product of the free extents of rhs, K = product of the contracting extents
-//   N < 8:       order lanes, block 8192: a row of results is too short for a vector, so the lanes of one
+//   N < 8, K <= 8: one chain (order blocks, block 512), arithmetic that fuses with its neighbours
+//   N < 5:       order lanes, block 8192: a row of results fills too little of a vector, so the lanes of one
 //                result run along K
 //   N >= 128 or not static: order blocks of 512
 //   else:        blocks short enough that a single row of lhs keeps about 8 accumulators busy: with

@@ -288,7 +288,8 @@ TEST_CASE("bench tells time, the share of the peak, and chunks by worker") {
   // Two products forward, three backward; the metric has none of its own.
   CHECK(report["flops"].get<double>() > 64 * 400000.0);
   CHECK(report["flops"].get<double>() < 64 * 500000.0);
-  CHECK(report["ratio"].get<double>() > 0);
+  // None where the machine was held up while its peak was measured.
+  CHECK((report["ratio"].is_null() || report["ratio"].get<double>() > 0));
   CHECK(report["chunks_per_worker"].size() == 2);
 }
 

@@ -215,7 +215,7 @@ TEST_CASE("copies of what a loop captures are made once, before the outermost lo
       "      d = dot_general c, q {lhs_contract = [1], rhs_contract = [0]}\n      e = tanh d\n"
       "      yield e\n    }\n";
   const std::string head =
-      "tenon 1\nmodule m\ndim n = 1..4096\nfunc f(x: f32[n,32], w: f32[32,5], v: f32[5,32]) -> l: f32[n,32] "
+      "tenon 1\nmodule m\ndim n = 1..4096\nfunc f(x: f32[n,32], w: f32[32,4], v: f32[4,32]) -> l: f32[n,32] "
       "{\n";
   const std::string one =
       head + "  l = loop (a = x; ; p = w, q = v) {trip = 4} : f32[n,32]" + body + "  return l\n}\n";

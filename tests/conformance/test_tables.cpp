@@ -122,6 +122,8 @@ TEST_CASE("weights keep means, deviations, kinds and classes, by which other tab
     const Ran unknown = t.folder.tenon("eval m.tenon --params w.safetensors --data v.csv");
     INFO(unknown.out << unknown.err);
     CHECK(unknown.status == 3);
+    CHECK(unknown.err.find("is none of the column's") != std::string::npos);
+    CHECK(unknown.err.find("known are ") != std::string::npos);
     CHECK(unknown.err.find(std::string(row).find("violet") != std::string::npos ? "violet" : "medium") !=
           std::string::npos);
   }

@@ -48,7 +48,10 @@ TEST_CASE("a reduction's order follows from its axes", "[ops]") {
 TEST_CASE("a contraction's order follows from its declared static extents", "[ops]") {
   const Dim batch = Dim::symbol("batch");
   CHECK(contraction(784, 1) == Order{"lanes", 8192});
-  CHECK(contraction(784, 7) == Order{"lanes", 8192});
+  CHECK(contraction(784, 4) == Order{"lanes", 8192});
+  CHECK(contraction(784, 5) == Order{"blocks", 104});
+  CHECK(contraction(784, 7) == Order{"blocks", 104});
+  CHECK(contraction(8, 7) == Order{"blocks", 512});
   CHECK(contraction(784, 128) == Order{"blocks", 512});
   CHECK(contraction(784, batch) == Order{"blocks", 512});
   CHECK(contraction(batch, 10) == Order{"blocks", 64});

@@ -11,7 +11,7 @@ tests/install.sh long
 
 part_long() {
   cmake --preset release -DTENON_TESTS=ON && cmake --build --preset release -j "$jobs" &&
-    ctest --test-dir build/release -L long --output-on-failure
+    ctest --test-dir build/release -L long --output-on-failure -j "$jobs"
 }
 part_clang() {
   cmake --preset release -DTENON_TESTS=ON -B build/clang -DCMAKE_C_COMPILER=clang-19 -DCMAKE_CXX_COMPILER=clang++-19 &&

@@ -138,7 +138,7 @@ Status select(ir::Module& module, const CompileOptions& options) {
   if (options.functions.empty()) return Ok{};
   for (const std::string& name : options.functions)
     if (module.find_function(name) == nullptr) return unknown_function(module, name);
-  std::erase_if(module.functions, [&](const ir::Function& f) {
+  module.functions.erase_if([&](const ir::Function& f) {
     return f.name == "init" ? options.state_like != nullptr : !wanted(options, f.name);
   });
   return Ok{};
@@ -240,7 +240,7 @@ void keep_own_state(ir::Module& module) {
       if (f.graph.value(a).arg == ir::ArgKind::global) used.insert(f.graph.value(a).name);
     for (const ir::Write& w : f.writes) used.insert(w.global);
   }
-  std::erase_if(module.globals, [&](const ir::Global& g) { return used.count(g.name) == 0; });
+  module.globals.erase_if([&](const ir::Global& g) { return used.count(g.name) == 0; });
   ir::Function* init = module.find_function("init");
   if (init == nullptr) return;
   for (size_t i = init->writes.size(); i-- > 0;) {

@@ -86,22 +86,6 @@ std::vector<uint32_t> count_uses(const Graph& graph) {
   return uses;
 }
 
-const Global* Module::find_global(std::string_view wanted) const {
-  for (const Global& g : globals)
-    if (g.name == wanted) return &g;
-  return nullptr;
-}
-
-const Function* Module::find_function(std::string_view wanted) const {
-  for (const Function& f : functions)
-    if (f.name == wanted) return &f;
-  return nullptr;
-}
-
-Function* Module::find_function(std::string_view wanted) {
-  return const_cast<Function*>(static_cast<const Module*>(this)->find_function(wanted));
-}
-
 uint32_t Module::file_index(std::string_view file) {
   for (size_t i = 0; i < files.size(); ++i)
     if (files[i] == file) return static_cast<uint32_t>(i);

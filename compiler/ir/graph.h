@@ -22,6 +22,7 @@
 #include "ir/attr.h"
 #include "ir/type.h"
 #include "support/id.h"
+#include "support/named.h"
 #include "support/number.h"
 
 namespace tenon::ir {
@@ -194,13 +195,13 @@ struct Module {
   std::vector<std::string> files;      // files[0] is `from` where given
   std::vector<std::string> dim_order;  // names in declaration order
   DimRanges dims;
-  std::vector<Global> globals;  // in declaration order
-  std::vector<Function> functions;
+  Named<Global> globals;  // in declaration order
+  Named<Function> functions;
   std::vector<Derive> derives;
 
-  const Global* find_global(std::string_view name) const;
-  const Function* find_function(std::string_view name) const;
-  Function* find_function(std::string_view name);
+  const Global* find_global(std::string_view wanted) const { return globals.find(wanted); }
+  const Function* find_function(std::string_view wanted) const { return functions.find(wanted); }
+  Function* find_function(std::string_view wanted) { return functions.find(wanted); }
   uint32_t file_index(std::string_view file);  // finds or adds
 };
 

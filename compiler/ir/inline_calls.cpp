@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <unordered_map>
 
 #include "ir/builder.h"
@@ -279,19 +280,18 @@ Status inline_calls(const Module& module, Graph& graph) {
   Names wanted;
   collect_callees(graph, &wanted);
   if (wanted.empty()) return Ok{};
-  // All functions reached, then in module order, so that each callee is ready before its callers.
-  std::map<std::string, bool, std::less<>> reached;
+  // All functions reached, by their place in the module, so that each callee is ready before its callers.
+  std::set<size_t> reached;
   while (!wanted.empty()) {
     std::string name = std::move(wanted.back());
     wanted.pop_back();
-    if (!reached.try_emplace(name, true).second) continue;
     const Function* callee = module.find_function(name);
     if (callee == nullptr) return error(Code::undefined_name, "call: no function is named " + name);
-    collect_callees(callee->graph, &wanted);
+    if (reached.insert(module.functions.position(*callee)).second) collect_callees(callee->graph, &wanted);
   }
   std::map<std::string, uint64_t, std::less<>> sizes;
-  for (const Function& f : module.functions) {
-    if (!reached.contains(f.name)) continue;
+  for (const size_t at : reached) {
+    const Function& f = module.functions[at];
     Names inner;
     collect_callees(f.graph, &inner);
     for (const std::string& name : inner) {
@@ -304,8 +304,8 @@ Status inline_calls(const Module& module, Graph& graph) {
   }
   if (size_inlined(graph, sizes) > most_operations) return too_large("a function");
   Callees callees;
-  for (const Function& f : module.functions) {
-    if (!reached.contains(f.name)) continue;
+  for (const size_t at : reached) {
+    const Function& f = module.functions[at];
     TENON_TRY(none_hidden(module, callees, f.graph));
     callees.emplace(f.name, without_calls(module, callees, f.graph));
   }

@@ -49,7 +49,7 @@ class ModuleGuard {
                "the bytes of an arena are one expression of sizes: lets, then one store to element 0");
     }
     // What no interface names never runs.
-    std::erase_if(m_.functions, [&](const Function& f) { return f.entry && !interfaces_.contains(f.name); });
+    m_.functions.erase_if([&](const Function& f) { return f.entry && !interfaces_.contains(f.name); });
   }
 
   static bool is_expression(const Function& f) {

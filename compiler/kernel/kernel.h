@@ -54,6 +54,7 @@
 #include "support/dtype.h"
 #include "support/hash.h"
 #include "support/id.h"
+#include "support/named.h"
 
 namespace tenon::kernel {
 using namespace support;
@@ -243,7 +244,7 @@ struct Module {
   uint64_t state_bytes = 0;  // with the 64-byte header (see object/abi.h)
   std::vector<Constant> constants;
   uint64_t constant_bytes = 0;
-  std::vector<Function> functions;  // leaf kernels first, then arena functions, then entries
+  Named<Function> functions;  // leaf kernels first, then arena functions, then entries
   std::vector<Entry> entries;
   // Read from a text that is not word for word Tenon's own (see seal): nothing vouches for its accesses, so
   // it is compiled as guard() makes it.

@@ -23,8 +23,7 @@ class Verifier {
 
   Errors run() {
     position_ = m_.functions.size();
-    for (size_t i = 0; i < m_.functions.size(); ++i)
-      if (&m_.functions[i] == &f_ || m_.functions[i].name == f_.name) position_ = std::min(position_, i);
+    if (const Function* named = m_.functions.find(f_.name)) position_ = m_.functions.position(*named);
     variables();
     if (!errors_.empty()) return std::move(errors_);
     declaring_.assign(f_.vars.size(), nullptr);
@@ -482,9 +481,8 @@ class Verifier {
   }
 
   void call(const Stmt& s) {
-    const Function* callee = nullptr;
-    for (size_t i = 0; i < position_ && callee == nullptr; ++i)
-      if (m_.functions[i].name == s.callee) callee = &m_.functions[i];
+    const Function* callee = m_.functions.find(s.callee);
+    if (callee != nullptr && m_.functions.position(*callee) >= position_) callee = nullptr;
     for (ExprId a : s.args) use(s, a, "an argument", nullptr);
     if (callee == nullptr) {
       fail(Code::undefined_name, "no function " + s.callee + " stands before this one", &s);

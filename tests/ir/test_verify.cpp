@@ -144,7 +144,7 @@ TEST_CASE("globals enter by their name and type") {
   m.globals[1].type = {DType::f32, {Dim::symbol("n")}};
   CHECK(codes(m).front() == Code::dim_range);
   m = sample();
-  m.globals.erase(m.globals.begin() + 1);
+  m.globals.erase_if([name = m.globals[1].name](const Global& g) { return g.name == name; });
   CHECK(codes(m).front() == Code::undefined_name);
   m = sample();
   m.globals.push_back(m.globals[0]);

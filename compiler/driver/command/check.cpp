@@ -73,7 +73,7 @@ class Check : public Verb {
         if (f.mode != ir::Mode::unresolved) options.functions.push_back(f.name);
     }
     TENON_ASSIGN(ir::Module derived, driver::derive(module, options));
-    std::vector<ir::Function> all;
+    Named<ir::Function> all;
     for (const ir::Function& f : module.functions) {
       const ir::Function* made = derived.find_function(f.name);
       all.push_back(made == nullptr ? f : *made);

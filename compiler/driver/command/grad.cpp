@@ -36,7 +36,7 @@ class Grad : public Verb {
     options.functions = {name};
     options.epochs = false;
     TENON_ASSIGN(ir::Module derived, driver::derive(std::move(module), options));
-    std::erase_if(derived.functions, [&](const ir::Function& f) { return f.name != name; });
+    derived.functions.erase_if([&](const ir::Function& f) { return f.name != name; });
     c.report()["function"] = name;
     c.report()["gradients"] = Json::array();
     for (const ir::Function& f : derived.functions)

@@ -111,7 +111,7 @@ Result<ir::Module> only_functions(const ir::Module& module, const std::vector<st
     options.own_state = false;  // the source functions stay, and with them their state
     TENON_ASSIGN(out, driver::derive(module, options));
     // Those of the source stand as they are written, before what was derived from them.
-    std::vector<ir::Function> all = module.functions;
+    Named<ir::Function> all = module.functions;
     for (ir::Function& f : out.functions)
       if (module.find_function(f.name) == nullptr) all.push_back(std::move(f));
     out.functions = std::move(all);
@@ -120,7 +120,7 @@ Result<ir::Module> only_functions(const ir::Module& module, const std::vector<st
   std::set<std::string> kept(functions.begin(), functions.end());
   for (size_t i = out.functions.size(); i-- > 0;)
     if (kept.count(out.functions[i].name) != 0) collect_callees(out.functions[i].graph, &kept);
-  std::erase_if(out.functions, [&](const ir::Function& f) { return kept.count(f.name) == 0; });
+  out.functions.erase_if([&](const ir::Function& f) { return kept.count(f.name) == 0; });
   out.derives.clear();
   return out;
 }

@@ -43,7 +43,7 @@ Result<kernel::Module> select(const kernel::Module& module, const std::vector<st
     if (f == nullptr || !reached.insert(name).second) continue;
     collect_callees(f->body, work);
   }
-  std::erase_if(m.functions, [&](const kernel::Function& f) { return reached.count(f.name) == 0; });
+  m.functions.erase_if([&](const kernel::Function& f) { return reached.count(f.name) == 0; });
   return m;
 }
 

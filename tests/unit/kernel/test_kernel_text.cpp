@@ -64,7 +64,7 @@ TEST_CASE("kernel text: equal expressions print alike, whether they were shared 
   for (Expr& e : f.exprs)
     if (e.op == Op::constant && e.bits == 200) e.bits = 100;
   Module m = samples::parsed(samples::module("kernel other(A: i64*) {\n}\n"));
-  m.functions = {f};
+  m.functions = std::vector{f};
   const std::string once = print(m);
   CHECK(print(samples::parsed(once)) == once);
   CHECK(once.find("define $1") != std::string::npos);

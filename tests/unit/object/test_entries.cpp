@@ -83,7 +83,7 @@ struct EntryBuilder {
 Module training_module() {
   Module m;
   m.name = "phases";
-  m.functions = {axpy_kernel(), sum_kernel(), check_kernel_of_labels(311)};
+  m.functions = std::vector{axpy_kernel(), sum_kernel(), check_kernel_of_labels(311)};
   EntryBuilder e("steps");
   Builder& b = e.b;
   const VarId x = e.buffer("x", DType::f32), y = e.buffer("y", DType::f32),
@@ -208,7 +208,7 @@ TEST_CASE("An early exit leaves the innermost loop with the values of that momen
 TEST_CASE("Entries set and restore the floating-point control word") {
   // A denormal product: flushed to zero under FTZ.
   Module m;
-  m.functions = {axpy_kernel()};
+  m.functions = std::vector{axpy_kernel()};
   add_call_entry(m, axpy_kernel(), "run");
   auto object = object::compile(m, **target::host_target());
   REQUIRE(object);
@@ -230,7 +230,7 @@ TEST_CASE("Entries set and restore the floating-point control word") {
 TEST_CASE("The constants block is read where entries name it") {
   Module m;
   m.name = "constants";
-  m.functions = {axpy_kernel()};
+  m.functions = std::vector{axpy_kernel()};
   auto array = std::make_shared<Array>(Array::of<float>({3}, {1.5f, -2.0f, 0.25f}));
   m.constants.push_back({"h0", 64, array});
   m.constant_bytes = 128;
@@ -251,15 +251,18 @@ TEST_CASE("The constants block is read where entries name it") {
 
 TEST_CASE("Objects: equal bytes for any number of threads, exported names only, no foreign symbols") {
   Module m = training_module();
-  for (int i = 0; i < 40; ++i) {  // enough functions for several groups
+  Named<Function> several;  // enough functions for several groups, callees first
+  for (int i = 0; i < 40; ++i) {
     Function f = sum_kernel();
     f.name = "k_sum_" + std::to_string(i);
     for (int k = 0; k < 60; ++k) {
       Builder b(f);
       b.store(VarId(size_t{1}), b.index(i + k), b.literal(float(k)));
     }
-    m.functions.insert(m.functions.begin(), f);
+    several.push_back(f);
   }
+  for (Function& f : m.functions) several.push_back(f);
+  m.functions = std::move(several);
   const target::Target& t = **target::host_target();
   object::Options one, many;
   one.threads = 1;
@@ -296,7 +299,7 @@ TEST_CASE("Arena functions take the dims and give the bytes") {
     const VarId out = b.buffer("bytes", DType::i64);
     b.store(out, b.index(0), b.add(b.mul(n, b.index(64)), b.mul(workers, b.index(128))));
   }
-  m.functions = {f, axpy_kernel()};
+  m.functions = std::vector{f, axpy_kernel()};
   add_call_entry(m, axpy_kernel(), "run");
   m.entries[0].arena_function = "arena_steps";
   Builder(m.functions.back()).scalar("workers");

@@ -252,10 +252,10 @@ TEST_CASE("a metric is computed on the step's own forward pass") {
     };
     const ir::Module alone = derived(ir::print([&] {
                                        ir::Module copy = m;
-                                       std::erase_if(copy.functions, [](const ir::Function& f) {
+                                       copy.functions.erase_if([](const ir::Function& f) {
                                          return f.name == "train" || f.name == "init";
                                        });
-                                       copy.globals.resize(1);
+                                       copy.globals = std::vector{copy.globals[0]};
                                        return copy;
                                      }()) +
                                      "derive train = step loss {with = sgd {lr = 0.1}}\n");

@@ -369,6 +369,7 @@ Result<object::Object> to_object(const kernel::Module& module, const CompileOpti
   o.c_functions = options.c_functions;
   o.threads = options.threads;
   o.isolate = options.isolate;
+  o.quick = options.quick;
   TENON_ASSIGN(object::Object out, object::compile(module, *target, o));
   if (report != nullptr) {
     report->seconds_object += clock.seconds();

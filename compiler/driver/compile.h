@@ -59,6 +59,7 @@ struct CompileOptions {
   double chunk_cycles = 0, inline_cycles = -1;  // of lower::Options; 0 and -1: its defaults
   int threads = 0;                              // of code generation
   bool isolate = false;                         // it runs in a process of its own (object::Options)
+  bool quick = false;                           // fast to make, slow to run (object::Options)
   std::string prefix = "tenon";
   bool c_functions = true;  // also the C functions of the generated header
   std::function<void(const ir::Module&, const pass::Record&)> after_pass;  // dumps

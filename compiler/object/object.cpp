@@ -142,16 +142,17 @@ std::vector<Group> make_groups(const kernel::Module& module) {
   return groups;
 }
 
-std::unique_ptr<llvm::TargetMachine> make_machine(const target::Target& target, std::string* problem) {
+std::unique_ptr<llvm::TargetMachine> make_machine(const target::Target& target, bool quick,
+                                                  std::string* problem) {
   initialize_llvm();
   const std::string triple = "x86_64-unknown-linux-gnu";
   const llvm::Target* t = llvm::TargetRegistry::lookupTarget(triple, *problem);
   if (t == nullptr) return nullptr;
   llvm::TargetOptions options;
   options.UniqueSectionNames = false;
-  return std::unique_ptr<llvm::TargetMachine>(
-      t->createTargetMachine(triple, std::string(target.llvm_cpu), std::string(target.features), options,
-                             llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+  return std::unique_ptr<llvm::TargetMachine>(t->createTargetMachine(
+      triple, std::string(target.llvm_cpu), std::string(target.features), options, llvm::Reloc::PIC_,
+      llvm::CodeModel::Small, quick ? llvm::CodeGenOptLevel::None : llvm::CodeGenOptLevel::Default));
 }
 
 enum class Form : uint8_t { object, assembly, llvm };
@@ -174,7 +175,7 @@ Result<llvm::SmallVector<char, 0>> generate_group(const kernel::Module& module, 
     m->print(out, nullptr);
     return bytes;
   }
-  std::unique_ptr<llvm::TargetMachine> machine = make_machine(target, &problem);
+  std::unique_ptr<llvm::TargetMachine> machine = make_machine(target, options.quick, &problem);
   if (!machine)
     return error(Code::backend,
                  "LLVM has no code generator for " + std::string(target.name) + ": " + problem);

@@ -21,6 +21,9 @@ struct Options {
   int threads = 0;          // code generation threads; 0: one per CPU. The object does not depend on it
   // Code generation in a process of its own, so that a failing allocation of LLVM's cannot end this one.
   bool isolate = false;
+  // Instructions are chosen fast rather than well: the same values, in code that is several times slower. For
+  // tests that compile much and run little.
+  bool quick = false;
 };
 
 struct Object {

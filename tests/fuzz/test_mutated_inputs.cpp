@@ -234,13 +234,15 @@ std::string run_all(const driver::Program& p) {
 }
 
 // Refused with errors, or compiled and run; true where it ran.
-bool survive(const std::string& text) {
+bool survive(const std::string& text, bool quick) {
   auto unit = driver::read_unit(text, "mutant.tenon");
   if (!unit) {
     if (unit.errors().text().empty()) std::abort();
     return false;
   }
-  auto program = driver::Program::compile(std::move(*unit), compile_options());
+  driver::CompileOptions options = compile_options();
+  options.quick = quick;
+  auto program = driver::Program::compile(std::move(*unit), options);
   if (!program) {
     if (program.errors().text().empty()) std::abort();
     // A bug of ours is not an answer.
@@ -284,10 +286,16 @@ std::string mutant(const std::vector<std::string>& all, uint64_t seed) {
   return mutated_text(all[taken], seed, all[(seed / 16) % all.size()]);
 }
 
+// What is asked is what kernels do, not how well their instructions are chosen: code of every eighth is as
+// users get it, that of the others is made in a fraction of the time.
 void try_texts(const char* what, driver::Stage stage, uint64_t count) {
+  constexpr uint64_t careful = 8;
   const std::vector<std::string> all = texts(stage);
   const TrialOptions options = options_of(count);
-  check(what, try_inputs(options, [&](uint64_t seed) { return survive(mutant(all, seed)); }), options);
+  check(what,
+        try_inputs(options,
+                   [&](uint64_t seed) { return survive(mutant(all, seed), seed / 16 % careful != 0); }),
+        options);
 }
 
 void try_data(uint64_t count) {
@@ -355,10 +363,12 @@ void try_data(uint64_t count) {
 TEST_CASE("a dump of kernels without its seal gives the bits of its source") {
   const std::vector<std::string> dumps = texts(driver::Stage::kernel);
   for (size_t i = 0; i < dumps.size(); ++i) {
-    auto compiled = [&](const std::string& text) {
+    auto compiled = [&](const std::string& text, bool quick = false) {
       auto unit = driver::read_unit(text, "model");
       if (!unit) FAIL(unit.errors().text());
-      auto program = driver::Program::compile(std::move(*unit), compile_options());
+      driver::CompileOptions options = compile_options();
+      options.quick = quick;
+      auto program = driver::Program::compile(std::move(*unit), options);
       if (!program) FAIL(program.errors().text());
       return *program;
     };
@@ -372,6 +382,9 @@ TEST_CASE("a dump of kernels without its seal gives the bits of its source") {
     const std::string expected = run_all(*plain);
     CHECK(expected.size() > 16);
     CHECK(run_all(*open) == expected);
+    const auto quick = compiled(models[i], true);
+    CHECK(quick->object().elf != plain->object().elf);
+    CHECK(run_all(*quick) == expected);
   }
 }
 
@@ -403,7 +416,7 @@ TEST_CASE("one mutant", "[.]") {
     const std::string bytes = text.str();
     TrialOptions options;
     options.count = 1;
-    check(file, try_inputs(options, [&](uint64_t) { return survive(bytes); }), options);
+    check(file, try_inputs(options, [&](uint64_t) { return survive(bytes, false); }), options);
     return;
   }
   const char* stage = std::getenv("TENON_MUTANT_STAGE");

@@ -152,8 +152,8 @@ Status bind_dims(ir::Module& module, const ir::DimBindings& bind) {
 bool is_primitive(const ir::Graph& graph) {
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const ir::Node& node = graph.node(ir::NodeId(i));
-    if (node.op->composite != nullptr) return false;
-    if (node.op->control != nullptr && node.op->control->what == ir::Control::call) return false;
+    if (node.op->composite() != nullptr) return false;
+    if (node.op->control() != nullptr && node.op->control()->what == ir::Control::call) return false;
     for (const auto& region : node.regions)
       if (!is_primitive(*region)) return false;
   }

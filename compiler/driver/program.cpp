@@ -37,8 +37,8 @@ void collect_operations(const ir::Module& module, const ir::Graph& graph, Source
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const ir::Node& node = graph.node(ir::NodeId(i));
     for (const auto& region : node.regions) collect_operations(module, *region, out);
-    const bool may_fail = node.op->composite != nullptr || node.op->gather != nullptr ||
-                          node.op->scatter != nullptr || node.op->check != nullptr;
+    const bool may_fail = node.op->composite() != nullptr || ir::gathers(*node.op) ||
+                          ir::scatters(*node.op) || node.op->check() != nullptr;
     if (!may_fail || !node.location.known() || node.location.file >= module.files.size()) continue;
     SourceOperation o;
     o.text = node.op->name;

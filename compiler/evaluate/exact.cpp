@@ -4,11 +4,12 @@
 #include "evaluate/exact_forms.h"
 #include "ops/scalar.h"
 #include "support/float_environment.h"
+#include "support/overloaded.h"
 
 namespace tenon::evaluate {
 
 Result<Array> exact_elementwise(const NodeContext& c, const Operands& in) {
-  const ir::ElementwiseForm& form = *c.node.op->elementwise;
+  const ir::ElementwiseForm& form = *c.node.op->elementwise();
   const DType key = in[form.key]->dtype(), to = c.result().dtype;
   const ir::ElementwiseForm::PerType functions =
       form.by_types != nullptr ? form.by_types(key, to) : form.types[static_cast<size_t>(key)];
@@ -35,22 +36,6 @@ void copy_element(Array* to, int64_t at, const Array& from, int64_t source, int6
               static_cast<size_t>(count) * bytes);
 }
 
-// The indices of take and scatter_add as i64; false and the first bad one where outside 0..extent-1.
-bool read_indices(const Array& indices, int64_t extent, std::vector<int64_t>* out, Failure* failure) {
-  bool inside = true;
-  with_dtype(indices.dtype(), [&]<class T>() {
-    for (T i : indices.as<T>()) {
-      const int64_t at = static_cast<int64_t>(i);
-      if (inside && (at < 0 || at >= extent)) {
-        *failure = {static_cast<uint16_t>(code_number(Code::index_range)), at};
-        inside = false;
-      }
-      out->push_back(at);
-    }
-  });
-  return inside;
-}
-
 class Exact {
  public:
   using Tensor = Array;
@@ -70,19 +55,17 @@ class Exact {
   Array hull(const Array&, const Array& a, const Array&) { return a; }  // never: decide always knows
 
   Result<bool> compute(const NodeContext& c, const Operands& in, std::vector<Array>* out, Failure* failure) {
-    const ir::OpDef& op = *c.node.op;
-    if (op.elementwise != nullptr) return keep(exact_elementwise(c, in), out);
-    if (op.index_map != nullptr) return keep(index_map(c, in), out);
-    if (op.view != nullptr) return keep(view(c, in), out);
-    if (op.generate != nullptr) return keep(exact_generate(c, in), out);
-    if (op.reduce != nullptr) return keep(exact_reduce(c, in), out);
-    if (op.arg_reduce != nullptr) return keep(exact_arg_reduce(c, in), out);
-    if (op.contract != nullptr) return keep(exact_contract(c, in), out);
-    if (op.gather != nullptr) return gather(c, in, out, failure);
-    if (op.scatter != nullptr) return scatter(c, in, out, failure);
-    if (op.check != nullptr) return check(c, in, out, failure);
-    TENON_CHECK(false, std::string(op.name) + " declares no form");
-    return false;
+    return std::visit(Overloaded{
+                          [&](const ir::ElementwiseForm*) { return keep(exact_elementwise(c, in), out); },
+                          [&](const ir::IndexMapForm*) { return keep(index_map(c, in), out); },
+                          [&](const ir::ViewForm*) { return keep(view(c, in), out); },
+                          [&](const ir::GenerateForm*) { return keep(exact_generate(c, in), out); },
+                          [&](const ir::IterationForm*) { return exact_iteration(c, in, out, failure); },
+                          [&](const ir::CheckForm*) { return check(c, in, out, failure); },
+                          [&](const ir::ControlForm*) { return by_walker(c); },
+                          [&](const ir::CompositeForm*) { return by_walker(c); },
+                      },
+                      c.node.op->form);
   }
 
  private:
@@ -107,46 +90,6 @@ class Exact {
     TENON_CHECK(out.count() == in[0]->count());
     copy_element(&out, 0, *in[0], 0, out.count());
     return out;
-  }
-
-  static Result<bool> gather(const NodeContext& c, const Operands& in, std::vector<Array>* out,
-                             Failure* failure) {
-    const AxisPlan plan = plan_axis(in[0]->shape(), c.node.get<int64_t>("axis"));
-    std::vector<int64_t> rows;
-    // Rows without elements are not read.
-    if (plan.outer * plan.inner != 0 && !read_indices(*in[1], plan.extent, &rows, failure)) return false;
-    TENON_ASSIGN(const std::vector<int64_t> shape, c.result_shape());
-    Array result(in[0]->dtype(), shape);
-    int64_t at = 0;
-    for (int64_t o = 0; o < plan.outer; ++o)
-      for (int64_t row : rows) {
-        copy_element(&result, at, *in[0], (o * plan.extent + row) * plan.inner, plan.inner);
-        at += plan.inner;
-      }
-    out->push_back(std::move(result));
-    return true;
-  }
-
-  static Result<bool> scatter(const NodeContext& c, const Operands& in, std::vector<Array>* out,
-                              Failure* failure) {
-    const AxisPlan plan = plan_axis(in[0]->shape(), c.node.get<int64_t>("axis"));
-    std::vector<int64_t> rows;
-    // Rows without elements are not read.
-    if (plan.outer * plan.inner != 0 && !read_indices(*in[1], plan.extent, &rows, failure)) return false;
-    Array result = *in[0];
-    with_dtype(result.dtype(), [&]<class T>() {
-      const std::span<T> r = result.as<T>();
-      const std::span<const T> updates = in[2]->as<T>();
-      size_t next = 0;
-      for (int64_t o = 0; o < plan.outer; ++o)
-        for (int64_t row : rows)
-          for (int64_t i = 0; i < plan.inner; ++i) {
-            T& target = r[static_cast<size_t>((o * plan.extent + row) * plan.inner + i)];
-            target = (ops::Num<T>{target} + ops::Num<T>{updates[next++]}).v;
-          }
-    });
-    out->push_back(std::move(result));
-    return true;
   }
 
   static Result<bool> check(const NodeContext& c, const Operands& in, std::vector<Array>* out,

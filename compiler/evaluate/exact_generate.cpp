@@ -9,14 +9,12 @@ using ops::Num;
 
 Array iota(DType dtype, const std::vector<int64_t>& shape, int64_t axis) {
   Array out(dtype, shape);
-  const AxisPlan plan = plan_axis(shape, axis);
+  const int64_t inner = row_major(shape)[static_cast<size_t>(axis)],
+                extent = shape[static_cast<size_t>(axis)];
   with_dtype(dtype, [&]<class T>() {
-    T* r = out.as<T>().data();
-    for (int64_t o = 0; o < plan.outer; ++o)
-      for (int64_t k = 0; k < plan.extent; ++k) {
-        const T value = cast<T>(Num<int64_t>{k}).v;
-        for (int64_t i = 0; i < plan.inner; ++i) *r++ = value;
-      }
+    const std::span<T> r = out.as<T>();
+    for (size_t e = 0; e < r.size(); ++e)
+      r[e] = cast<T>(Num<int64_t>{static_cast<int64_t>(e) / inner % extent}).v;
   });
   return out;
 }
@@ -36,7 +34,7 @@ void draw(const NodeContext& c, const Operands& in, Array* out, F element) {
 }  // namespace
 
 Result<Array> exact_generate(const NodeContext& c, const Operands& in) {
-  const ir::Generator what = c.node.op->generate->what;
+  const ir::Generator what = c.node.op->generate()->what;
   if (what == ir::Generator::constant) return *c.node.get<std::shared_ptr<const Array>>("value");
   TENON_ASSIGN(const std::vector<int64_t> shape, c.result_shape());
   const DType dtype = c.result().dtype;

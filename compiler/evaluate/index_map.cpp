@@ -87,7 +87,7 @@ Result<Piece> resolve(const ir::IndexPiece& from, const ir::Type& operand, size_
 Result<std::vector<Source>> index_sources(const ir::Node& node, const std::vector<ir::Type>& operands,
                                           const ir::Type& result, const ir::DimBindings& dims) {
   std::vector<Piece> pieces;
-  for (const ir::IndexPiece& p : node.op->index_map->pieces(node, operands, result)) {
+  for (const ir::IndexPiece& p : node.op->index_map()->pieces(node, operands, result)) {
     TENON_ASSIGN(Piece piece, resolve(p, operands[p.operand], result.rank(), dims));
     pieces.push_back(std::move(piece));
   }

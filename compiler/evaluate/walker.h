@@ -40,6 +40,12 @@ struct NodeContext {
   }
 };
 
+// Regions and bodies are the walker's.
+inline Result<bool> by_walker(const NodeContext& c) {
+  TENON_CHECK(false, std::string(c.node.op->name) + " is run by the walker");
+  return false;
+}
+
 template <class P>
 class Walker {
  public:
@@ -102,8 +108,8 @@ class Walker {
   }
 
   Result<bool> step(const ir::Graph& graph, const ir::Node& node, Refs operands, Refs* out) {
-    if (node.op->control != nullptr) {
-      switch (node.op->control->what) {
+    if (node.op->control() != nullptr) {
+      switch (node.op->control()->what) {
         case ir::Control::loop:
           return loop(graph, node, std::move(operands), out);
         case ir::Control::cond:
@@ -112,7 +118,7 @@ class Walker {
           return call(node, operands, out);
       }
     }
-    if (node.op->composite != nullptr) return run(body(graph, node), std::move(operands), out);
+    if (node.op->composite() != nullptr) return run(body(graph, node), std::move(operands), out);
     std::vector<const Tensor*> in;
     for (const Ref& r : operands) in.push_back(r.get());
     std::vector<Tensor> results;
@@ -225,7 +231,7 @@ class Walker {
       for (ir::ValueId v : node.operands)
         operands.push_back(known->add_arg(graph.type(v), ir::ArgKind::input, ""));
       ir::BodyContext context{b, node, operands};
-      known->results = node.op->composite->body(context);
+      known->results = node.op->composite()->body(context);
     }
     return *known;
   }

@@ -2,6 +2,7 @@
 #include "evaluate/evaluate.h"
 #include "evaluate/wide_forms.h"
 #include "support/float_environment.h"
+#include "support/overloaded.h"
 
 namespace tenon::evaluate {
 namespace {
@@ -47,19 +48,17 @@ class WidePolicy {
 
   Result<bool> compute(const NodeContext& c, const WideOperands<W>& in, std::vector<Tensor>* out,
                        Failure* failure) {
-    const ir::OpDef& op = *c.node.op;
-    if (op.elementwise != nullptr) return keep(elementwise(c, in), out);
-    if (op.index_map != nullptr) return keep(index_map(c, in), out);
-    if (op.view != nullptr) return keep(view(c, in), out);
-    if (op.generate != nullptr) return keep(wide_generate<W>(c, in), out);
-    if (op.reduce != nullptr) return keep(wide_reduce<W>(c, in), out);
-    if (op.arg_reduce != nullptr) return keep(wide_arg_reduce<W>(c, in), out);
-    if (op.contract != nullptr) return keep(wide_contract<W>(c, in), out);
-    if (op.gather != nullptr) return gather(c, in, out, failure);
-    if (op.scatter != nullptr) return scatter(c, in, out, failure);
-    if (op.check != nullptr) return check(c, in, out, failure);
-    TENON_CHECK(false, std::string(op.name) + " declares no form");
-    return false;
+    return std::visit(Overloaded{
+                          [&](const ir::ElementwiseForm*) { return keep(elementwise(c, in), out); },
+                          [&](const ir::IndexMapForm*) { return keep(index_map(c, in), out); },
+                          [&](const ir::ViewForm*) { return keep(view(c, in), out); },
+                          [&](const ir::GenerateForm*) { return keep(wide_generate<W>(c, in), out); },
+                          [&](const ir::IterationForm*) { return wide_iteration<W>(c, in, out, failure); },
+                          [&](const ir::CheckForm*) { return check(c, in, out, failure); },
+                          [&](const ir::ControlForm*) { return by_walker(c); },
+                          [&](const ir::CompositeForm*) { return by_walker(c); },
+                      },
+                      c.node.op->form);
   }
 
  private:
@@ -70,7 +69,7 @@ class WidePolicy {
   }
 
   static Result<Tensor> elementwise(const NodeContext& c, const WideOperands<W>& in) {
-    const ir::ElementwiseForm& form = *c.node.op->elementwise;
+    const ir::ElementwiseForm& form = *c.node.op->elementwise();
     const ir::ElementwiseForm::Wide rule = sizeof(W) == sizeof(double) ? form.wide32 : form.wide64;
     Tensor out(c.result().dtype, in[0]->shape());
     Wide<W> args[ir::ElementwiseForm::max_operands];
@@ -101,52 +100,6 @@ class WidePolicy {
     return out;
   }
 
-  // Row of index number i: -1 where the index is not known; false where it is outside.
-  static bool read_index(const Wide<W>& index, int64_t extent, int64_t* row, Failure* failure) {
-    *row = index.exact() ? static_cast<int64_t>(index.value) : -1;
-    if (!index.exact() || (*row >= 0 && *row < extent)) return true;
-    *failure = {static_cast<uint16_t>(code_number(Code::index_range)), *row};
-    return false;
-  }
-  static Result<bool> gather(const NodeContext& c, const WideOperands<W>& in, std::vector<Tensor>* out,
-                             Failure* failure) {
-    const AxisPlan plan = plan_axis(in[0]->shape(), c.node.get<int64_t>("axis"));
-    TENON_ASSIGN(const std::vector<int64_t> shape, c.result_shape());
-    Tensor result(in[0]->dtype(), shape);
-    int64_t at = 0;
-    for (int64_t o = 0; o < plan.outer; ++o)
-      for (int64_t i = 0; plan.inner != 0 && i < in[1]->count(); ++i) {
-        int64_t row = 0;
-        if (!read_index((*in[1])[i], plan.extent, &row, failure)) return false;
-        for (int64_t k = 0; k < plan.inner; ++k, ++at)
-          result[at] = row < 0 ? wide_ops::undecided<W>(result.dtype())
-                               : (*in[0])[(o * plan.extent + row) * plan.inner + k];
-      }
-    out->push_back(std::move(result));
-    return true;
-  }
-  static Result<bool> scatter(const NodeContext& c, const WideOperands<W>& in, std::vector<Tensor>* out,
-                              Failure* failure) {
-    const AxisPlan plan = plan_axis(in[0]->shape(), c.node.get<int64_t>("axis"));
-    Tensor result = *in[0];
-    int64_t next = 0;
-    for (int64_t o = 0; o < plan.outer; ++o)
-      for (int64_t i = 0; plan.inner != 0 && i < in[1]->count(); ++i) {
-        int64_t row = 0;
-        if (!read_index((*in[1])[i], plan.extent, &row, failure)) return false;
-        if (row < 0) {
-          for (int64_t e = 0; e < result.count(); ++e) result[e] = wide_ops::undecided<W>(result.dtype());
-          next += plan.inner;
-          continue;
-        }
-        for (int64_t k = 0; k < plan.inner; ++k, ++next) {
-          Wide<W>& target = result[(o * plan.extent + row) * plan.inner + k];
-          target = ops::round_to(wide_ops::add(target, (*in[2])[next]), 0.5);
-        }
-      }
-    out->push_back(std::move(result));
-    return true;
-  }
   Result<bool> check(const NodeContext& c, const WideOperands<W>& in, std::vector<Tensor>* out,
                      Failure* failure) {
     for (int64_t i = 0; i < in[1]->count(); ++i) {
@@ -192,9 +145,9 @@ bool needs_wider(const ir::Module& module, const ir::Graph& graph, std::map<cons
   }
   for (size_t n = 0; n < graph.node_count() && !wider; ++n) {
     const ir::Node& node = graph.node(ir::NodeId(n));
-    if (node.op->generate != nullptr) wider |= !node.operands.empty();  // seed and counters
+    if (node.op->generate() != nullptr) wider |= !node.operands.empty();  // seed and counters
     for (const auto& region : node.regions) wider |= needs_wider(module, *region, seen);
-    if (node.op->control != nullptr && node.op->control->what == ir::Control::call)
+    if (node.op->control() != nullptr && node.op->control()->what == ir::Control::call)
       if (const ir::Function* callee = module.find_function(node.get<std::string>("callee")))
         wider |= needs_wider(module, callee->graph, seen);
   }

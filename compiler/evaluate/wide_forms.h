@@ -59,10 +59,7 @@ inline double rounding_growth(DType d, double depth) {
 template <class W>
 Result<WideTensor<W>> wide_generate(const NodeContext& c, const WideOperands<W>& in);
 template <class W>
-Result<WideTensor<W>> wide_reduce(const NodeContext& c, const WideOperands<W>& in);
-template <class W>
-Result<WideTensor<W>> wide_arg_reduce(const NodeContext& c, const WideOperands<W>& in);
-template <class W>
-Result<WideTensor<W>> wide_contract(const NodeContext& c, const WideOperands<W>& in);
+Result<bool> wide_iteration(const NodeContext& c, const WideOperands<W>& in, std::vector<WideTensor<W>>* out,
+                            Failure* failure);
 
 }  // namespace tenon::evaluate

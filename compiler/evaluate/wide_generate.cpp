@@ -79,7 +79,7 @@ Wide<W> rounded(double x, DType d) {
 
 template <class W>
 Result<WideTensor<W>> wide_generate(const NodeContext& c, const WideOperands<W>& in) {
-  const ir::Generator what = c.node.op->generate->what;
+  const ir::Generator what = c.node.op->generate()->what;
   if (what == ir::Generator::constant)
     return WideTensor<W>::of(*c.node.get<std::shared_ptr<const Array>>("value"));
   TENON_ASSIGN(const std::vector<int64_t> shape, c.result_shape());
@@ -91,9 +91,10 @@ Result<WideTensor<W>> wide_generate(const NodeContext& c, const WideOperands<W>&
     return out;
   }
   if (what == ir::Generator::iota) {
-    const AxisPlan plan = plan_axis(shape, c.node.get<int64_t>("axis"));
+    const auto axis = static_cast<size_t>(c.node.get<int64_t>("axis"));
+    const int64_t inner = row_major(shape)[axis];
     for (int64_t e = 0; e < out.count(); ++e) {
-      const int64_t k = e / plan.inner % plan.extent;
+      const int64_t k = e / inner % shape[axis];
       out[e] = is_float(d) ? ops::round_to(Wide<W>{W(k), 0, d}, 0.5) : wide::integer<W>(k, d);
     }
     return out;

@@ -13,7 +13,7 @@ namespace {
 void collect_trips(const Graph& graph, std::vector<std::string>* out) {
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const Node& node = graph.node(NodeId(i));
-    if (node.op->control != nullptr && node.op->control->what == Control::loop)
+    if (node.op->control() != nullptr && node.op->control()->what == Control::loop)
       if (const Dim* trip = std::get_if<Dim>(&node.attr("trip"))) trip->collect_symbols(out);
     for (const auto& region : node.regions) collect_trips(*region, out);
   }

@@ -66,7 +66,7 @@ Result<std::vector<ValueId>> Builder::try_emit(const OpDef& op, std::vector<Valu
   for (ValueId v : operands)
     TENON_CHECK(v.valid() && v.index < graph_.value_count(),
                 std::string(op.name) + ": operand does not exist");
-  if (op.elementwise != nullptr && operands.size() > 1) {
+  if (op.elementwise() != nullptr && operands.size() > 1) {
     Shape shape = graph_.type(operands[0]).shape;
     for (size_t i = 1; i < operands.size(); ++i) {
       const Shape& other = graph_.type(operands[i]).shape;

@@ -16,12 +16,12 @@ struct Live {
 };
 
 bool is_control(const Node& node, Control what) {
-  return node.op->control != nullptr && node.op->control->what == what;
+  return node.op->control() != nullptr && node.op->control()->what == what;
 }
 
 bool may_fail(const Node& node) {
   if (node.op->may_fail || is_control(node, Control::call)) return true;
-  if (node.op->control == nullptr) return false;
+  if (node.op->control() == nullptr) return false;
   for (const std::unique_ptr<Graph>& region : node.regions)
     for (size_t i = 0; i < region->node_count(); ++i)
       if (may_fail(region->node(NodeId(i)))) return true;
@@ -79,7 +79,7 @@ Live mark(const Graph& graph, Flags results) {
     for (ValueId r : node.results) needed = needed || live.values[r.index];
     if (!needed) continue;
     live.nodes[i] = 1;
-    if (node.op->control == nullptr || node.regions.empty()) {
+    if (node.op->control() == nullptr || node.regions.empty()) {
       for (ValueId v : node.operands) live.values[v.index] = 1;
       continue;
     }

@@ -16,7 +16,7 @@ using Names = std::vector<std::string>;
 using Callees = std::map<std::string, Graph, std::less<>>;  // without calls
 
 bool is_call(const Node& node) {
-  return node.op->control != nullptr && node.op->control->what == Control::call;
+  return node.op->control() != nullptr && node.op->control()->what == Control::call;
 }
 
 // Names of functions that a graph calls, its regions included.
@@ -107,7 +107,7 @@ class Inliner {
           if (results[r].index >= first || b.graph().value(results[r]).name.empty())
             b.set_name(results[r], from.value(node.results[r]).name);
         }
-      } else if (node.regions.empty() || node.op->control == nullptr) {
+      } else if (node.regions.empty() || node.op->control() == nullptr) {
         results = b.copy(from, node, *map);
       } else {
         results = control(from, node, *map, globals, b);
@@ -158,7 +158,7 @@ class Inliner {
     // All regions of a node take the same arguments.
     Names needed;
     for (const std::unique_ptr<Graph>& region : node.regions) collect_globals(*region, callees_, &needed);
-    const size_t own = operands.size(), first = node.op->control->what == Control::cond ? 1 : 0;
+    const size_t own = operands.size(), first = node.op->control()->what == Control::cond ? 1 : 0;
     std::map<std::string, size_t> position;  // of the argument that carries a global into the regions
     for (const std::string& name : needed) {
       const ValueId value = globals.at(name);

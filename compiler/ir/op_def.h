@@ -10,10 +10,12 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "ir/attr.h"
 #include "ir/graph.h"
+#include "ir/iteration.h"
 
 namespace tenon::kernel {
 class Builder;
@@ -104,15 +106,6 @@ struct ElementwiseForm {
   PerType (*by_types)(DType from, DType to) = nullptr;
 };
 
-// Affine index of one operand dimension: constant + sum coefficient * output index[axis].
-struct AffineIndex {
-  Dim constant;
-  struct Part {
-    uint32_t axis;
-    Dim coefficient;
-  };
-  std::vector<Part> parts;
-};
 // An output element comes from the first piece whose guards hold. Guard: low <= output index[axis] < high.
 struct IndexPiece {
   uint32_t operand = 0;
@@ -147,30 +140,6 @@ struct GenerateForm {
   Generator what;
 };
 
-enum class Combiner : uint8_t { sum, prod, max, min, any, all };
-// Combines over axes (attribute `axes`), keeping the others in order. Order of combination (design decision
-// 3), from attributes `lanes` L and `block` B, both fixed at graph level: the reduced elements, in row-major
-// order of the reduced axes, are cut into blocks of B; within a block element r goes to logical lane r mod L;
-// each lane combines its elements in order from the identity; lanes are combined by halving (lane l with lane
-// l + L/2, then L/4, …); block results are combined in order, starting from the first. Identities: sum +0,
-// prod 1, max -inf or the lowest integer, min likewise, any false, all true. max and min propagate NaN.
-struct ReduceForm {
-  Combiner combiner;
-};
-// Index (i64) of the first largest element along attribute `axis`; a NaN counts as largest, the first wins.
-struct ArgReduceForm {
-  bool largest = true;
-};
-// dot_general: attributes lhs_batch, rhs_batch, lhs_contract, rhs_contract; result dims: batch, lhs free, rhs
-// free. Order: attribute `order` = "blocks": the contracted elements (row-major over the contracting dims)
-// are cut into blocks of `block`; each block is an fma chain from +0 in order; block sums are added in order,
-// starting from the first. `order` = "lanes": as a sum with 64 lanes and blocks of `block`, each lane an fma
-// chain from +0. Integers: the same with wrapping multiply-add.
-struct ContractForm {};
-// take: result[..., j..., ...] = operand[..., indices[j...], ...] along `axis`; out of range: status T605.
-struct GatherForm {};
-// scatter_add: result = operand, with updates' rows added along `axis` in index order.
-struct ScatterForm {};
 // loop, cond, call: see ops/control.cpp. They are the only operations with regions or callees.
 enum class Control : uint8_t { loop, cond, call };
 struct ControlForm {
@@ -189,6 +158,10 @@ struct BodyContext {
 struct CompositeForm {
   std::vector<ValueId> (*body)(BodyContext&);
 };
+
+// Closed: a form more is a decision, and every dispatch over them is exhaustive.
+using Form = std::variant<const ElementwiseForm*, const IndexMapForm*, const ViewForm*, const GenerateForm*,
+                          const IterationForm*, const ControlForm*, const CheckForm*, const CompositeForm*>;
 
 // --- Derivatives -----------------------------------------------------------------------------------------
 
@@ -225,19 +198,7 @@ struct OpDef {
   std::string_view name, doc;
   std::span<const OperandDef> operands = {};
   std::span<const AttrDef> attrs = {};
-  // Exactly one of the forms stands.
-  const ElementwiseForm* elementwise = nullptr;
-  const IndexMapForm* index_map = nullptr;
-  const ViewForm* view = nullptr;
-  const GenerateForm* generate = nullptr;
-  const ReduceForm* reduce = nullptr;
-  const ArgReduceForm* arg_reduce = nullptr;
-  const ContractForm* contract = nullptr;
-  const GatherForm* gather = nullptr;
-  const ScatterForm* scatter = nullptr;
-  const ControlForm* control = nullptr;
-  const CheckForm* check = nullptr;
-  const CompositeForm* composite = nullptr;
+  Form form = {};
 
   Status (*infer)(InferContext&) = nullptr;
   // Null: no derivative exists (comparisons, integers): the cotangent stops silently iff `zero_gradient`,
@@ -253,9 +214,40 @@ struct OpDef {
   // Null: generic. See tests' fuzz generator for the contract.
   void (*sample)(struct SampleContext&) = nullptr;
 
+  // The form, where it is that one; else null.
+  const ElementwiseForm* elementwise() const { return as<ElementwiseForm>(); }
+  const IndexMapForm* index_map() const { return as<IndexMapForm>(); }
+  const ViewForm* view() const { return as<ViewForm>(); }
+  const GenerateForm* generate() const { return as<GenerateForm>(); }
+  const IterationForm* iteration() const { return as<IterationForm>(); }
+  const ControlForm* control() const { return as<ControlForm>(); }
+  const CheckForm* check() const { return as<CheckForm>(); }
+  const CompositeForm* composite() const { return as<CompositeForm>(); }
+
   const AttrDef* find_attr(std::string_view name) const;
   size_t attr_index(std::string_view name) const;  // must exist
+
+ private:
+  template <class T>
+  const T* as() const {
+    const T* const* p = std::get_if<const T*>(&form);
+    return p == nullptr ? nullptr : *p;
+  }
 };
+
+// What passes ask of an iteration; false of every other form.
+inline bool multiplies(const OpDef& op) {
+  return op.iteration() != nullptr && op.iteration()->step == Accumulate::multiply;
+}
+// Combines elements along axes into their sum, their largest, ...
+inline bool reduces(const OpDef& op) {
+  const IterationForm* form = op.iteration();
+  return form != nullptr && form->step == Accumulate::combine && !form->position && !form->scatters && !form->scans;
+}
+inline bool finds_position(const OpDef& op) { return op.iteration() != nullptr && op.iteration()->position; }
+inline bool gathers(const OpDef& op) { return op.iteration() != nullptr && op.iteration()->gathers; }
+inline bool scatters(const OpDef& op) { return op.iteration() != nullptr && op.iteration()->scatters; }
+inline bool scans(const OpDef& op) { return op.iteration() != nullptr && op.iteration()->scans; }
 
 // Asked by a declaration's `sample`: draws are uniform, inclusive, deterministic per seed.
 struct SampleContext {

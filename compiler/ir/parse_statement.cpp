@@ -48,8 +48,8 @@ bool Parser::statement_body(Scope& scope, Statement& s) {
                 s.op_token, unknown_op_help(s.op_token.text));
   }
   s.attrs.resize(s.op->attrs.size());
-  if (s.op->control != nullptr) {
-    switch (s.op->control->what) {
+  if (s.op->control() != nullptr) {
+    switch (s.op->control()->what) {
       case Control::loop:
         return loop(scope, s);
       case Control::cond:

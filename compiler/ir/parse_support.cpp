@@ -215,7 +215,7 @@ std::string Parser::near_value(Scope& scope, const std::string& wanted) {
 // The last value defined that would make the operation right in place of the operand; "" if none.
 std::string Parser::other_operand(Scope& scope, const Statement& s, size_t position) {
   constexpr size_t tries = 32;
-  if (s.op->elementwise != nullptr || !s.regions.empty()) return "";
+  if (s.op->elementwise() != nullptr || !s.regions.empty()) return "";
   InferContext context;
   context.op = s.op;
   context.module = &module_;

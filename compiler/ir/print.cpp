@@ -235,10 +235,10 @@ void Printer::block(const Graph& graph, const std::vector<std::string>& names, s
     }
     row.body = operation(graph, node, names, folded == literals.end() ? nullptr : &folded->second);
     row.tail = tail(node);
-    bool has_regions = node.op->control != nullptr && !node.regions.empty();
+    bool has_regions = node.op->control() != nullptr && !node.regions.empty();
     if (!has_regions) {
       rows.push_back(std::move(row));
-      if (options_.bodies && node.op->composite != nullptr) {
+      if (options_.bodies && node.op->composite() != nullptr) {
         flush(&rows, indent);
         body_comment(graph, node, indent);
       }

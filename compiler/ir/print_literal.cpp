@@ -38,10 +38,10 @@ bool literal_dtype(const Graph& graph, const Node& node, const std::vector<Candi
 bool Printer::literal_operands(const Graph& graph, size_t index, const std::vector<uint32_t>& uses,
                                std::vector<std::string>* literals, std::vector<bool>* hidden) const {
   const Node& node = graph.node(NodeId(index));
-  if (node.op->control != nullptr || node.operands.size() < 2) return false;
+  if (node.op->control() != nullptr || node.operands.size() < 2) return false;
   static const OpDef* const constant = op_table().find("const");
   static const OpDef* const broadcast = op_table().find("broadcast");
-  bool spread = node.op->elementwise != nullptr && !graph.type(node.operands[0]).is_scalar();
+  bool spread = node.op->elementwise() != nullptr && !graph.type(node.operands[0]).is_scalar();
   // An inner value that only this operation knows.
   auto own = [&](ValueId v, const OpDef* op) -> const Node* {
     const Node* n = graph.producer(v);

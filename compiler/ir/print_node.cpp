@@ -96,7 +96,7 @@ std::string attr_text(const Attr& attr) {
 }
 
 size_t positional_attr(const OpDef& op) {
-  if (op.control != nullptr && op.control->what == Control::call) return op.attr_index("callee");
+  if (op.control() != nullptr && op.control()->what == Control::call) return op.attr_index("callee");
   if (op.operands.empty())
     for (size_t i = 0; i < op.attrs.size(); ++i)
       if (op.attrs[i].kind == AttrKind::array) return i;
@@ -209,9 +209,9 @@ std::string Printer::operation(const Graph& graph, const Node& node, const std::
     }
     return list;
   };
-  if (op.control != nullptr && op.control->what != Control::call) {
+  if (op.control() != nullptr && op.control()->what != Control::call) {
     out += " " + sections(graph, node, names);
-  } else if (op.control != nullptr) {
+  } else if (op.control() != nullptr) {
     out += " " + attr_text(node.attrs[positional]) + "(" + operand_list(0) + ")";
   } else if (positional < op.attrs.size()) {
     auto* a = std::get_if<std::shared_ptr<const Array>>(&node.attrs[positional]);

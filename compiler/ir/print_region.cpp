@@ -25,7 +25,7 @@ void Printer::regions(const Graph&, const Node& node, const std::vector<std::str
 // "(s = s0; x in xs; W, u = outer; i)" of a loop, "p (W, x)" of a cond. The region's arguments tell the
 // sections.
 std::string Printer::sections(const Graph&, const Node& node, const std::vector<std::string>& names) {
-  bool loop = node.op->control->what == Control::loop;
+  bool loop = node.op->control()->what == Control::loop;
   std::string parts[4];
   if (node.regions.empty()) return "()";
   const Graph& body = *node.regions[0];
@@ -64,7 +64,7 @@ void Printer::body_comment(const Graph& graph, const Node& node, size_t indent) 
   std::vector<std::string> names = value_names(graph);
   for (ValueId v : node.operands)
     context.operands.push_back(body.add_arg(graph.type(v), ArgKind::input, names[v.index]));
-  body.results = node.op->composite->body(context);
+  body.results = node.op->composite()->body(context);
   std::vector<std::string> inner = value_names(body);
   for (size_t i = 0; i < body.node_count(); ++i)
     out_ += std::string(indent, ' ') + "//   " + node_text(body, NodeId(i), inner) + "\n";

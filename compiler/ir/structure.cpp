@@ -17,7 +17,7 @@ uint64_t Structure::argument(ValueId value) const {
 }
 
 std::vector<uint64_t> Structure::region_seeds(const Node& node, const Graph& region) {
-  const size_t first = node.op->control->what == Control::cond ? 1 : 0;
+  const size_t first = node.op->control()->what == Control::cond ? 1 : 0;
   std::vector<uint64_t> seeds(region.args.size());
   for (size_t i = 0; i < region.args.size() && i + first < node.operands.size(); ++i) {
     if (region.value(region.args[i]).arg != ArgKind::capture) continue;
@@ -30,8 +30,8 @@ uint64_t Structure::node_hash(const Node& node) {
   Hasher h;
   h.add(node.op->name);
   for (const Attr& a : node.attrs) h.add(attr_hash(a));
-  const bool control = node.op->control != nullptr && !node.regions.empty();
-  const size_t first = control && node.op->control->what == Control::cond ? 1 : 0;
+  const bool control = node.op->control() != nullptr && !node.regions.empty();
+  const size_t first = control && node.op->control()->what == Control::cond ? 1 : 0;
   for (size_t i = 0; i < node.operands.size(); ++i) {
     // What a region captures tells in the region, whatever place it has in the list.
     if (control && i >= first) {

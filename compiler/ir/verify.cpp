@@ -266,8 +266,8 @@ class Verifier {
   void no_commits(const Graph& g) {
     for (size_t i = 0; i < g.node_count(); ++i) {
       const Node& n = g.node(NodeId(i));
-      if (n.op == nullptr || n.op->control == nullptr) continue;
-      if (n.op->control->what == Control::loop && n.attrs.size() == n.op->attrs.size())
+      if (n.op == nullptr || n.op->control() == nullptr) continue;
+      if (n.op->control()->what == Control::loop && n.attrs.size() == n.op->attrs.size())
         if (const bool* commit = std::get_if<bool>(&n.attr("commit")); commit != nullptr && *commit)
           report(Code::bad_attribute, "a loop of " + where_ + " commits its iterations", n.location,
                  "derive such loops from a step: derive NAME = epochs STEP");
@@ -333,7 +333,7 @@ class Verifier {
   void node(const Graph& g, const Node& n, size_t depth) {
     std::string name(n.op->name);
     bool good = true;
-    if (n.op->control != nullptr) good = control(g, n);
+    if (n.op->control() != nullptr) good = control(g, n);
     std::string where = where_;
     for (const std::unique_ptr<Graph>& r : n.regions) graph(*r, where + ", region of " + name, depth + 1);
     where_ = where;
@@ -369,7 +369,7 @@ class Verifier {
   }
 
   bool control(const Graph& g, const Node& n) {
-    switch (n.op->control->what) {
+    switch (n.op->control()->what) {
       case Control::call:
         return call(n);
       case Control::loop:

@@ -17,7 +17,7 @@ constexpr int64_t least_columns = 256;
 bool ContractEmitter::packs_left() const {
   const Term& term = terms_.term(a_);
   if (!m_axis_ || !n_axis_ || !outer_.empty() || cut() != Cut::rows || inner_blocks_) return false;
-  if (term.kind != TermKind::load || term.dynamic.valid() || !term.offsets.empty()) return false;
+  if (!term.is_plain_load()) return false;
   if (frame_.usual(n_extent()) < least_columns) return false;
   if (std::min(frame_.usual(k_extent()), block_) * line_bytes < frame_.target().l1_bytes) return false;
   return std::any_of(term.address.parts.begin(), term.address.parts.end(), [&](const AffineIndex::Part& p) {

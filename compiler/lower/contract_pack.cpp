@@ -74,7 +74,7 @@ void ContractEmitter::emit_pack(ExprId begin, ExprId end) {
       b_.end();
     });
   }
-  const bool loads = terms_.term(bt_).kind == TermKind::load && !terms_.term(bt_).dynamic.valid();
+  const bool loads = terms_.term(bt_).kind == TermKind::load && terms_.term(bt_).chosen.empty();
   ExprId side = b_.index(frame_.target().lanes(dtype_bytes(dtype_)));
   runs(begin, end, [&](ExprId from, ExprId to) {
     ExprId whole = from;
@@ -104,8 +104,7 @@ int64_t ContractEmitter::panel_columns() const {
 std::shared_ptr<const Array> ContractEmitter::lay_out(const Array& array) {
   const Term& term = terms_.term(bt_);
   const Dim n = n_extent(), k = k_extent();
-  if (term.kind != TermKind::load || term.dynamic.valid() || !term.offsets.empty() || !n_axis_)
-    return nullptr;
+  if (!term.is_plain_load() || !n_axis_) return nullptr;
   if (!n.is_constant() || !k.is_constant() || n.constant() == 0 || k.constant() == 0) return nullptr;
   packed_ = true;  // the panels are those of a factor that is read from panels
   // Strides by axis; an axis of a batch or a second one of columns has no panel.
@@ -141,11 +140,12 @@ std::shared_ptr<const Array> constant_panels(const ir::Module& module, const Pla
                                              int32_t group, const target::Target& target) {
   const Graph& graph = *scope.graph;
   for (NodeId id : scope.fusion.groups[static_cast<size_t>(group)].nodes) {
-    if (graph.node(id).op->contract == nullptr) continue;
+    if (!ir::multiplies(*graph.node(id).op)) continue;
     const NodeId producer = graph.value(graph.node(id).operands[1]).node;
     if (!producer.valid() || scope.fusion.group_of[producer.index] < 0) return nullptr;
     const Node& node = graph.node(producer);
-    if (node.op->generate == nullptr || node.op->generate->what != ir::Generator::constant) return nullptr;
+    if (node.op->generate() == nullptr || node.op->generate()->what != ir::Generator::constant)
+      return nullptr;
     kernel::Function scratch;
     Frame frame(scratch, module, plan, target);
     return ContractEmitter(frame, scope, group).lay_out(*node.get<std::shared_ptr<const Array>>("value"));

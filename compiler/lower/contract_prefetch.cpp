@@ -86,8 +86,7 @@ void ContractEmitter::prefetch_panel(ExprId i0, ExprId t) {
     return;
   }
   const Term& term = terms_.term(bt_);
-  if (term.kind != TermKind::load || term.dynamic.valid() || !term.offsets.empty() || k_axes_.size() != 1)
-    return;
+  if (!term.is_plain_load() || k_axes_.size() != 1) return;
   for (const AffineIndex::Part& p : term.address.parts)
     if (p.axis == *n_axis_ && !(p.coefficient == Dim(1))) return;
   const int64_t shift = log2_below(tiles);

@@ -116,7 +116,7 @@ bool ContractEmitter::tall() const {
     return false;
   const Term& term = terms_.term(a_);
   return rows + 2 <= frame_.target().registers && frame_.may_pass(m_extent(), rows - 1) &&
-         term.kind == TermKind::load && !term.dynamic.valid() && term.offsets.empty();
+         term.is_plain_load();
 }
 
 // The tall tiles from i_lo; returns the row behind them. There are none where rows lie whole pages apart: the

@@ -51,8 +51,14 @@ class Terms {
 
   uint32_t count(uint32_t i) {
     const Node& node = graph_.node(NodeId(i));
-    if (node.op->elementwise != nullptr) return scalars(i);
-    if (node.op->gather != nullptr) return 1 + terms_of(node.operands[1]);
+    if (node.op->elementwise() != nullptr) return scalars(i);
+    if (ir::gathers(*node.op)) {
+      uint32_t all = 1;
+      const ir::Iteration it = described(graph_, node);
+      for (const ir::Access::Chosen& c : it.operands[it.elements[0]].chosen)
+        all += terms_of(node.operands[c.operand]);
+      return all;
+    }
     const std::vector<ir::IndexPiece> pieces = pieces_of(graph_, node);
     if (pieces.empty()) return 1;
     uint32_t all = pieces.size() == 1 && pieces[0].guards.empty() ? 0 : 1;
@@ -74,7 +80,7 @@ class Terms {
         if (!n.valid() || !index_only_[n.index]) continue;
         if (std::find(seen.begin(), seen.end(), n.index) != seen.end()) continue;
         seen.push_back(n.index);
-        if (graph_.node(n).op->elementwise != nullptr)
+        if (graph_.node(n).op->elementwise() != nullptr)
           work.push_back(n.index);
         else
           all += terms_[n.index];
@@ -91,7 +97,7 @@ class Terms {
 }  // namespace
 
 uint32_t Costs::elementwise(const Node& node) {
-  const ir::ElementwiseForm& form = *node.op->elementwise;
+  const ir::ElementwiseForm& form = *node.op->elementwise();
   const DType to = graph_.type(node.results[0]).dtype;
   const DType from = graph_.type(node.operands[form.key < node.operands.size() ? form.key : 0]).dtype;
   auto [at, fresh] = known_.try_emplace({node.op, from, to}, 0);
@@ -107,9 +113,9 @@ uint32_t Costs::elementwise(const Node& node) {
 uint32_t Costs::node(const Node& node) {
   // Draws are a hash of some rounds; the others are an address and an access.
   constexpr uint32_t draw = 96, access = 4;
-  if (node.op->elementwise != nullptr) return elementwise(node);
-  if (node.op->generate != nullptr && !is_index_only(node)) return draw;
-  const int64_t products = node.op->contract != nullptr ? chain_length(graph_, node) : 0;
+  if (node.op->elementwise() != nullptr) return elementwise(node);
+  if (node.op->generate() != nullptr && !is_index_only(node)) return draw;
+  const int64_t products = ir::multiplies(*node.op) ? chain_length(graph_, node) : 0;
   return access * static_cast<uint32_t>(std::max<int64_t>(products, 1));
 }
 

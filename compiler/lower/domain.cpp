@@ -1,7 +1,7 @@
 // How single nodes iterate, by the forms of their declarations.
 #include <algorithm>
 
-#include "lower/fuse.h"
+#include "lower/domain.h"
 
 namespace tenon::lower {
 namespace {
@@ -12,72 +12,70 @@ std::vector<uint32_t> iota_axes(size_t n) {
   return axes;
 }
 
-NodeDomain gather_domain(const Graph& graph, const Node& node) {
-  const Shape& result = graph.type(node.results[0]).shape;
-  NodeDomain out{GroupKind::pointwise, squeeze(result), {}, {}};
-  out.reduced.assign(out.domain.size(), false);
-  Index at = identity_index(result, iota_axes(out.domain.size()));
-  auto axis = static_cast<size_t>(node.get<int64_t>("axis"));
-  size_t rank = graph.type(node.operands[1]).shape.size();
-  // operand 0 is read at a computed index: it must be stored, and has no affine index here.
-  out.operands = {Index{}, Index(at.begin() + static_cast<std::ptrdiff_t>(axis),
-                                 at.begin() + static_cast<std::ptrdiff_t>(axis + rank))};
-  return out;
+bool reads_axis(const Index& at, uint32_t axis) {
+  return std::any_of(at.begin(), at.end(), [&](const AffineIndex& i) { return affine_is_axis(i, axis); });
 }
 
 }  // namespace
 
-NodeDomain contraction_domain(const Graph& graph, const Node& node) {
-  NodeDomain out{GroupKind::reduce, {}, {}, {}};
-  using Axes = std::vector<int64_t>;
-  const Shape& a = graph.type(node.operands[0]).shape;
-  const Shape& b = graph.type(node.operands[1]).shape;
-  const Axes &ab = node.get<Axes>("lhs_batch"), &bb = node.get<Axes>("rhs_batch");
-  const Axes &ac = node.get<Axes>("lhs_contract"), &bc = node.get<Axes>("rhs_contract");
-  Index ia(a.size()), ib(b.size());
-  auto axis = [&](const Dim& extent, bool reduced) {
-    if (is_one(extent)) return affine_constant(Dim(0));
-    out.domain.push_back(extent);
-    out.reduced.push_back(reduced);
-    return affine_axis(static_cast<uint32_t>(out.domain.size() - 1));
-  };
-  auto member = [](const Axes& axes, size_t d) {
-    return std::find(axes.begin(), axes.end(), static_cast<int64_t>(d)) != axes.end();
-  };
-  for (size_t i = 0; i < ab.size(); ++i) {
-    AffineIndex index = axis(a[static_cast<size_t>(ab[i])], false);
-    ia[static_cast<size_t>(ab[i])] = index;
-    ib[static_cast<size_t>(bb[i])] = index;
+ir::Iteration described(const Graph& graph, const Node& node) {
+  std::vector<ir::Type> types;
+  for (ValueId v : node.operands) types.push_back(graph.type(v));
+  return node.op->iteration()->describe(node, types, graph.type(node.results[0]));
+}
+
+ir::Iteration squeezed(const Graph& graph, const Node& node) {
+  ir::Iteration it = described(graph, node);
+  std::vector<ir::Axis> left;
+  Index axes;  // of the declaration, over those that are left
+  for (ir::Axis& axis : it.axes) {
+    const bool one = is_one(axis.extent);
+    axes.push_back(one ? affine_constant(Dim(0)) : affine_axis(static_cast<uint32_t>(left.size())));
+    if (!one) left.push_back(std::move(axis));
   }
-  for (size_t d = 0; d < a.size(); ++d)
-    if (!member(ab, d) && !member(ac, d)) ia[d] = axis(a[d], false);
-  for (size_t d = 0; d < b.size(); ++d)
-    if (!member(bb, d) && !member(bc, d)) ib[d] = axis(b[d], false);
-  for (size_t i = 0; i < ac.size(); ++i) {
-    AffineIndex index = axis(a[static_cast<size_t>(ac[i])], true);
-    ia[static_cast<size_t>(ac[i])] = index;
-    ib[static_cast<size_t>(bc[i])] = index;
+  it.axes = std::move(left);
+  for (ir::Access& access : it.operands)
+    for (AffineIndex& a : access.index) a = affine_substitute(a, axes);
+  for (AffineIndex& a : it.result.index) a = affine_substitute(a, axes);
+  return it;
+}
+
+Index axes_of_result(const ir::Iteration& it, const Index& at) {
+  Index axes(it.axes.size(), affine_constant(Dim(0)));
+  for (size_t d = 0; d < at.size(); ++d)
+    for (uint32_t a = 0; a < axes.size(); ++a)
+      if (affine_is_axis(it.result.index[d], a)) axes[a] = at[d];
+  return axes;
+}
+
+NodeDomain iteration_domain(const Graph& graph, const Node& node) {
+  const ir::Iteration it = squeezed(graph, node);
+  NodeDomain out{GroupKind::pointwise, {}, {}, {}, {}};
+  for (const ir::Axis& axis : it.axes) {
+    out.domain.push_back(axis.extent);
+    out.reduced.push_back(axis.role == ir::Axis::Role::reduced);
+    if (out.reduced.back()) out.kind = GroupKind::reduce;
   }
-  out.operands = {std::move(ia), std::move(ib)};
+  for (const ir::Access& access : it.operands) {
+    out.operands.push_back(access.chosen.empty() ? access.index : Index{});
+    out.guarded.push_back(!access.guarded.empty());
+  }
   return out;
 }
 
 int64_t chain_length(const Graph& graph, const Node& node) {
   constexpr int64_t longest = 8, narrow = 8;
-  if (node.op->contract == nullptr || node.get<std::string>("order") == "lanes") return 0;
-  NodeDomain d = contraction_domain(graph, node);
+  if (!multiplies_in_blocks(node)) return 0;
+  NodeDomain d = iteration_domain(graph, node);
   int64_t columns = 1, products = 1;
   for (uint32_t a = 0; a < d.domain.size(); ++a) {
-    auto has = [&](const Index& at) {
-      return std::any_of(at.begin(), at.end(), [&](const AffineIndex& i) { return affine_is_axis(i, a); });
-    };
-    const bool column = !d.reduced[a] && !has(d.operands[0]);
+    const bool column = !d.reduced[a] && !reads_axis(d.operands[0], a);
     if (!column && !d.reduced[a]) continue;
     if (!d.domain[a].is_constant()) return 0;
     (column ? columns : products) *= d.domain[a].constant();
     if (columns >= narrow || products > longest) return 0;
   }
-  return products <= node.get<int64_t>("block") ? products : 0;
+  return products <= order_of(node).block ? products : 0;
 }
 
 namespace {
@@ -92,32 +90,32 @@ int64_t innermost(const Shape& shape) {
 }  // namespace
 
 bool right_is_even(const Graph& graph, const Node& node) {
-  const auto& contract = node.get<std::vector<int64_t>>("rhs_contract");
-  const int64_t last = innermost(graph.type(node.operands[1]).shape);
-  return std::find(contract.begin(), contract.end(), last) == contract.end();
+  const Shape& shape = graph.type(node.operands[1]).shape;
+  if (shape.empty()) return true;
+  const NodeDomain d = iteration_domain(graph, node);
+  for (const AffineIndex::Part& p : d.operands[1][static_cast<size_t>(innermost(shape))].parts)
+    if (d.reduced[p.axis]) return false;
+  return true;
 }
 
 bool runs_along(const Graph& graph, const Node& node, size_t side) {
-  const Shape& shape = graph.type(node.operands[side]).shape;
-  const auto& contract = node.get<std::vector<int64_t>>(side == 0 ? "lhs_contract" : "rhs_contract");
-  for (size_t i = contract.size(); i-- > 0;) {
-    if (is_one(shape[static_cast<size_t>(contract[i])])) continue;
-    return contract[i] == innermost(shape);
-  }
+  const NodeDomain d = iteration_domain(graph, node);
+  for (auto axis = static_cast<uint32_t>(d.reduced.size()); axis-- > 0;)
+    if (d.reduced[axis])
+      return affine_is_axis(
+          d.operands[side][static_cast<size_t>(innermost(graph.type(node.operands[side]).shape))], axis);
   return true;
 }
 
 bool packs_right(const Graph& graph, const Node& node) {
-  if (node.op->contract == nullptr || node.get<std::string>("order") == "lanes") return false;
-  using Axes = std::vector<int64_t>;
-  if (!node.get<Axes>("lhs_batch").empty()) return false;
-  NodeDomain d = contraction_domain(graph, node);
+  if (!multiplies_in_blocks(node)) return false;
+  NodeDomain d = iteration_domain(graph, node);
   int64_t columns = 1, inner = 1, column_axes = 0;
   Dim rows(1);
   for (uint32_t a = 0; a < d.domain.size(); ++a) {
-    const bool left = std::any_of(d.operands[0].begin(), d.operands[0].end(),
-                                  [&](const AffineIndex& i) { return affine_is_axis(i, a); });
+    const bool left = reads_axis(d.operands[0], a);
     if (left && !d.reduced[a]) {
+      if (reads_axis(d.operands[1], a)) return false;  // a product for each of its points
       rows = rows * d.domain[a];
       continue;
     }
@@ -139,29 +137,20 @@ bool packs_right(const Graph& graph, const Node& node) {
 
 NodeDomain node_domain(const Graph& graph, const Node& node) {
   const ir::OpDef& op = *node.op;
-  if (op.contract != nullptr && node.get<std::string>("order") == "lanes")
-    return contraction_domain(graph, node);
-  if (op.gather != nullptr) return gather_domain(graph, node);
-  NodeDomain out{GroupKind::pointwise, {}, {}, {}};
-  if (op.reduce != nullptr || op.arg_reduce != nullptr) {
-    const Shape& shape = graph.type(node.operands[0]).shape;
-    std::vector<int64_t> axes = op.reduce != nullptr ? node.get<std::vector<int64_t>>("axes")
-                                                     : std::vector<int64_t>{node.get<int64_t>("axis")};
-    out.kind = GroupKind::reduce;
-    for (size_t d = 0; d < shape.size(); ++d) {
-      if (is_one(shape[d])) continue;
-      out.domain.push_back(shape[d]);
-      out.reduced.push_back(std::find(axes.begin(), axes.end(), static_cast<int64_t>(d)) != axes.end());
-    }
-    out.operands = {identity_index(shape, iota_axes(out.domain.size()))};
+  const bool alone = ir::scatters(op) || ir::scans(op);
+  if (op.iteration() != nullptr && !alone && !multiplies_in_blocks(node)) {
+    NodeDomain out = iteration_domain(graph, node);
+    if (!ir::gathers(op)) out.kind = GroupKind::reduce;
     return out;
   }
+  NodeDomain out{GroupKind::pointwise, {}, {}, {}, {}};
   const int64_t chain = chain_length(graph, node);
-  if (op.contract != nullptr && chain == 0) out.kind = GroupKind::contract;
-  if (op.scatter != nullptr) out.kind = GroupKind::scatter;
-  if (op.check != nullptr) out.kind = GroupKind::check;
-  if (op.control != nullptr) out.kind = GroupKind::control;
-  if (op.generate != nullptr && op.generate->what == ir::Generator::permutation)
+  if (ir::multiplies(op) && chain == 0) out.kind = GroupKind::contract;
+  if (ir::scans(op)) out.kind = GroupKind::scan;
+  if (ir::scatters(op)) out.kind = GroupKind::scatter;
+  if (op.check() != nullptr) out.kind = GroupKind::check;
+  if (op.control() != nullptr) out.kind = GroupKind::control;
+  if (op.generate() != nullptr && op.generate()->what == ir::Generator::permutation)
     out.kind = GroupKind::permute;
   if (out.kind != GroupKind::pointwise && out.kind != GroupKind::contract) return out;
   const Shape& shape = graph.type(node.results[0]).shape;
@@ -169,13 +158,13 @@ NodeDomain node_domain(const Graph& graph, const Node& node) {
   out.reduced.assign(out.domain.size(), false);
   if (out.kind == GroupKind::contract) return out;
   Index at = identity_index(shape, iota_axes(out.domain.size()));
-  if (op.contract != nullptr) {
+  if (ir::multiplies(op)) {
     // A chain reads its factors at several elements; of one product, at one.
     out.operands.resize(2);
-    if (chain == 1) out.operands = contraction_domain(graph, node).operands;
+    if (chain == 1) out.operands = iteration_domain(graph, node).operands;
     return out;
   }
-  if (op.index_map != nullptr) {
+  if (op.index_map() != nullptr) {
     // A stored index map reads its operand elsewhere than where it writes. Guarded or several reads of one
     // operand have no one index.
     out.operands.resize(node.operands.size());

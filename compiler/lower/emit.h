@@ -47,6 +47,7 @@ class TermEmitter {
   void remember(uint32_t key, ExprId e);
   void forget_since(size_t mark);
   ExprId emit_load(const Term& term);
+  ExprId emit_checked(const Term& term, const TermChosen& chosen, ExprId* all_inside);
   ExprId emit_choose(const Term& term);
   ExprId emit_scalar(const Term& term);
   ExprId emit_literal(const Term& term);
@@ -80,6 +81,7 @@ void emit_contract(Frame& frame, const Scope& scope, int32_t group, ExprId begin
 // factor.
 std::optional<Work> pack_work(const Frame& frame, const Scope& scope, int32_t group);
 void emit_pack(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
+void emit_scan(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
 void emit_scatter(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
 void emit_check(Frame& frame, const Scope& scope, int32_t group);
 void emit_permutation(Frame& frame, const Scope& scope, int32_t group);

@@ -25,8 +25,8 @@ bool heavy_epilogue(const Graph& graph, const Group& group) {
   size_t operations = 0;
   for (NodeId id : group.nodes) {
     const Node& node = graph.node(id);
-    if (node.op->contract != nullptr) continue;
-    if (node.op->elementwise == nullptr || !node.op->elementwise->cheap) return true;
+    if (ir::multiplies(*node.op)) continue;
+    if (node.op->elementwise() == nullptr || !node.op->elementwise()->cheap) return true;
     ++operations;
   }
   return operations > most_operations;
@@ -37,10 +37,10 @@ bool heavy_epilogue(const Graph& graph, const Group& group) {
 void ContractEmitter::compose() {
   const Graph& graph = *scope_.graph;
   for (NodeId id : group_.nodes)
-    if (graph.node(id).op->contract != nullptr) dot_ = &graph.node(id);
+    if (ir::multiplies(*graph.node(id).op)) dot_ = &graph.node(id);
   TENON_CHECK(dot_ != nullptr);
   dtype_ = graph.type(dot_->results[0]).dtype;
-  NodeDomain domain = contraction_domain(graph, *dot_);
+  NodeDomain domain = iteration_domain(graph, *dot_);
   terms_.set_held(dot_->results[0]);
   a_ = terms_.element(dot_->operands[0], domain.operands[0]);
   bt_ = terms_.element(dot_->operands[1], domain.operands[1]);
@@ -82,7 +82,7 @@ void ContractEmitter::compose() {
   }
   outer_.insert(outer_.end(), rows.begin(), rows.end());
   outer_.insert(outer_.end(), columns.begin(), columns.end());
-  block_ = dot_->get<int64_t>("block");
+  block_ = order_of(*dot_).block;
   bool several = frame_.may_pass(k_extent(), block_);
   outer_blocks_ = several && block_ >= outer_block;
   inner_blocks_ = several && !outer_blocks_;
@@ -204,12 +204,12 @@ std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group
   if (group.kind != GroupKind::contract) return {};
   for (NodeId id : group.nodes) {
     const Node& node = graph.node(id);
-    if (node.op->contract == nullptr) continue;
-    NodeDomain domain = contraction_domain(graph, node);
+    if (!ir::multiplies(*node.op)) continue;
+    NodeDomain domain = iteration_domain(graph, node);
     Dim k(1);
     for (size_t a = 0; a < domain.domain.size(); ++a)
       if (domain.reduced[a]) k = k * domain.domain[a];
-    int64_t block = node.get<int64_t>("block");
+    int64_t block = order_of(node).block;
     const ir::Type& type = graph.type(node.results[0]);
     const bool several = block >= outer_block && !(k.is_constant() && k.constant() <= block);
     const bool sums = heavy_epilogue(graph, group) || (several && sums_output < 0);

@@ -93,7 +93,7 @@ class Squares {
     for (size_t i = 0; i < p_.terms.size() && loads_.size() < most_loads; ++i) {
       const TermId id(i);
       const Term& t = p_.terms.term(id);
-      if (!always[i] || t.kind != TermKind::load || t.dynamic.valid() || !t.offsets.empty()) continue;
+      if (!always[i] || !t.is_plain_load()) continue;
       const size_t size = dtype_bytes(t.dtype);
       if (size < 4 || (bytes != 0 && size != bytes) || frame_.keeps(scope_.places[t.value.index].root))
         continue;
@@ -119,7 +119,7 @@ class Squares {
       if ((*always)[at.index]) continue;
       (*always)[at.index] = true;
       const Term& t = p_.terms.term(at);
-      if (t.dynamic.valid()) work.push_back(t.dynamic);
+      for (const TermChosen& c : t.chosen) work.push_back(c.index);
       for (const auto& [offset, stride] : t.offsets) work.push_back(offset);
       work.insert(work.end(), t.args.begin(), t.args.end());
     }

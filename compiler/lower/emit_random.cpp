@@ -19,7 +19,7 @@ Lane<T> bound(Lane<T> x) {
 template <class T>
 ExprId element(const Node& node, const ops::Stream<Lane<uint32_t>>& stream,
                const ops::Position<Lane<uint32_t>>& at) {
-  if (node.op->generate->what == ir::Generator::random_normal)
+  if (node.op->generate()->what == ir::Generator::random_normal)
     return ops::random_normal<T>(stream, at, node.get<double>("mean"), node.get<double>("std")).e;
   return ops::random_uniform<T>(stream, at, node.get<double>("low"), node.get<double>("high")).e;
 }
@@ -45,7 +45,7 @@ Draw draw_of(kernel::Builder& b, const Node& node, ExprId position, const std::v
 ExprId random_element(kernel::Builder& b, const Node& node, ExprId position,
                       const std::vector<ExprId>& args) {
   Draw d = draw_of(b, node, position, args);
-  if (node.op->generate->what == ir::Generator::random_bernoulli)
+  if (node.op->generate()->what == ir::Generator::random_bernoulli)
     return ops::random_bernoulli(d.stream, d.at, node.get<double>("p")).e;
   return node.get<DType>("dtype") == DType::f64 ? element<double>(node, d.stream, d.at)
                                                 : element<float>(node, d.stream, d.at);

@@ -35,7 +35,7 @@ void ReduceEmitter::set_reduced(ExprId r, size_t axes) {
 ExprId ReduceEmitter::neutral(const Reduction& r) {
   // -0 + x is x for every x, where +0 would lose the sign of -0, which sums of products may have. Blocks of
   // sums begin at +0 and never end as -0.
-  return sums(r) ? zero_less(r) : identity_of(b_, r.node->op->reduce->combiner, r.dtype);
+  return sums(r) ? zero_less(r) : identity_of(b_, combiner(r), r.dtype);
 }
 
 ExprId ReduceEmitter::zero_less(const Reduction& r) {
@@ -44,14 +44,10 @@ ExprId ReduceEmitter::zero_less(const Reduction& r) {
   return b_.constant(r.dtype, 0);
 }
 
-ExprId ReduceEmitter::identity(const Reduction& r) {
-  return r.node->op->reduce != nullptr ? identity_of(b_, r.node->op->reduce->combiner, r.dtype)
-                                       : b_.constant(r.dtype, 0);
-}
+ExprId ReduceEmitter::identity(const Reduction& r) { return identity_of(b_, combiner(r), r.dtype); }
 
 ExprId ReduceEmitter::combine(const Reduction& r, ExprId x, ExprId y) {
-  std::string_view op = r.node->op->reduce != nullptr ? combine_of(r.node->op->reduce->combiner).op : "add";
-  return apply_binary(b_, op, r.dtype, x, y);
+  return apply_binary(b_, combine_of(combiner(r)).op, r.dtype, x, y);
 }
 
 ExprId ReduceEmitter::accumulate(const Reduction& r, ExprId acc) {
@@ -135,7 +131,7 @@ void ReduceEmitter::results() {
   auto stages = [&] {
     if (!lane_axis_)
       for (Reduction& r : reductions_) {
-        if (r.node->op->arg_reduce != nullptr) continue;
+        if (ir::finds_position(*r.node->op)) continue;
         r.totals.clear();
         for (int64_t t = 0; t < tile_; ++t) r.totals.push_back(b_.declare("total", r.dtype, neutral(r)));
       }
@@ -177,9 +173,9 @@ void ReduceEmitter::compose() {
     if (reduces(domain)) {
       Reduction r{&node, result, {}, stage};
       r.dtype = graph.type(node.operands[0]).dtype;
-      if (node.op->arg_reduce == nullptr) {
-        if (node.op->reduce != nullptr) r.lanes = node.get<int64_t>("lanes");
-        r.block = node.get<int64_t>("block");
+      if (!ir::finds_position(*node.op)) {
+        r.lanes = order_of(node).lanes;
+        r.block = order_of(node).block;
       }
       reductions_.push_back(std::move(r));
       terms_.set_held(result);
@@ -201,9 +197,7 @@ void ReduceEmitter::compose() {
   for (int s = 0; s <= last_stage_; ++s) {
     for (Reduction& r : reductions_) {
       if (r.stage != s) continue;
-      NodeDomain domain = node_domain(graph, *r.node);
-      for (size_t i = 0; i < domain.operands.size(); ++i)
-        r.operands.push_back(terms_.element(r.node->operands[i], domain.operands[i]));
+      for (size_t i = 0; i < r.node->operands.size(); ++i) r.operands.push_back(terms_.entering(*r.node, i));
     }
     for (Output& o : outputs_) {
       if (!o.full || o.stage != s) continue;
@@ -257,7 +251,7 @@ void ReduceEmitter::stage(int s) {
   std::vector<Reductions> batches;
   for (Reduction& r : reductions_) {
     if (r.stage != s) continue;
-    if (r.node->op->arg_reduce != nullptr) {
+    if (ir::finds_position(*r.node->op)) {
       arg_reduce(r);
       continue;
     }

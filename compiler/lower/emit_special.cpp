@@ -1,4 +1,4 @@
-// Groups that lower on their own: scatters, checks; and the choice among all kinds.
+// Checks, and the choice among all kinds of groups.
 #include "ir/print.h"
 #include "lower/emit.h"
 
@@ -7,51 +7,8 @@ namespace tenon::lower {
 Work reduce_work(const Frame& frame, const Scope& scope, int32_t group);
 Work contract_work(const Frame& frame, const Scope& scope, int32_t group);
 Work pointwise_work(const Frame& frame, const Scope& scope, int32_t group);
-
-// result = x, then rows of the updates added along `axis`, in the order of the indices. Chunks cut the
-// dimensions before the axis, so that the order within a row is kept.
-void emit_scatter(Frame& frame, const Scope& scope, int32_t number, ExprId begin, ExprId end) {
-  kernel::Builder& b = frame.b;
-  const Graph& graph = *scope.graph;
-  const Group& group = scope.fusion.groups[static_cast<size_t>(number)];
-  const Node& node = graph.node(group.nodes[0]);
-  const ir::Type type = graph.type(node.results[0]);
-  const ir::Type indices = graph.type(node.operands[1]);
-  auto axis = static_cast<size_t>(node.get<int64_t>("axis"));
-  Dim inner(1);
-  for (size_t d = axis + 1; d < type.rank(); ++d) inner = inner * type.shape[d];
-  Dim rows = indices.count(), bound = type.shape[axis];
-  const Place &out = scope.places[node.results[0].index], &x = scope.places[node.operands[0].index];
-  const Place &at = scope.places[node.operands[1].index], &updates = scope.places[node.operands[2].index];
-  int64_t width = lanes_width(frame, inner, 64);
-
-  ExprId o = b.begin_for("o", begin, end, b.index(1));
-  ExprId size = frame.dim(bound * inner);
-  ExprId base = b.let("base", b.mul(o, size));
-  ExprId i = b.begin_lanes("i", b.index(0), size, b.index(lanes_width(frame, bound * inner, 64)));
-  frame.store(out, type.dtype, b.add(base, i), b.let("v", frame.load(x, type.dtype, b.add(base, i))));
-  b.end();
-  ExprId r = b.begin_for("r", b.index(0), frame.dim(rows), b.index(1));
-  ExprId index = b.let("index", b.cast(frame.load(at, indices.dtype, r), DType::i64));
-  const bool checked = scope.fusion.ranges->may_fail(node);
-  if (checked) {
-    ExprId inside = b.let("inside", b.binary(kernel::Op::band, b.binary(kernel::Op::le, b.index(0), index),
-                                             b.binary(kernel::Op::lt, index, frame.dim(bound))));
-    b.comment(place_comment(frame, graph, node));
-    b.fail(static_cast<uint16_t>(Code::index_range), b.unary(kernel::Op::bnot, inside), index);
-    b.begin_if(inside);
-  }
-  ExprId to = b.let("to", b.add(base, b.mul(index, frame.dim(inner))));
-  ExprId from = b.let("from", b.mul(b.add(b.mul(o, frame.dim(rows)), r), frame.dim(inner)));
-  ExprId j = b.begin_lanes("j", b.index(0), frame.dim(inner), b.index(width));
-  ExprId sum = apply_binary(b, "add", type.dtype, frame.load(out, type.dtype, b.add(to, j)),
-                            frame.load(updates, type.dtype, b.add(from, j)));
-  frame.store(out, type.dtype, b.add(to, j), b.let("sum", sum));
-  b.end();
-  if (checked) b.end();
-  b.end();
-  b.end();
-}
+Work scan_work(const Frame& frame, const Scope& scope, int32_t group);
+Work scatter_work(const Frame& frame, const Scope& scope, int32_t group);
 
 void emit_check(Frame& frame, const Scope& scope, int32_t number) {
   kernel::Builder& b = frame.b;
@@ -79,16 +36,10 @@ Work group_work(const Frame& frame, const Scope& scope, int32_t number) {
       return reduce_work(frame, scope, number);
     case GroupKind::contract:
       return contract_work(frame, scope, number);
-    case GroupKind::scatter: {
-      const Node& node = scope.graph->node(group.nodes[0]);
-      const ir::Type type = scope.graph->type(node.results[0]);
-      auto axis = static_cast<size_t>(node.get<int64_t>("axis"));
-      for (size_t d = 0; d < axis; ++d) work.extent = work.extent * type.shape[d];
-      double all = static_cast<double>(frame.usual(type.count())) +
-                   static_cast<double>(frame.usual(scope.graph->type(node.operands[2]).count()));
-      work.cost = all / 8 / static_cast<double>(std::max<int64_t>(1, frame.usual(work.extent)));
-      return work;
-    }
+    case GroupKind::scan:
+      return scan_work(frame, scope, number);
+    case GroupKind::scatter:
+      return scatter_work(frame, scope, number);
     case GroupKind::check: {
       const Node& node = scope.graph->node(group.nodes[0]);
       work.serial = true;
@@ -112,6 +63,9 @@ void emit_group(Frame& frame, const Scope& scope, int32_t number, ExprId begin, 
       break;
     case GroupKind::contract:
       emit_contract(frame, scope, number, begin, end);
+      break;
+    case GroupKind::scan:
+      emit_scan(frame, scope, number, begin, end);
       break;
     case GroupKind::scatter:
       emit_scatter(frame, scope, number, begin, end);

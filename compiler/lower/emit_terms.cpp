@@ -14,8 +14,8 @@ ExprId apply_scalar(kernel::Builder& b, const ir::ElementwiseForm& form, DType f
 
 ExprId apply_binary(kernel::Builder& b, std::string_view op, DType dtype, ExprId x, ExprId y) {
   const ir::OpDef* def = ir::op_table().find(op);
-  TENON_CHECK(def != nullptr && def->elementwise != nullptr, std::string(op));
-  return apply_scalar(b, *def->elementwise, dtype, dtype, {x, y});
+  TENON_CHECK(def != nullptr && def->elementwise() != nullptr, std::string(op));
+  return apply_scalar(b, *def->elementwise(), dtype, dtype, {x, y});
 }
 
 // Reads come before their readers, on a stack of our own: chains of terms are as long as a kernel is large.
@@ -78,6 +78,9 @@ void TermEmitter::emit_one(TermId id) {
     case TermKind::extent:
       e = b.cast(frame_.dim(term.address.constant), term.dtype);
       break;
+    case TermKind::outside:
+      e = identity_of(b, term.node->op->iteration()->combiner, term.dtype);
+      break;
     case TermKind::folded:
       e = emit_folded(term);
       break;
@@ -92,7 +95,7 @@ void TermEmitter::emit_one(TermId id) {
     }
   }
   // Every value is bound where it is made: a later store must not move its loads.
-  if (term.kind != TermKind::literal) e = b.let("v", e);
+  if (term.kind != TermKind::literal && term.kind != TermKind::outside) e = b.let("v", e);
   remember(id.index, e);
 }
 
@@ -101,7 +104,7 @@ ExprId TermEmitter::emit_folded(const Term& term) {
   kernel::Builder& b = frame_.b;
   const ExprId zero = b.constant(term.dtype, 0);
   ExprId x = emitted(term.args[0]);
-  if (term.node->op->contract != nullptr) {
+  if (ir::multiplies(*term.node->op)) {
     ExprId e = zero;
     for (size_t i = 0; i < term.args.size(); i += 2) {
       const ExprId y = emitted(term.args[i + 1]);
@@ -109,10 +112,11 @@ ExprId TermEmitter::emit_folded(const Term& term) {
       e = is_float(term.dtype) ? b.fma(x, y, e) : i == 0 ? b.mul(x, y) : b.add(e, b.mul(x, y));
     }
     // The tree adds +0 from lanes that have no element.
-    if (is_float(term.dtype) && term.node->get<std::string>("order") == "lanes") e = b.add(e, zero);
+    if (is_float(term.dtype) && multiplies_in_lanes(*term.node)) e = b.add(e, zero);
     return e;
   }
-  if (term.node->op->reduce->combiner == ir::Combiner::sum && is_float(term.dtype)) return b.add(x, zero);
+  if (term.node->op->iteration()->combiner == ir::Combiner::sum && is_float(term.dtype))
+    return b.add(x, zero);
   return x;
 }
 
@@ -138,7 +142,7 @@ ExprId TermEmitter::emit_literal(const Term& term) {
 ExprId TermEmitter::emit_scalar(const Term& term) {
   std::vector<ExprId> args;
   for (TermId a : term.args) args.push_back(emitted(a));
-  const ir::ElementwiseForm& form = *term.node->op->elementwise;
+  const ir::ElementwiseForm& form = *term.node->op->elementwise();
   return apply_scalar(frame_.b, form, frame_.b.dtype(args[form.key < args.size() ? form.key : 0]), term.dtype,
                       args);
 }
@@ -149,43 +153,53 @@ ExprId TermEmitter::emit_load(const Term& term) {
   ExprId address = affine_value(frame_, term.address, axes);
   for (const auto& [offset, stride] : term.offsets)
     address = b.add(address, b.mul(emitted(offset), frame_.dim(stride)));
-  if (!term.dynamic.valid()) return frame_.load(place, term.dtype, address);
-  if (!term.checked) {
-    ExprId row = b.cast(emitted(term.dynamic), DType::i64);
-    return frame_.load(place, term.dtype, b.add(address, b.mul(row, frame_.dim(term.stride))));
+  ExprId all_inside;  // of indices into what may have no element
+  for (const TermChosen& chosen : term.chosen) {
+    const ExprId index =
+        term.checked ? emit_checked(term, chosen, &all_inside) : b.cast(emitted(chosen.index), DType::i64);
+    address = b.add(address, b.mul(index, frame_.dim(chosen.stride)));
   }
+  if (!all_inside.valid()) return frame_.load(place, term.dtype, address);
+  VarId out = b.declare("gathered", term.dtype, b.constant(term.dtype, 0));
+  b.begin_if(all_inside);
+  b.assign(out, frame_.load(place, term.dtype, address));
+  b.end();
+  return b.use(out);
+}
+
+// An index that is tested: a failure where it is outside. Where there are elements it is safe to read at;
+// otherwise `all_inside` says when.
+ExprId TermEmitter::emit_checked(const Term& term, const TermChosen& chosen, ExprId* all_inside) {
+  kernel::Builder& b = frame_.b;
   // Rows taken from several values by one index are checked once.
-  const uint32_t key = checked_key | term.dynamic.index;
-  const bool positive = frame_.low(term.bound) > 0;
-  if (auto it = memo_.find(key); it != memo_.end() && positive && checked_[key] == term.bound.text())
-    return frame_.load(place, term.dtype, b.add(address, b.mul(it->second, frame_.dim(term.stride))));
-  ExprId given = emitted(term.dynamic);
+  const uint32_t key = checked_key | chosen.index.index;
+  const bool positive = frame_.low(chosen.bound) > 0;
+  if (auto it = memo_.find(key); it != memo_.end() && positive && checked_[key] == chosen.bound.text())
+    return it->second;
+  ExprId given = emitted(chosen.index);
   ExprId index = b.let("index", b.cast(given, DType::i64));
-  ExprId bound = frame_.dim(term.bound);
+  ExprId bound = frame_.dim(chosen.bound);
   ExprId inside = b.let("inside", b.binary(kernel::Op::band, b.binary(kernel::Op::le, b.index(0), index),
                                            b.binary(kernel::Op::lt, index, bound)));
   const ExprId outside = b.unary(kernel::Op::bnot, inside);
   b.comment(place_comment(frame_, terms_.graph(), *term.node));
   b.fail(static_cast<uint16_t>(Code::index_range), outside, index);
-  if (positive) {
-    ExprId safe;
-    if (dtype_bytes(b.dtype(given)) == 4 && frame_.high(term.bound) <= INT32_MAX) {
-      // Chosen at 32 bits: processors gather twice as many elements at once by 32-bit indices.
-      ExprId narrow = b.dtype(given) == DType::u32 ? b.bitcast(given, DType::i32) : given;
-      safe = b.cast(b.select(inside, narrow, b.constant(DType::i32, 0)), DType::i64);
-    } else {
-      safe = b.select(inside, index, b.index(0));
-    }
-    safe = b.let("safe", safe);
-    remember(key, safe);
-    checked_[key] = term.bound.text();
-    return frame_.load(place, term.dtype, b.add(address, b.mul(safe, frame_.dim(term.stride))));
+  if (!positive) {
+    *all_inside = all_inside->valid() ? b.binary(kernel::Op::band, *all_inside, inside) : inside;
+    return index;
   }
-  VarId out = b.declare("gathered", term.dtype, b.constant(term.dtype, 0));
-  b.begin_if(inside);
-  b.assign(out, frame_.load(place, term.dtype, b.add(address, b.mul(index, frame_.dim(term.stride)))));
-  b.end();
-  return b.use(out);
+  ExprId safe;
+  if (dtype_bytes(b.dtype(given)) == 4 && frame_.high(chosen.bound) <= INT32_MAX) {
+    // Chosen at 32 bits: processors gather twice as many elements at once by 32-bit indices.
+    ExprId narrow = b.dtype(given) == DType::u32 ? b.bitcast(given, DType::i32) : given;
+    safe = b.cast(b.select(inside, narrow, b.constant(DType::i32, 0)), DType::i64);
+  } else {
+    safe = b.select(inside, index, b.index(0));
+  }
+  safe = b.let("safe", safe);
+  remember(key, safe);
+  checked_[key] = chosen.bound.text();
+  return safe;
 }
 
 // First piece whose guards hold; loads of the others do not happen.

@@ -393,7 +393,7 @@ void EntryEmitter::scope(const Scope& s) {
     for (const auto& region : s.regions[static_cast<size_t>(item.group)])
       cycles += scope_cycles(probe, *region);
     // Predicates are values in memory, which only kernels read.
-    bool is_loop = node.op->control->what == ir::Control::loop && !node.get<bool>("predicate");
+    bool is_loop = node.op->control()->what == ir::Control::loop && !node.get<bool>("predicate");
     if (is_loop && cycles > options_.inline_cycles) {
       loop(s, item.group);
     } else {

@@ -43,7 +43,7 @@ bool writes_after_checks(const Graph& graph, const Group& group) {
 ValueId storage_of(const Graph& graph, ValueId value) {
   while (true) {
     const Node* node = graph.producer(value);
-    if (node == nullptr || node->op->view == nullptr) return value;
+    if (node == nullptr || node->op->view() == nullptr) return value;
     value = node->operands[0];
   }
 }
@@ -55,7 +55,7 @@ bool any(const std::vector<bool>& flags) {
 }
 
 bool constant_node(const Node& node) {
-  return node.op->generate != nullptr && node.op->generate->what == ir::Generator::constant;
+  return node.op->generate() != nullptr && node.op->generate()->what == ir::Generator::constant;
 }
 
 class Fuser {
@@ -112,8 +112,8 @@ class Fuser {
     for (size_t i = 0; i < graph_.node_count(); ++i) {
       const Node& node = graph_.node(NodeId(i));
       const ir::OpDef& op = *node.op;
-      const bool element = op.elementwise != nullptr || op.reduce != nullptr || op.index_map != nullptr ||
-                           (op.contract != nullptr && node_domain(graph_, node).kind != GroupKind::contract);
+      const bool element = op.elementwise() != nullptr || ir::reduces(op) || op.index_map() != nullptr ||
+                           (ir::multiplies(op) && node_domain(graph_, node).kind != GroupKind::contract);
       for (ValueId v : node.operands) {
         if (!element) store(v);
         if (NodeId n = graph_.value(v).node; n.valid()) ++users[n.index];
@@ -121,7 +121,7 @@ class Fuser {
     }
     for (size_t i = 0; i < graph_.node_count(); ++i) {
       const Node& node = graph_.node(NodeId(i));
-      if (node.op->gather != nullptr && !ranges_.may_fail(node) && !stored[i] && users[i] <= most_users)
+      if (ir::gathers(*node.op) && !ranges_.may_fail(node) && !stored[i] && users[i] <= most_users)
         out_.index_only[i] = true;
     }
   }
@@ -133,28 +133,27 @@ class Fuser {
       // A view has its buffer from its operand.
       for (NodeId n = graph_.value(v).node; n.valid(); n = graph_.value(v).node) {
         out_.index_only[n.index] = false;
-        if (graph_.node(n).op->view == nullptr) break;
+        if (graph_.node(n).op->view() == nullptr) break;
         v = graph_.node(n).operands[0];
       }
     };
     for (ValueId v : graph_.results) force(v);
     store_across();
+    auto gathered = [&](const Node& node) { return node.operands[described(graph_, node).elements[0]]; };
     for (size_t i = graph_.node_count(); i-- > 0;) {
       const Node& node = graph_.node(NodeId(i));
       const ir::OpDef& op = *node.op;
-      const bool shared = op.view != nullptr && !out_.index_only[i];
-      if (shared || op.control != nullptr || op.scatter != nullptr || op.check != nullptr)
+      const bool shared = op.view() != nullptr && !out_.index_only[i];
+      if (shared || op.control() != nullptr || ir::scatters(op) || ir::scans(op) || op.check() != nullptr)
         for (ValueId v : node.operands) force(v);
-      if (op.gather != nullptr) force(node.operands[0]);
-      if (op.index_map != nullptr && divides(node)) force(node.operands[0]);
-      if (op.contract != nullptr && node.get<std::string>("order") != "lanes" &&
-          chain_length(graph_, node) == 0)
+      if (ir::gathers(op)) force(gathered(node));
+      if (op.index_map() != nullptr && divides(node)) force(node.operands[0]);
+      if (multiplies_in_blocks(node) && chain_length(graph_, node) == 0)
         for (size_t k = 0; k < 2; ++k)
           if (!plain_read(node.operands[k], k == 1 && !packs_right(graph_, node))) force(node.operands[k]);
       // The right factor is met once a row: where it does not run along memory, a copy does.
-      if (op.contract != nullptr && node.get<std::string>("order") == "lanes" &&
-          !right_is_even(graph_, node) && runs_along(graph_, node, 0) && runs_along(graph_, node, 1) &&
-          !plain_read(node.operands[1], true))
+      if (multiplies_in_lanes(node) && !right_is_even(graph_, node) && runs_along(graph_, node, 0) &&
+          runs_along(graph_, node, 1) && !plain_read(node.operands[1], true))
         force(node.operands[1]);
     }
   }
@@ -169,15 +168,15 @@ class Fuser {
       for (ValueId v : graph_.node(NodeId(i)).operands) ++uses[v.index];
     for (size_t i = graph_.node_count(); i-- > 0;) {
       const Node& node = graph_.node(NodeId(i));
-      const bool all = node.op->reduce != nullptr && squeeze(graph_.type(node.results[0]).shape).empty();
-      const bool passes = node.op->elementwise != nullptr || is_unit_view(graph_, node);
+      const bool all = ir::reduces(*node.op) && squeeze(graph_.type(node.results[0]).shape).empty();
+      const bool passes = node.op->elementwise() != nullptr || is_unit_view(graph_, node);
       const bool passed = passes && summed[node.results[0].index];
       if (all || passed)
         for (ValueId v : node.operands) {
           summed[v.index] = true;
           alone[v.index] = uses[v.index] == 1 && (all || alone[node.results[0].index]);
         }
-      if (node.op->index_map == nullptr) continue;
+      if (node.op->index_map() == nullptr) continue;
       const ValueId result = node.results[0];
       if (summed[result.index] && reads_across(result, alone[result.index])) {
         out_.index_only[i] = false;
@@ -248,7 +247,7 @@ class Fuser {
 
   void place(NodeId id) {
     const Node& node = graph_.node(id);
-    if (out_.index_only[id.index] || node.op->view != nullptr) return;
+    if (out_.index_only[id.index] || node.op->view() != nullptr) return;
     NodeDomain domain = node_domain(graph_, node);
     uint32_t self = static_cast<uint32_t>(works_.size());
     Work work;
@@ -282,7 +281,8 @@ class Fuser {
         if (!producer.valid()) continue;
         uint32_t g = find(static_cast<uint32_t>(out_.group_of[producer.index]));
         // What is read under a guard is evaluated there: in one kernel it would be made once more outside.
-        const bool barrier = !indexed || s.dynamic || s.guarded || !(stored == s.value);
+        const bool guarded = s.guarded || (i < domain.guarded.size() && domain.guarded[i]);
+        const bool barrier = !indexed || s.dynamic || guarded || !(stored == s.value);
         edges.push_back({g, stored, std::move(s.at), barrier});
         works_[self].preds.insert(g);
       }
@@ -321,7 +321,7 @@ class Fuser {
       const NodeId n = graph_.value(v).node;
       if (!n.valid() || terms_[n.index] <= 1) continue;
       // Single numbers are made once, outside of loops, for all that read them.
-      const bool number = graph_.node(n).op->elementwise != nullptr && !scalar;
+      const bool number = graph_.node(n).op->elementwise() != nullptr && !scalar;
       all += number ? terms_[n.index] / shared : terms_[n.index] * access;
     }
     return all;
@@ -400,7 +400,7 @@ class Fuser {
         if (const auto d = from.valid() ? depth.find(from.index) : depth.end(); d != depth.end())
           before = std::max(before, d->second);
       }
-      depth[n.index] = before + (node.op->reduce != nullptr ? 1 : 0);
+      depth[n.index] = before + (ir::reduces(*node.op) ? 1 : 0);
       most = std::max(most, depth[n.index]);
     }
     return most;
@@ -526,7 +526,7 @@ Fusion Fuser::finish() {
   for (ValueId v : graph_.results) needed[storage_of(graph_, v).index] = true;
   for (size_t i = 0; i < graph_.node_count(); ++i) {
     const Node& node = graph_.node(NodeId(i));
-    if (node.op->view != nullptr && !out_.index_only[i])
+    if (node.op->view() != nullptr && !out_.index_only[i])
       needed[storage_of(graph_, node.operands[0]).index] = true;
     if (out_.group_of[i] < 0) continue;
     NodeDomain domain = node_domain(graph_, node);
@@ -546,7 +546,7 @@ Fusion Fuser::finish() {
   for (ValueId v : graph_.results) live[v.index] = true;
   for (size_t i = graph_.node_count(); i-- > 0;) {
     const Node& node = graph_.node(NodeId(static_cast<uint32_t>(i)));
-    bool needs = ranges_.may_fail(node) || node.op->control != nullptr || node.op->check != nullptr;
+    bool needs = ranges_.may_fail(node) || node.op->control() != nullptr || node.op->check() != nullptr;
     for (ValueId v : node.results) needs = needs || live[v.index];
     if (needs)
       for (ValueId v : node.operands) live[v.index] = true;
@@ -556,8 +556,8 @@ Fusion Fuser::finish() {
       const Node& node = graph_.node(n);
       const ir::OpDef& op = *node.op;
       // These write a buffer of their own, whoever reads it.
-      const bool stores = op.control != nullptr || op.check != nullptr || op.scatter != nullptr ||
-                          g.kind == GroupKind::permute;
+      const bool stores = op.control() != nullptr || op.check() != nullptr || ir::scatters(op) ||
+                          ir::scans(op) || g.kind == GroupKind::permute;
       // What may fail runs even where nothing reads it.
       for (ValueId v : graph_.node(n).results)
         if (needed[v.index] || stores || (ranges_.may_fail(node) && !live[v.index])) g.outputs.push_back(v);

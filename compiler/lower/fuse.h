@@ -14,12 +14,10 @@
 #include <string>
 #include <vector>
 
-#include "lower/index.h"
+#include "lower/domain.h"
 #include "lower/ranges.h"
 
 namespace tenon::lower {
-
-enum class GroupKind : uint8_t { pointwise, reduce, contract, scatter, check, permute, control };
 
 struct Group {
   GroupKind kind = GroupKind::pointwise;
@@ -59,29 +57,7 @@ Fusion fuse(const Graph& graph, const FuseOptions& options, const IndexRanges& r
 bool group_may_fail(const Graph& graph, const IndexRanges& ranges, const Group& group);
 // A reduction of everything whose outputs all come at the end: it tests for failures before it writes.
 bool writes_after_checks(const Graph& graph, const Group& group);
-// Whether neighbours along the last dimension of a contraction's right factor are neighbours in memory.
-bool right_is_even(const Graph& graph, const Node& node);
-// Whether neighbours along a contraction's last contracted dimension are neighbours in operand `side`.
-bool runs_along(const Graph& graph, const Node& node, size_t side);
-// Whether a contraction copies its right factor into panels before it multiplies: large factors with many
-// rows to multiply, whose columns are the rows of memory, or whose rows lie a multiple of the page apart,
-// where they would share few sets of the caches.
-bool packs_right(const Graph& graph, const Node& node);
-// Products of a contraction that is evaluated as arithmetic, one chain of fused multiply-adds an element: few
-// products, and fewer columns than a register tile wants. 0: it is none.
-int64_t chain_length(const Graph& graph, const Node& node);
 // The stored value behind views: the same bytes under another shape.
 ValueId storage_of(const Graph& graph, ValueId value);
-// How a node iterates: its domain, which axes it reduces, and the index of each operand (empty: read by other
-// means).
-struct NodeDomain {
-  GroupKind kind;
-  Shape domain;
-  std::vector<bool> reduced;
-  std::vector<Index> operands;
-};
-// A dot_general as axes: result dimensions, then the contracted ones (reduced).
-NodeDomain contraction_domain(const Graph& graph, const Node& node);
-NodeDomain node_domain(const Graph& graph, const Node& node);
 
 }  // namespace tenon::lower

@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <unordered_set>
 
-namespace tenon::lower {
+#include "lower/domain.h"
 
-AffineIndex affine_axis(uint32_t axis) { return {Dim(0), {{axis, Dim(1)}}}; }
-AffineIndex affine_constant(Dim c) { return {std::move(c), {}}; }
+namespace tenon::lower {
 
 void affine_add(AffineIndex* to, const AffineIndex& a, const Dim& scale) {
   to->constant = to->constant + a.constant * scale;
@@ -85,9 +84,9 @@ bool is_identity(const Index& at, const Shape& shape, const std::vector<uint32_t
 }
 
 bool is_index_only(const Node& node) {
-  if (node.op->index_map != nullptr) return true;
-  if (node.op->generate == nullptr) return false;
-  switch (node.op->generate->what) {
+  if (node.op->index_map() != nullptr) return true;
+  if (node.op->generate() == nullptr) return false;
+  switch (node.op->generate()->what) {
     case ir::Generator::iota:
     case ir::Generator::extent:
       return true;
@@ -99,7 +98,7 @@ bool is_index_only(const Node& node) {
 }
 
 bool is_unit_view(const Graph& graph, const Node& node) {
-  return node.op->view != nullptr &&
+  return node.op->view() != nullptr &&
          squeeze(graph.type(node.operands[0]).shape) == squeeze(graph.type(node.results[0]).shape);
 }
 
@@ -112,20 +111,20 @@ std::vector<ir::IndexPiece> pieces_of(const Graph& graph, const Node& node) {
       if (!is_one(to[d])) axes.push_back(d);
     return {{.operand = 0, .index = identity_index(graph.type(node.operands[0]).shape, axes), .guards = {}}};
   }
-  if (node.op->index_map == nullptr) return {};
+  if (node.op->index_map() == nullptr) return {};
   std::vector<ir::Type> operands;
   for (ValueId v : node.operands) operands.push_back(graph.type(v));
-  return node.op->index_map->pieces(node, operands, graph.type(node.results[0]));
+  return node.op->index_map()->pieces(node, operands, graph.type(node.results[0]));
 }
 
 bool is_scalar_arithmetic(const Graph& graph, const Node& node) {
-  if (node.op->elementwise == nullptr || node.op->may_fail) return false;
+  if (node.op->elementwise() == nullptr || node.op->may_fail) return false;
   return graph.type(node.results[0]).shape.empty();
 }
 
 bool is_pointwise(const Node& node) {
-  return node.op->elementwise != nullptr || node.op->gather != nullptr || node.op->index_map != nullptr ||
-         node.op->generate != nullptr;
+  return node.op->elementwise() != nullptr || ir::gathers(*node.op) || node.op->index_map() != nullptr ||
+         node.op->generate() != nullptr;
 }
 
 bool has_quotient(const ir::IndexPiece& piece) {
@@ -152,18 +151,21 @@ void collect_sources(const Graph& graph, ValueId value, const Index& at, const s
       continue;
     }
     const Node& node = graph.node(producer);
-    if (node.op->elementwise != nullptr) {
+    if (node.op->elementwise() != nullptr) {
       if (!scalars.insert(item.value.index).second) continue;
       for (ValueId v : node.operands) work.push_back({v, {}, item.guarded, item.dynamic});
       continue;
     }
-    if (node.op->gather != nullptr) {
-      const auto axis = static_cast<std::ptrdiff_t>(node.get<int64_t>("axis"));
-      const auto rank = static_cast<std::ptrdiff_t>(graph.type(node.operands[1]).rank());
-      Index chosen(item.at.begin() + axis, item.at.begin() + axis + rank);
-      work.push_back({node.operands[1], std::move(chosen), item.guarded, item.dynamic});
-      Index any(graph.type(node.operands[0]).rank(), affine_constant(Dim(0)));
-      work.push_back({node.operands[0], std::move(any), item.guarded, true});
+    if (ir::gathers(*node.op)) {
+      const ir::Iteration it = squeezed(graph, node);
+      const Index axes = axes_of_result(it, item.at);
+      for (size_t k = node.operands.size(); k-- > 0;) {
+        Index at;
+        const bool chosen = !it.operands[k].chosen.empty();
+        for (const AffineIndex& a : it.operands[k].index)
+          at.push_back(chosen ? affine_constant(Dim(0)) : affine_substitute(a, axes));
+        work.push_back({node.operands[k], std::move(at), item.guarded, item.dynamic || chosen});
+      }
       continue;
     }
     // Iota, constants and extents read nothing.

@@ -14,6 +14,8 @@
 
 namespace tenon::lower {
 using namespace support;
+using ir::affine_axis;
+using ir::affine_constant;
 using ir::AffineIndex;
 using ir::Dim;
 using ir::Graph;
@@ -24,8 +26,6 @@ using ir::ValueId;
 
 using Index = std::vector<AffineIndex>;  // one per dimension of the value
 
-AffineIndex affine_axis(uint32_t axis);
-AffineIndex affine_constant(Dim c);
 void affine_add(AffineIndex* to, const AffineIndex& a, const Dim& scale);
 bool affine_equal(const AffineIndex& a, const AffineIndex& b);
 bool affine_is_axis(const AffineIndex& a, uint32_t axis);

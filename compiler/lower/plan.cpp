@@ -110,8 +110,8 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
   std::vector<bool> is_constant(graph.value_count(), false);
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const Node& node = graph.node(NodeId(i));
-    if (s->fusion.group_of[i] < 0 || node.op->generate == nullptr ||
-        node.op->generate->what != ir::Generator::constant)
+    if (s->fusion.group_of[i] < 0 || node.op->generate() == nullptr ||
+        node.op->generate()->what != ir::Generator::constant)
       continue;
     const auto& array = node.get<std::shared_ptr<const Array>>("value");
     const RootId panels = panelled[node.results[0].index];
@@ -226,7 +226,7 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
   // Views have the place of what they show.
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const Node& node = graph.node(NodeId(i));
-    if (node.op->view == nullptr) continue;
+    if (node.op->view() == nullptr) continue;
     s->places[node.results[0].index] = s->places[storage_of(graph, node.results[0]).index];
   }
   return s;
@@ -239,7 +239,7 @@ void Planner::control(Scope* s, int32_t group_number) {
   uint32_t begin = position_;
   auto operand_place = [&](size_t i) { return s->places[storage_of(graph, node.operands[i]).index]; };
   std::vector<std::unique_ptr<Scope>>& regions = s->regions[static_cast<size_t>(group_number)];
-  if (node.op->control->what == ir::Control::loop) {
+  if (node.op->control()->what == ir::Control::loop) {
     const Graph& body = *node.regions[0];
     Loop loop;
     loop.trip = std::get_if<Dim>(&node.attr("trip")) != nullptr ? node.get<Dim>("trip") : Dim(0);

@@ -19,7 +19,7 @@ std::vector<Planner::Read> Planner::reads(const Scope& s, const Group& group) co
       Index at = indexed ? domain.operands[i] : Index(g.type(v).rank(), affine_constant(Dim(0)));
       // The products of a chain stand side by side: over them, indices are constants.
       const bool chain = chain_length(g, node) > 1;
-      if (chain) at = contraction_domain(g, node).operands[i];
+      if (chain) at = iteration_domain(g, node).operands[i];
       const uint32_t first_product = chain ? static_cast<uint32_t>(domain.domain.size()) : ~0u;
       std::vector<Source> sources;
       collect_sources(g, v, at, s.fusion.index_only, &sources);
@@ -31,10 +31,10 @@ std::vector<Planner::Read> Planner::reads(const Scope& s, const Group& group) co
         for (uint32_t a = 0; a < domain.domain.size(); ++a) axes.push_back(a);
         // Reductions and tiles read their operands at many elements before they write.
         bool aligned = indexed && !source.dynamic &&
-                       (group.kind == GroupKind::pointwise || node.op->elementwise != nullptr) &&
+                       (group.kind == GroupKind::pointwise || node.op->elementwise() != nullptr) &&
                        is_identity(source.at, g.type(source.value).shape, axes);
         if (group.kind == GroupKind::reduce && domain.domain == group.domain) aligned = false;
-        const bool dynamic = source.dynamic || (node.op->gather != nullptr && i == 0);
+        const bool dynamic = source.dynamic || (ir::gathers(*node.op) && domain.operands[i].empty());
         const bool constant =
             !dynamic && (indexed || chain) &&
             std::all_of(source.at.begin(), source.at.end(), [&](const AffineIndex& a) {
@@ -77,7 +77,7 @@ void Planner::order_groups(Scope* s, const std::vector<Destination>& results, st
     if (group_fails(*s, s->fusion.groups[g])) failing.push_back(g);
 
   auto commits = [&](const Node& node) {
-    return node.op->control != nullptr && node.op->control->what == ir::Control::loop &&
+    return node.op->control() != nullptr && node.op->control()->what == ir::Control::loop &&
            node.get<bool>("commit");
   };
   // Whether a value can be written straight into `place`, which holds an old value. `go_on`: a place that
@@ -89,7 +89,7 @@ void Planner::order_groups(Scope* s, const std::vector<Destination>& results, st
     bool control = group.kind == GroupKind::control;
     const Node& node = graph.node(producer);
     bool ok = true;
-    bool is_loop = control && node.op->control->what == ir::Control::loop;
+    bool is_loop = control && node.op->control()->what == ir::Control::loop;
     if (control && !is_loop) ok = false;
     std::vector<uint32_t> before;
     if (auto it = readers.find(place.root.index); it != readers.end()) {
@@ -131,7 +131,7 @@ void Planner::order_groups(Scope* s, const std::vector<Destination>& results, st
     ValueId v = graph.results[i];
     NodeId producer = graph.value(v).node;
     // Views share their operand's place: they are copied out.
-    if (!producer.valid() || graph.node(producer).op->view != nullptr ||
+    if (!producer.valid() || graph.node(producer).op->view() != nullptr ||
         s->fusion.group_of[producer.index] < 0)
       continue;
     if (taken.count(v.index) != 0) continue;

@@ -33,7 +33,7 @@ std::vector<RootId> Planner::panel_constants(Scope* s) {
     if (array == nullptr) continue;
     s->panels[n] = constant_root(array);
     for (NodeId id : group.nodes)
-      if (g.node(id).op->contract != nullptr) {
+      if (ir::multiplies(*g.node(id).op)) {
         const ValueId v = g.node(id).operands[1];
         if (--uses[v.index] == 0) out[v.index] = s->panels[n];
       }
@@ -48,7 +48,7 @@ int32_t Planner::sums_output(const Scope& s, const Group& group) const {
   const Graph& g = *s.graph;
   const ir::Type* type = nullptr;
   for (NodeId id : group.nodes)
-    if (g.node(id).op->contract != nullptr) type = &g.type(g.node(id).results[0]);
+    if (ir::multiplies(*g.node(id).op)) type = &g.type(g.node(id).results[0]);
   const std::vector<Read> all = reads(s, group);
   for (size_t i = 0; i < group.outputs.size(); ++i) {
     const ir::Type& t = g.type(group.outputs[i]);
@@ -89,7 +89,7 @@ bool Planner::movable(const Scope& s, ValueId stored, const std::vector<bool>& r
   if (!maker.valid() || returned[stored.index] || !s.places[stored.index].none()) return false;
   // Carries live where their loop is told to keep them, for as long as it runs.
   const Node& node = graph.node(maker);
-  if (node.op->control != nullptr && node.op->control->what == ir::Control::loop &&
+  if (node.op->control() != nullptr && node.op->control()->what == ir::Control::loop &&
       graph.value(stored).result < carry_count(*node.regions[0]))
     return false;
   const int32_t group = s.fusion.group_of[maker.index];

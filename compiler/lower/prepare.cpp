@@ -14,11 +14,11 @@ using Axes = std::vector<int64_t>;
 constexpr int64_t least_rows = 8;
 
 bool wants_copy(const ir::Graph& graph, const ir::Node& node, const ir::Module& module) {
-  if (node.op->contract == nullptr || chain_length(graph, node) != 0) return false;
+  if (!ir::multiplies(*node.op) || chain_length(graph, node) != 0) return false;
   if (packs_right(graph, node)) return false;  // packing reads it in any order
   if (graph.type(node.operands[1]).shape.empty()) return false;
   // In lanes the products of a result run along memory, in blocks its neighbours do.
-  if (node.get<std::string>("order") == "lanes") {
+  if (multiplies_in_lanes(node)) {
     if (runs_along(graph, node, 1) || !runs_along(graph, node, 0)) return false;
   } else if (right_is_even(graph, node)) {
     return false;
@@ -38,8 +38,8 @@ bool wants_copy(const ir::Graph& graph, const ir::Node& node, const ir::Module& 
 // Reads rows that were chosen by an index?
 bool takes_rows(const ir::Graph& graph, ValueId v) {
   for (const ir::Node* node = graph.producer(v); node != nullptr; node = graph.producer(node->operands[0])) {
-    if (node->op->gather != nullptr) return true;
-    if (node->op->index_map == nullptr || node->operands.empty()) return false;
+    if (ir::gathers(*node->op)) return true;
+    if (node->op->index_map() == nullptr || node->operands.empty()) return false;
   }
   return false;
 }
@@ -48,7 +48,7 @@ bool takes_rows(const ir::Graph& graph, ValueId v) {
 // a result: each is a sum over the rows, and sums over the same rows share one pass and what it reads.
 bool unstacks(const ir::Graph& graph, const ir::Node& node) {
   constexpr int64_t most = 8;
-  if (node.op->contract == nullptr || node.get<std::string>("order") != "lanes") return false;
+  if (!multiplies_in_lanes(node)) return false;
   if (!node.get<Axes>("lhs_batch").empty()) return false;
   const Dim results = graph.type(node.results[0]).count();
   if (!results.is_constant() || results.constant() < 2 || results.constant() > most) return false;
@@ -134,7 +134,7 @@ struct Turned {
 };
 Turned turned(const ir::Graph& graph, const ir::Node& node) {
   const Axes &batch = node.get<Axes>("rhs_batch"), &contract = node.get<Axes>("rhs_contract");
-  const bool lanes = node.get<std::string>("order") == "lanes";
+  const bool lanes = multiplies_in_lanes(node);
   Turned out{batch, {}, {}};
   Axes free;
   auto rank = static_cast<int64_t>(graph.type(node.operands[1]).rank());
@@ -170,7 +170,7 @@ std::vector<CapturedCopy> captured_copies(const ir::Graph& body, const ir::Modul
     const ir::Node& node = body.node(ir::NodeId(i));
     if (wants_copy(body, node, module) && !unstacks(body, node))
       want(node.operands[1], turned(body, node).perm);
-    if (node.op->control == nullptr || node.op->control->what != ir::Control::loop) continue;
+    if (node.op->control() == nullptr || node.op->control()->what != ir::Control::loop) continue;
     for (const CapturedCopy& inner : captured_copies(*node.regions[0], module))
       want(node.operands[inner.arg], inner.perm);
   }
@@ -236,7 +236,7 @@ ir::Graph prepared(const ir::Graph& graph, const ir::Module& module,
       attrs[node.op->attr_index("rhs_contract")] = std::move(right.contract);
     }
     std::vector<std::unique_ptr<ir::Graph>> regions;
-    const bool loop = node.op->control != nullptr && node.op->control->what == ir::Control::loop;
+    const bool loop = node.op->control() != nullptr && node.op->control()->what == ir::Control::loop;
     for (const auto& region : node.regions) {
       std::vector<CapturedCopy> inner;
       if (loop) inner = captured_copies(*region, module);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lower/domain.h"
+
 namespace tenon::lower {
 namespace {
 
@@ -45,7 +47,7 @@ void IndexRanges::visit(const Graph& graph, const ir::DimRanges& dims, Bounds bo
     const ir::OpDef& op = *node.op;
     for (const auto& region : node.regions) {
       Bounds inner(region->value_count());
-      const size_t skip = op.control->what == ir::Control::cond ? 1 : 0;  // the predicate
+      const size_t skip = op.control()->what == ir::Control::cond ? 1 : 0;  // the predicate
       size_t operand = skip;
       for (ValueId a : region->args) {
         const ir::ArgKind kind = region->value(a).arg;
@@ -61,30 +63,42 @@ void IndexRanges::visit(const Graph& graph, const ir::DimRanges& dims, Bounds bo
     }
     if (node.results.empty() || !is_int(graph.type(node.results[0]).dtype)) {
       // Rows are taken from, or added to, values of any type: below.
-    } else if (op.generate != nullptr) {
-      if (op.generate->what == ir::Generator::permutation) bounds[node.results[0].index] = node.get<Dim>("n");
-      if (op.generate->what == ir::Generator::iota)
+    } else if (op.generate() != nullptr) {
+      if (op.generate()->what == ir::Generator::permutation)
+        bounds[node.results[0].index] = node.get<Dim>("n");
+      if (op.generate()->what == ir::Generator::iota)
         bounds[node.results[0].index] =
             graph.type(node.results[0]).shape[static_cast<size_t>(node.get<int64_t>("axis"))];
-      if (op.generate->what == ir::Generator::constant)
+      if (op.generate()->what == ir::Generator::constant)
         bounds[node.results[0].index] = constant_bound(*node.get<std::shared_ptr<const Array>>("value"));
-    } else if (op.view != nullptr) {
+    } else if (op.view() != nullptr) {
       bounds[node.results[0].index] = bound(node.operands[0]);
-    } else if (op.index_map != nullptr || op.gather != nullptr) {
+    } else if (op.index_map() != nullptr || ir::gathers(op)) {
       // Moved about: of several operands, all must have the one bound.
-      const size_t values = op.gather != nullptr ? 1 : node.operands.size();
+      const size_t values = ir::gathers(op) ? 1 : node.operands.size();
       bool same = values > 0 && bound(node.operands[0]).has_value();
       for (size_t k = 1; same && k < values; ++k)
         same = bound(node.operands[k]) && *bound(node.operands[k]) == *bound(node.operands[0]);
       if (same) bounds[node.results[0].index] = bound(node.operands[0]);
-    } else if (op.arg_reduce != nullptr) {
-      bounds[node.results[0].index] =
-          graph.type(node.operands[0]).shape[static_cast<size_t>(node.get<int64_t>("axis"))];
+    } else if (ir::finds_position(op)) {
+      Dim count(1);
+      for (const ir::Axis& axis : described(graph, node).axes)
+        if (axis.role == ir::Axis::Role::reduced) count = count * axis.extent;
+      bounds[node.results[0].index] = count;
     }
-    if (op.gather == nullptr && op.scatter == nullptr) continue;
-    const std::optional<Dim>& indices = bound(node.operands[1]);
-    const Dim& rows = graph.type(node.operands[0]).shape[static_cast<size_t>(node.get<int64_t>("axis"))];
-    if (indices && (*indices == rows || (rows - *indices).range(dims).low >= 0)) inside_.insert(&node);
+    if (!ir::gathers(op) && !ir::scatters(op)) continue;
+    const ir::Iteration it = described(graph, node);
+    const auto known = [&](const ir::Access& access, ValueId of) {
+      return std::all_of(access.chosen.begin(), access.chosen.end(), [&](const ir::Access::Chosen& c) {
+        const std::optional<Dim>& indices = bound(node.operands[c.operand]);
+        const Dim& rows = graph.type(of).shape[c.dimension];
+        return indices && (*indices == rows || (rows - *indices).range(dims).low >= 0);
+      });
+    };
+    bool inside = known(it.result, node.results[0]);
+    for (size_t k = 0; k < node.operands.size(); ++k)
+      inside = inside && known(it.operands[k], node.operands[k]);
+    if (inside) inside_.insert(&node);
   }
 }
 

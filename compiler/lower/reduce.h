@@ -92,7 +92,7 @@ class ReduceEmitter {
 
   bool has_arg_reduce() const {
     return std::any_of(reductions_.begin(), reductions_.end(),
-                       [](const Reduction& r) { return r.node->op->arg_reduce != nullptr; });
+                       [](const Reduction& r) { return ir::finds_position(*r.node->op); });
   }
   Dim reduced_count() const {
     Dim n(1);
@@ -127,9 +127,8 @@ class ReduceEmitter {
   ExprId accumulate(const Reduction& r, ExprId acc);
   ExprId settle(const Reduction& r, ExprId acc, int64_t width);
   ExprId reduced(const Reduction& r, ExprId total, bool blocked, ExprId n);
-  bool sums(const Reduction& r) const {
-    return r.node->op->reduce == nullptr || r.node->op->reduce->combiner == ir::Combiner::sum;
-  }
+  static ir::Combiner combiner(const Reduction& r) { return r.node->op->iteration()->combiner; }
+  static bool sums(const Reduction& r) { return combiner(r) == ir::Combiner::sum; }
   void store(const Output& o);
   std::vector<TermId> roots(const Reductions& reductions, const Outputs& outputs) const;
   void hoist_for(const Reductions& reductions, const Outputs& outputs,

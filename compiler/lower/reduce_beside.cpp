@@ -81,7 +81,7 @@ class ReduceEmitter::Beside {
       for_each_read(t, [&](TermId read) { roots.push_back(read); });
       if (t.kind != TermKind::load) continue;
       wide = wide && dtype_bytes(t.dtype) >= 4;
-      if (t.dynamic.valid() || !t.offsets.empty()) continue;
+      if (!t.chosen.empty() || !t.offsets.empty()) continue;
       const auto stored = std::find_if(e_.outputs_.begin(), e_.outputs_.end(),
                                        [&](const Output& o) { return o.full && o.value == t.value; });
       if (stored != e_.outputs_.end()) {

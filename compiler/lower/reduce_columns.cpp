@@ -168,7 +168,7 @@ void ReduceEmitter::columns(const Reductions& reductions, const Outputs& outputs
 
 // First of the largest (or smallest); a NaN beats every number.
 void ReduceEmitter::arg_reduce(Reduction& r) {
-  bool largest = r.node->op->arg_reduce->largest;
+  bool largest = combiner(r) == ir::Combiner::max;
   hoist_for({&r}, {}, [&](uint32_t axis) { return classes_[axis] == 0; });
   ir::Combiner start = largest ? ir::Combiner::max : ir::Combiner::min;
   VarId best = b_.declare("best", r.dtype, identity_of(b_, start, r.dtype));

@@ -29,7 +29,7 @@ double ReduceEmitter::accesses(uint32_t axis) const {
   double all = 0;
   for (size_t i = 0; i < terms_.size(); ++i) {
     const Term& t = terms_.term(TermId(i));
-    if (t.kind != TermKind::load || t.dynamic.valid()) continue;
+    if (t.kind != TermKind::load || !t.chosen.empty()) continue;
     all += access_cost(t.address, axis) * (varies(t.address) ? 1 : outside);
   }
   for (const Output& o : outputs_)
@@ -47,7 +47,7 @@ double ReduceEmitter::cost(std::optional<uint32_t> lane_axis) const {
   const auto reductions = static_cast<double>(reductions_.size());
   if (!lane_axis) return operations / used + vector * fold * reductions / count;
   for (const Reduction& r : reductions_) {
-    if (r.node->op->arg_reduce != nullptr) continue;
+    if (ir::finds_position(*r.node->op)) continue;
     operations += std::min(static_cast<double>(r.lanes), count) / count;
   }
   return operations / used;

@@ -140,7 +140,7 @@ class ReduceEmitter::Spread {
     apart_ = !rows_.empty() && rows_.size() <= most_loads &&
              std::all_of(rows_.begin(), rows_.end(), [&](TermId id) {
                const Term& t = e_.terms_.term(id);
-               if (t.kind != TermKind::load || t.dynamic.valid() || !t.offsets.empty()) return false;
+               if (!t.is_plain_load()) return false;
                Dim step(0), next(0);
                for (const AffineIndex::Part& part : t.address.parts) {
                  if (part.axis == e_.reduced_[0]) step = part.coefficient;
@@ -174,7 +174,7 @@ class ReduceEmitter::Spread {
   }
   // Made from its operands and its element's number alone.
   bool runs_on(const Term& t) const {
-    if (t.kind == TermKind::choose || t.kind == TermKind::quotient || t.dynamic.valid() || !t.offsets.empty())
+    if (t.kind == TermKind::choose || t.kind == TermKind::quotient || !t.chosen.empty() || !t.offsets.empty())
       return false;
     return std::all_of(t.address.parts.begin(), t.address.parts.end(), [&](const AffineIndex::Part& p) {
       return e_.classes_[p.axis] != 1 || p.axis == e_.flat_axis();
@@ -207,10 +207,7 @@ class ReduceEmitter::Spread {
   VarId repeated_at(size_t i) const { return at_[i]; }
   VarId row_at(size_t i) const { return at_[repeated_.size() + i]; }
 
-  kernel::FoldOp fold_of(const Reduction& r) const {
-    return r.node->op->reduce != nullptr ? combine_of(r.node->op->reduce->combiner).fold
-                                         : kernel::FoldOp::add;
-  }
+  kernel::FoldOp fold_of(const Reduction& r) const { return combine_of(combiner(r)).fold; }
   void all_lanes(const std::function<void(ExprId)>& body) {
     ExprId l = b_.begin_lanes("l", b_.index(0), b_.index(lanes_), b_.index(lanes_));
     body(l);
@@ -243,8 +240,8 @@ class ReduceEmitter::Spread {
       return false;
     return std::all_of(rows_.begin(), rows_.end(), [&](TermId id) {
       const Term& t = e_.terms_.term(id);
-      return t.kind == TermKind::load && !t.dynamic.valid() && t.offsets.empty() &&
-             dtype_bytes(t.dtype) >= 4 && coefficient(t.address, e_.reduced_[0]) == Dim(1);
+      return t.is_plain_load() && dtype_bytes(t.dtype) >= 4 &&
+             coefficient(t.address, e_.reduced_[0]) == Dim(1);
     });
   }
   static Dim coefficient(const AffineIndex& a, uint32_t axis) {

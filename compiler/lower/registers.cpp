@@ -55,7 +55,7 @@ void collect(const Scope& s, Uses* uses) {
       continue;
     }
     const Node& node = s.graph->node(group.nodes[0]);
-    if (node.op->control->what != ir::Control::loop)
+    if (node.op->control()->what != ir::Control::loop)
       note(uses, s.places[storage_of(*s.graph, node.operands[0]).index], true, false);
     for (const auto& region : s.regions[number]) {
       for (size_t c = 0; c < region->carries.size(); ++c) {
@@ -96,9 +96,9 @@ bool scalar_group(const Scope& scope, int32_t number) {
   for (NodeId id : group.nodes) {
     const Node& node = scope.graph->node(id);
     // Random numbers are made many at a time, and indices that may fail are tested so.
-    if (scope.fusion.ranges->may_fail(node) || node.op->arg_reduce != nullptr) return false;
-    if (node.op->generate != nullptr && !is_index_only(node)) return false;
-    if (node.op->reduce != nullptr && node.get<int64_t>("block") < most_elements) return false;
+    if (scope.fusion.ranges->may_fail(node) || ir::finds_position(*node.op)) return false;
+    if (node.op->generate() != nullptr && !is_index_only(node)) return false;
+    if (ir::reduces(*node.op) && order_of(node).block < most_elements) return false;
     const int64_t chain = chain_length(*scope.graph, node);
     operations += elements * std::max<int64_t>(chain, 1);
     instructions += static_cast<uint64_t>(elements) * costs.node(node);

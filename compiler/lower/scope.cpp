@@ -129,7 +129,7 @@ void emit_scope(Frame& frame, const Scope& s, size_t first, size_t last) {
 void emit_control(Frame& frame, const Scope& s, int32_t number) {
   const Group& group = s.fusion.groups[static_cast<size_t>(number)];
   const Node& node = s.graph->node(group.nodes[0]);
-  if (node.op->control->what == ir::Control::loop) {
+  if (node.op->control()->what == ir::Control::loop) {
     emit_loop(frame, s, number);
     return;
   }

@@ -52,7 +52,7 @@ TermId TermGraph::make(const Request& request) {
   NodeId producer = graph_.value(value).node;
   bool here = producer.valid() &&
               (fusion_.index_only[producer.index] ||
-               (fusion_.group_of[producer.index] == group_ && graph_.node(producer).op->view == nullptr));
+               (fusion_.group_of[producer.index] == group_ && graph_.node(producer).op->view() == nullptr));
   if (mode == Mode::held) {
     Term t{TermKind::held};
     t.dtype = graph_.type(value).dtype;
@@ -115,7 +115,7 @@ TermId TermGraph::divided(ValueId value, const ir::IndexPiece& piece, const Inde
 // The factors of a contraction's element, in the order of its sum; false where some are missing.
 bool TermGraph::chain_arguments(const Node& node, const Index& at, Term* term) {
   term->kind = TermKind::folded;
-  NodeDomain domain = contraction_domain(graph_, node);
+  NodeDomain domain = iteration_domain(graph_, node);
   const Shape& shape = graph_.type(node.results[0]).shape;
   // The domain's axes: those of the result, then the contracted ones, of which the last runs fastest.
   Index axes;
@@ -160,25 +160,47 @@ TermId TermGraph::map_element(const Node& node, const Index& at, Term t) {
 }
 
 TermId TermGraph::gather_element(const Node& node, const Index& at, Term t) {
+  const ir::Iteration it = squeezed(graph_, node);
+  const Index axes = axes_of_result(it, at);
+  const ir::Access& access = it.operands[it.elements[0]];
   t.kind = TermKind::load;
-  t.value = node.operands[0];
+  t.value = node.operands[it.elements[0]];
   const Shape& shape = graph_.type(t.value).shape;
-  auto axis = static_cast<size_t>(node.get<int64_t>("axis"));
-  size_t rank = graph_.type(node.operands[1]).rank();
-  Index indices(at.begin() + static_cast<std::ptrdiff_t>(axis),
-                at.begin() + static_cast<std::ptrdiff_t>(axis + rank));
-  t.dynamic = read(node.operands[1], std::move(indices));
-  if (!missing_.empty()) return {};
-  Index source;
-  t.stride = Dim(1);
-  for (size_t d = 0; d < shape.size(); ++d) {
-    source.push_back(d < axis ? at[d] : d == axis ? affine_constant(Dim(0)) : at[d + rank - 1]);
-    if (d > axis) t.stride = t.stride * shape[d];
+  std::vector<Dim> strides(shape.size());
+  Dim stride(1);
+  for (size_t d = shape.size(); d-- > 0;) {
+    strides[d] = stride;
+    stride = stride * shape[d];
   }
-  t.bound = shape[axis];
+  for (const ir::Access::Chosen& c : access.chosen) {
+    const TermId index = read(node.operands[c.operand], substituted(it.operands[c.operand].index, axes));
+    t.chosen.push_back({index, strides[c.dimension], shape[c.dimension]});
+  }
+  if (!missing_.empty()) return {};
   t.checked = fusion_.ranges->may_fail(node);
-  t.address = affine_linear(source, shape);
+  t.address = affine_linear(substituted(access.index, axes), shape);
   return add(std::move(t));
+}
+
+// An element that is read where it is inside of its operand; elsewhere it is the identity.
+TermId TermGraph::guarded(const Node& node, const ir::Access& access, const Shape& shape, TermId element) {
+  if (access.guarded.empty()) return element;
+  Term outside{TermKind::outside};
+  outside.dtype = terms_[element.index].dtype;
+  outside.node = &node;
+  Term t{TermKind::choose};
+  t.dtype = outside.dtype;
+  TermPiece inside{{}, element};
+  for (const uint32_t d : access.guarded)
+    inside.guards.push_back({access.index[d], Dim(0), shape[d], Dim(1)});
+  t.pieces = {std::move(inside), {{}, add(std::move(outside))}};
+  return add(std::move(t));
+}
+
+TermId TermGraph::entering(const Node& node, size_t i) {
+  const ir::Iteration it = squeezed(graph_, node);
+  const ir::Access& access = it.operands[i];
+  return guarded(node, access, graph_.type(node.operands[i]).shape, element(node.operands[i], access.index));
 }
 
 TermId TermGraph::node_element(const Node& node, const Index& at) {
@@ -186,31 +208,32 @@ TermId TermGraph::node_element(const Node& node, const Index& at) {
   Term t{TermKind::scalar};
   t.dtype = type.dtype;
   t.node = &node;
-  if (node.op->elementwise != nullptr) {
+  if (node.op->elementwise() != nullptr) {
     for (ValueId v : node.operands) t.args.push_back(read(v, at));
     return missing_.empty() ? add(std::move(t)) : TermId();
   }
-  if (node.op->index_map != nullptr || node.op->view != nullptr) return map_element(node, at, std::move(t));
-  if (node.op->gather != nullptr) return gather_element(node, at, std::move(t));
-  if (node.op->contract != nullptr) return chain_arguments(node, at, &t) ? add(std::move(t)) : TermId();
-  if (node.op->reduce != nullptr) {
+  if (node.op->index_map() != nullptr || node.op->view() != nullptr)
+    return map_element(node, at, std::move(t));
+  if (ir::gathers(*node.op)) return gather_element(node, at, std::move(t));
+  if (ir::multiplies(*node.op)) return chain_arguments(node, at, &t) ? add(std::move(t)) : TermId();
+  if (ir::reduces(*node.op)) {
     // Over one element: all reduced extents are 1.
     t.kind = TermKind::folded;
-    NodeDomain domain = node_domain(graph_, node);
-    // The result's index over the group's axes gives that of the node's own (kept) axes, in order.
-    Index axes;
-    for (size_t d = 0; d < at.size(); ++d)
-      if (!is_one(type.shape[d])) axes.push_back(at[d]);
-    t.args.push_back(read(node.operands[0], substituted(domain.operands[0], axes)));
-    return missing_.empty() ? add(std::move(t)) : TermId();
+    const ir::Iteration it = squeezed(graph_, node);
+    ir::Access access = it.operands[0];
+    access.index = substituted(access.index, axes_of_result(it, at));
+    const TermId x = read(node.operands[0], access.index);
+    if (!missing_.empty()) return {};
+    t.args.push_back(guarded(node, access, graph_.type(node.operands[0]).shape, x));
+    return add(std::move(t));
   }
-  if (node.op->arg_reduce != nullptr) {
+  if (ir::finds_position(*node.op)) {
     t.kind = TermKind::extent;
     t.address = affine_constant(Dim(0));
     return add(std::move(t));
   }
-  TENON_CHECK(node.op->generate != nullptr, std::string(node.op->name) + " has no element form");
-  switch (node.op->generate->what) {
+  TENON_CHECK(node.op->generate() != nullptr, std::string(node.op->name) + " has no element form");
+  switch (node.op->generate()->what) {
     case ir::Generator::constant:
       t.kind = TermKind::literal;
       break;

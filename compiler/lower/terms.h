@@ -16,13 +16,14 @@ using TermId = Id<struct TermTag>;
 
 enum class TermKind : uint8_t {
   literal,   // node: a one-element constant
-  load,      // value at element number `address` (+ dynamic * stride)
+  load,      // value at element number `address` (+ what is chosen * stride)
   held,      // value held in a register: a reduction's result, or a contraction's accumulator
   scalar,    // node: elementwise function of args
   choose,    // first piece whose guards hold
   position,  // `address` converted to the dtype
   quotient,  // (`address` - low) / stride as i64, where a guard holds
   extent,    // `address.constant` converted to the dtype
+  outside,   // node: what an iteration's operand reads as where it is not: the identity
   folded,    // node: a reduction of one element; args: it. Or a contraction of few products: factors in pairs
   random,    // node: random value number `address`; args: seed and counters
 };
@@ -35,24 +36,32 @@ struct TermPiece {
   std::vector<TermGuard> guards;
   TermId term;
 };
+// A dimension's index is the value of a term.
+struct TermChosen {
+  TermId index;
+  Dim stride, bound;  // it is within 0 .. bound - 1, or is tested
+};
 struct Term {
   TermKind kind;
   DType dtype = DType::f32;
   ValueId value = {};
   AffineIndex address = {};
-  TermId dynamic = {};   // load: run-time index
-  bool checked = false;  // it may be outside of 0 .. bound - 1
-  Dim stride = {}, bound = {};
+  std::vector<TermChosen> chosen = {};               // load
+  bool checked = false;                              // what is chosen may be outside
+  Dim stride = {};                                   // quotient
   std::vector<std::pair<TermId, Dim>> offsets = {};  // load: + value * stride, known to be inside
   const Node* node = nullptr;
   std::vector<TermId> args = {};
   std::vector<TermPiece> pieces = {};
+
+  // A load at an affine place.
+  bool is_plain_load() const { return kind == TermKind::load && chosen.empty() && offsets.empty(); }
 };
 
 // The terms that a term reads wherever it is evaluated: of its pieces only one is, under its guards.
 template <class F>
 void for_each_read(const Term& t, F&& f) {
-  if (t.dynamic.valid()) f(t.dynamic);
+  for (const TermChosen& c : t.chosen) f(c.index);
   for (const auto& [offset, stride] : t.offsets) f(offset);
   for (const TermId a : t.args) f(a);
 }
@@ -71,6 +80,8 @@ class TermGraph {
   // The element of `value` at `at`. Terms are numbered behind those they read; one element is one term,
   // however many read it. No recursion: time and memory grow with the number of terms.
   TermId element(ValueId value, const Index& at);
+  // The element of operand `i` that enters a node's iteration, whose axes are those of the domain.
+  TermId entering(const Node& node, size_t i);
   // From now on read from memory, or from a register.
   void set_stored(ValueId value) {
     mode_[value.index] = Mode::stored;
@@ -105,6 +116,7 @@ class TermGraph {
   TermId make(const Request& request);
   TermId read(ValueId value, Index at);
   TermId node_element(const Node& node, const Index& at);
+  TermId guarded(const Node& node, const ir::Access& access, const Shape& shape, TermId element);
   TermId map_element(const Node& node, const Index& at, Term t);
   TermId gather_element(const Node& node, const Index& at, Term t);
   bool chain_arguments(const Node& node, const Index& at, Term* term);

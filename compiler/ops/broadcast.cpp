@@ -103,7 +103,7 @@ constexpr OpDef defs[] = {
          "extent 1.",
      .operands = operands,
      .attrs = attrs,
-     .index_map = &form,
+     .form = &form,
      .infer = infer,
      .vjp = vjp,
      .sample = sample},

@@ -250,12 +250,12 @@ constexpr OpDef defs[] = {
          "number, also in reverse.",
      .operands = loop_operands,
      .attrs = loop_attrs,
-     .control = &loop_form,
+     .form = &loop_form,
      .infer = infer_loop},
     {.name = "cond",
      .doc = "Runs one of two regions, chosen by a rank-0 bool; both yield values of the same types.",
      .operands = cond_operands,
-     .control = &cond_form,
+     .form = &cond_form,
      .infer = infer_cond},
     {.name = "call",
      .doc =
@@ -263,7 +263,7 @@ constexpr OpDef defs[] = {
          "that writes state cannot be called.",
      .operands = call_operands,
      .attrs = call_attrs,
-     .control = &call_form,
+     .form = &call_form,
      .infer = infer_call},
 };
 

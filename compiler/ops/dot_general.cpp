@@ -1,8 +1,8 @@
 // dot_general: sums of products over contracting dimensions, and `dot`, its everyday case.
 //
-// The order of summation is part of the meaning: attributes order and block (see ContractForm in
-// ir/op_def.h), derived by the rule of contraction.h. dot carries them as well, so that a size that is bound
-// while it is still folded does not change them.
+// The order of summation is part of the meaning: attributes order and block (see Order in
+// ir/iteration.h; lanes are 64 lanes, blocks one), derived by the rule of contraction.h. dot carries them as
+// well, so that a size that is bound while it is still folded does not change them.
 #include <algorithm>
 
 #include "ops/contraction.h"
@@ -92,6 +92,41 @@ Status infer(InferContext& c) {
   append_free(rhs, "rhs_batch", "rhs_contract");
   c.results = {std::move(result)};
   return Ok{};
+}
+
+// Axes: batch, free of lhs, free of rhs, contracted.
+ir::Iteration describe(const ir::Node& node, const std::vector<Type>& operands, const Type&) {
+  const Axes* const batch[] = {&node.get<Axes>("lhs_batch"), &node.get<Axes>("rhs_batch")};
+  const Axes* const contract[] = {&node.get<Axes>("lhs_contract"), &node.get<Axes>("rhs_contract")};
+  ir::Iteration out;
+  out.operands.resize(2);
+  for (size_t k = 0; k < 2; ++k)
+    out.operands[k].index.assign(operands[k].rank(), ir::affine_constant(Dim(0)));
+  const auto axis = [&](const Dim& extent, ir::Axis::Role role) {
+    out.axes.push_back({extent, role});
+    const ir::AffineIndex at = ir::affine_axis(static_cast<uint32_t>(out.axes.size() - 1));
+    if (role == ir::Axis::Role::kept) out.result.index.push_back(at);
+    return at;
+  };
+  const auto paired = [&](const Axes* const pairs[2], ir::Axis::Role role) {
+    for (size_t i = 0; i < pairs[0]->size(); ++i) {
+      const auto l = static_cast<size_t>((*pairs[0])[i]), r = static_cast<size_t>((*pairs[1])[i]);
+      out.operands[0].index[l] = out.operands[1].index[r] = axis(operands[0].shape[l], role);
+    }
+  };
+  paired(batch, ir::Axis::Role::kept);
+  for (size_t k = 0; k < 2; ++k)
+    for (size_t d = 0; d < operands[k].rank(); ++d) {
+      const auto at = static_cast<int64_t>(d);
+      if (!contains(*batch[k], at) && !contains(*contract[k], at))
+        out.operands[k].index[d] = axis(operands[k].shape[d], ir::Axis::Role::kept);
+    }
+  paired(contract, ir::Axis::Role::reduced);
+  out.elements = {0, 1};
+  return out;
+}
+ir::Order order_of(const ir::Node& node) {
+  return {node.get<std::string>("order") == "lanes" ? 64 : 1, node.get<int64_t>("block")};
 }
 
 // --- Derivative ------------------------------------------------------------------------------------------
@@ -239,7 +274,7 @@ void dot_sample(ir::SampleContext& s) {
   s.operands = {std::move(x), std::move(w)};
 }
 
-constexpr ir::ContractForm form{};
+constexpr ir::IterationForm form{.step = ir::Accumulate::multiply, .describe = describe, .order = order_of};
 constexpr ir::CompositeForm dot_form{dot_body};
 constexpr OperandDef operands[] = {
     {.name = "lhs", .doc = "left factor", .dtypes = DTypes::numbers},
@@ -274,7 +309,7 @@ constexpr OpDef defs[] = {
             "of rhs. Products enter by fused multiply-add in the order that `order` and `block` name.",
      .operands = operands,
      .attrs = attrs,
-     .contract = &form,
+     .form = &form,
      .infer = infer,
      .vjp = vjp,
      .sample = sample},
@@ -282,7 +317,7 @@ constexpr OpDef defs[] = {
      .doc = "Matrix product: the last dimension of x with the first of w.",
      .operands = dot_operands,
      .attrs = dot_attrs,
-     .composite = &dot_form,
+     .form = &dot_form,
      .infer = infer_dot,
      .sample = dot_sample},
 };

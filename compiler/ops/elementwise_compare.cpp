@@ -82,7 +82,7 @@ constexpr ir::OpDef compare(std::string_view name, std::string_view doc, const i
   def.name = name;
   def.doc = doc;
   def.operands = operands;
-  def.elementwise = &form;
+  def.form = &form;
   def.infer = infer;
   def.zero_gradient = true;
   return def;
@@ -103,7 +103,7 @@ constexpr ir::OpDef defs[] = {
      .doc = "x where the condition is true, y elsewhere. The side not taken has no influence, a NaN there "
             "included; its gradient is 0, also behind elementwise operations whose slope is infinite there.",
      .operands = choice,
-     .elementwise = &select_form,
+     .form = &select_form,
      .infer = infer_select,
      .vjp = select_vjp},
     compare("xor", "Exactly one is true.", xor_form, two_bools, infer_same),

@@ -48,6 +48,51 @@ void scatter_vjp(ir::VjpContext& c) {
   if (c.wanted[2]) c.out[2] = take(g, indices, c.node.get<int64_t>("axis")).id;
 }
 
+// Where a row of a value lies over the axes of what is taken from it, or added to it.
+ir::Access chosen_rows(size_t rank, const Shape& indices, int64_t axis) {
+  ir::Access out;
+  for (uint32_t d = 0, at = 0; d < rank; ++d) {
+    const bool chosen = d == static_cast<uint32_t>(axis);
+    out.index.push_back(chosen ? ir::affine_constant(Dim(0)) : ir::affine_axis(at));
+    at += chosen ? static_cast<uint32_t>(indices.size()) : 1;
+  }
+  out.chosen = {{.dimension = static_cast<uint32_t>(axis), .operand = 1}};
+  return out;
+}
+// The axes are the dimensions of the rows together, the indices' among them.
+ir::Iteration describe_rows(const Shape& rows, const Shape& indices, int64_t axis, ir::Axis::Role role) {
+  ir::Iteration out;
+  out.operands.resize(2);
+  for (uint32_t d = 0; d < rows.size(); ++d) {
+    const bool index = d >= static_cast<size_t>(axis) && d < static_cast<size_t>(axis) + indices.size();
+    out.axes.push_back({rows[d], index ? role : ir::Axis::Role::kept});
+    if (index) out.operands[1].index.push_back(ir::affine_axis(d));
+  }
+  return out;
+}
+
+ir::Iteration describe_take(const ir::Node& node, const std::vector<Type>& operands, const Type& result) {
+  const int64_t axis = node.get<int64_t>("axis");
+  const Shape& indices = operands[1].shape;
+  ir::Iteration out = describe_rows(result.shape, indices, axis, ir::Axis::Role::kept);
+  out.operands[0] = chosen_rows(operands[0].rank(), indices, axis);
+  for (uint32_t d = 0; d < result.rank(); ++d) out.result.index.push_back(ir::affine_axis(d));
+  out.elements = {0};
+  return out;
+}
+
+ir::Iteration describe_scatter(const ir::Node& node, const std::vector<Type>& operands, const Type& result) {
+  const int64_t axis = node.get<int64_t>("axis");
+  const Shape& indices = operands[1].shape;
+  ir::Iteration out = describe_rows(operands[2].shape, indices, axis, ir::Axis::Role::ordered);
+  out.result = chosen_rows(result.rank(), indices, axis);
+  out.operands.resize(3);
+  for (uint32_t d = 0; d < operands[2].rank(); ++d) out.operands[2].index.push_back(ir::affine_axis(d));
+  out.elements = {2};
+  out.base = 0;
+  return out;
+}
+
 // Indices are drawn from domain 0..1, so the axis has at least two rows.
 void sample_types(ir::SampleContext& s, Shape* x, Shape* indices, int64_t* axis) {
   const int64_t rank = s.draw(s.state, 1, 3);
@@ -76,8 +121,9 @@ void scatter_sample(ir::SampleContext& s) {
   s.attrs = {axis};
 }
 
-constexpr ir::GatherForm take_form{};
-constexpr ir::ScatterForm scatter_form{};
+constexpr ir::IterationForm take_form{
+    .step = ir::Accumulate::copy, .gathers = true, .describe = describe_take};
+constexpr ir::IterationForm scatter_form{.scatters = true, .describe = describe_scatter};
 constexpr ir::Domain take_domains[] = {{}, {0, 1}}, scatter_domains[] = {{}, {0, 1}, {}};
 constexpr OperandDef take_operands[] = {
     {.name = "x", .doc = "value whose rows are taken"},
@@ -98,7 +144,7 @@ constexpr OpDef defs[] = {
          "index out of range sets status T605.",
      .operands = take_operands,
      .attrs = attrs,
-     .gather = &take_form,
+     .form = &take_form,
      .infer = infer_take,
      .vjp = take_vjp,
      .may_fail = true,
@@ -111,7 +157,7 @@ constexpr OpDef defs[] = {
          "so that equal indices add up to the same bits everywhere. An index out of range sets status T605.",
      .operands = scatter_operands,
      .attrs = attrs,
-     .scatter = &scatter_form,
+     .form = &scatter_form,
      .infer = infer_scatter,
      .vjp = scatter_vjp,
      .may_fail = true,

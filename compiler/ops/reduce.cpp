@@ -1,9 +1,9 @@
 // Reductions over axes, and the position of an extreme along one.
 //
-// The order of combination is part of the meaning (attributes lanes and block, see ReduceForm in
-// ir/op_def.h). It is chosen from the declared axes only: 64 lanes in blocks of 8192 where the elements of a
-// reduction lie side by side in memory (the last axis is among them); else 4 lanes in blocks of 256, because
-// neighbouring results then fill the vector and each needs only a few chains of its own.
+// The order of combination is part of the meaning (attributes lanes and block, see Order in
+// ir/iteration.h). It is chosen from the declared axes only: 64 lanes in blocks of 8192 where the elements of
+// a reduction lie side by side in memory (the last axis is among them); else 4 lanes in blocks of 256,
+// because neighbouring results then fill the vector and each needs only a few chains of its own.
 #include <bit>
 
 #include "ops/expr.h"
@@ -40,6 +40,14 @@ Status infer_reduce(InferContext& c) {
   }
   c.results = {{x.dtype, without_axes(x.shape, c.get<Axes>("axes"))}};
   return Ok{};
+}
+
+ir::Iteration describe_reduce(const ir::Node& node, const std::vector<Type>& operands, const Type&) {
+  return reduced(operands[0], node.get<Axes>("axes"));
+}
+ir::Order order_of(const ir::Node& node) { return {node.get<int64_t>("lanes"), node.get<int64_t>("block")}; }
+ir::Iteration describe_position(const ir::Node& node, const std::vector<Type>& operands, const Type&) {
+  return reduced(operands[0], {node.get<int64_t>("axis")});
 }
 
 // --- Derivatives -----------------------------------------------------------------------------------------
@@ -162,10 +170,18 @@ void arg_sample(ir::SampleContext& s) {
   s.attrs = {axis};
 }
 
-constexpr ir::ReduceForm sum_form{ir::Combiner::sum}, prod_form{ir::Combiner::prod},
-    max_form{ir::Combiner::max}, min_form{ir::Combiner::min}, any_form{ir::Combiner::any},
-    all_form{ir::Combiner::all};
-constexpr ir::ArgReduceForm argmax_form{true}, argmin_form{false};
+constexpr ir::IterationForm over_axes(ir::Combiner combiner) {
+  return {.combiner = combiner, .describe = describe_reduce, .order = order_of};
+}
+constexpr ir::IterationForm position_of(ir::Combiner combiner) {
+  return {.combiner = combiner, .position = true, .describe = describe_position};
+}
+constexpr ir::IterationForm sum_form = over_axes(ir::Combiner::sum),
+                            prod_form = over_axes(ir::Combiner::prod),
+                            max_form = over_axes(ir::Combiner::max), min_form = over_axes(ir::Combiner::min),
+                            any_form = over_axes(ir::Combiner::any), all_form = over_axes(ir::Combiner::all),
+                            argmax_form = position_of(ir::Combiner::max),
+                            argmin_form = position_of(ir::Combiner::min);
 
 constexpr OperandDef numbers[] = {{.name = "x", .doc = "the value", .dtypes = DTypes::numbers}};
 constexpr OperandDef bools[] = {{.name = "x", .doc = "the value", .dtypes = DTypes::bools}};
@@ -194,7 +210,7 @@ constexpr OpDef defs[] = {
      .doc = "Sum over `axes`; of nothing: 0.",
      .operands = numbers,
      .attrs = attrs,
-     .reduce = &sum_form,
+     .form = &sum_form,
      .infer = infer_reduce,
      .vjp = sum_vjp,
      .sample = reduce_sample},
@@ -202,7 +218,7 @@ constexpr OpDef defs[] = {
      .doc = "Product over `axes`; of nothing: 1.",
      .operands = numbers,
      .attrs = attrs,
-     .reduce = &prod_form,
+     .form = &prod_form,
      .infer = infer_reduce,
      .vjp = prod_vjp,
      .sample = reduce_sample},
@@ -211,7 +227,7 @@ constexpr OpDef defs[] = {
             "gradient is divided equally among the elements that equal it.",
      .operands = numbers,
      .attrs = attrs,
-     .reduce = &max_form,
+     .form = &max_form,
      .infer = infer_reduce,
      .vjp = extreme_vjp,
      .sample = reduce_sample},
@@ -221,7 +237,7 @@ constexpr OpDef defs[] = {
          "gradient is divided equally among the elements that equal it.",
      .operands = numbers,
      .attrs = attrs,
-     .reduce = &min_form,
+     .form = &min_form,
      .infer = infer_reduce,
      .vjp = extreme_vjp,
      .sample = reduce_sample},
@@ -229,7 +245,7 @@ constexpr OpDef defs[] = {
      .doc = "Whether any element over `axes` is true; of nothing: false.",
      .operands = bools,
      .attrs = attrs,
-     .reduce = &any_form,
+     .form = &any_form,
      .infer = infer_reduce,
      .zero_gradient = true,
      .sample = bool_sample},
@@ -237,7 +253,7 @@ constexpr OpDef defs[] = {
      .doc = "Whether all elements over `axes` are true; of nothing: true.",
      .operands = bools,
      .attrs = attrs,
-     .reduce = &all_form,
+     .form = &all_form,
      .infer = infer_reduce,
      .zero_gradient = true,
      .sample = bool_sample},
@@ -245,7 +261,7 @@ constexpr OpDef defs[] = {
      .doc = "Index (i64) of the first largest element along `axis`; a NaN counts as largest.",
      .operands = numbers,
      .attrs = arg_attrs,
-     .arg_reduce = &argmax_form,
+     .form = &argmax_form,
      .infer = infer_arg,
      .zero_gradient = true,
      .sample = arg_sample},
@@ -253,7 +269,7 @@ constexpr OpDef defs[] = {
      .doc = "Index (i64) of the first smallest element along `axis`; a NaN counts as smallest.",
      .operands = numbers,
      .attrs = arg_attrs,
-     .arg_reduce = &argmin_form,
+     .form = &argmin_form,
      .infer = infer_arg,
      .zero_gradient = true,
      .sample = arg_sample},

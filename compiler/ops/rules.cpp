@@ -128,6 +128,19 @@ Status infer_like_first(InferContext& c) {
   return Ok{};
 }
 
+ir::Iteration reduced(const Type& x, const Axes& axes) {
+  ir::Iteration out;
+  out.operands.resize(1);
+  for (uint32_t d = 0; d < x.rank(); ++d) {
+    const bool is_reduced = contains(axes, static_cast<int64_t>(d));
+    out.axes.push_back({x.shape[d], is_reduced ? ir::Axis::Role::reduced : ir::Axis::Role::kept});
+    out.operands[0].index.push_back(ir::affine_axis(d));
+    if (!is_reduced) out.result.index.push_back(ir::affine_axis(d));
+  }
+  out.elements = {0};
+  return out;
+}
+
 Shape without_axes(const Shape& shape, const Axes& axes) {
   Shape kept;
   for (size_t i = 0; i < shape.size(); ++i) {

@@ -54,6 +54,8 @@ ir::Attr derive_first_dtype(const InferContext& c);  // of operand 0
 
 // Infer rule: one result of operand 0's type.
 Status infer_like_first(InferContext& c);
+// What an iteration over the dimensions of a value is, those of `axes` reduced.
+ir::Iteration reduced(const Type& x, const Axes& axes);
 // Shape without the given sorted axes.
 Shape without_axes(const Shape& shape, const Axes& axes);
 bool contains(const Axes& axes, int64_t axis);

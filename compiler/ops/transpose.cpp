@@ -102,7 +102,7 @@ constexpr OpDef defs[] = {
      .doc = "The dimensions of x in another order.",
      .operands = operands,
      .attrs = transpose_attrs,
-     .index_map = &transpose_form,
+     .form = &transpose_form,
      .infer = infer_transpose,
      .vjp = transpose_vjp,
      .sample = transpose_sample},
@@ -110,7 +110,7 @@ constexpr OpDef defs[] = {
      .doc = "x with the order of its elements turned around along `axes`.",
      .operands = operands,
      .attrs = reverse_attrs,
-     .index_map = &reverse_form,
+     .form = &reverse_form,
      .infer = infer_reverse,
      .vjp = reverse_vjp},
 };

@@ -10,7 +10,7 @@ using namespace support;
 
 inline const Array* constant_array(const ir::Graph& graph, ir::ValueId v) {
   const ir::Node* n = graph.producer(v);
-  if (n == nullptr || n->op->generate == nullptr || n->op->generate->what != ir::Generator::constant)
+  if (n == nullptr || n->op->generate() == nullptr || n->op->generate()->what != ir::Generator::constant)
     return nullptr;
   return n->get<std::shared_ptr<const Array>>("value").get();
 }
@@ -18,7 +18,7 @@ inline const Array* constant_array(const ir::Graph& graph, ir::ValueId v) {
 // The value behind broadcasts and reshapes, which repeat and rearrange but do not compute.
 inline ir::ValueId spread_source(const ir::Graph& graph, ir::ValueId v) {
   for (const ir::Node* n = graph.producer(v); n != nullptr; n = graph.producer(v)) {
-    if (n->op->name != "broadcast" && n->op->view == nullptr) break;
+    if (n->op->name != "broadcast" && n->op->view() == nullptr) break;
     v = n->operands[0];
   }
   return v;

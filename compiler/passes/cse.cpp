@@ -33,9 +33,9 @@ uint64_t hash_node(const Node& node) {
 
 bool mergeable(const Node& node) {
   if (node.op->mode != nullptr) return false;
-  if (node.op->control == nullptr) return true;
-  if (node.op->control->what == ir::Control::call) return false;
-  if (node.op->control->what == ir::Control::loop && node.get<bool>("commit")) return false;
+  if (node.op->control() == nullptr) return true;
+  if (node.op->control()->what == ir::Control::call) return false;
+  if (node.op->control()->what == ir::Control::loop && node.get<bool>("commit")) return false;
   // A mode inside a region is as unresolved as outside.
   for (const std::unique_ptr<Graph>& region : node.regions)
     for (size_t i = 0; i < region->node_count(); ++i)
@@ -46,7 +46,7 @@ bool mergeable(const Node& node) {
 // Within regions, arguments of equal operands are read through the first of them. Returns the number
 // replaced.
 size_t unify_arguments(Node& node) {
-  const size_t first = node.op->control->what == ir::Control::cond ? 1 : 0;
+  const size_t first = node.op->control()->what == ir::Control::cond ? 1 : 0;
   size_t n = 0;
   std::unordered_map<uint64_t, size_t> seen;  // (operand, kind) -> position
   for (size_t i = first; i < node.operands.size(); ++i) {
@@ -94,7 +94,7 @@ class Merger {
     node.attrs = c.node.attrs;
     node.regions = std::move(c.regions);
     Graph& out = c.b.graph();
-    const bool control = node.op->control != nullptr && !node.regions.empty();
+    const bool control = node.op->control() != nullptr && !node.regions.empty();
     if (control) {
       const size_t n = unify_arguments(node);
       if (n != 0) {
@@ -113,7 +113,7 @@ class Merger {
     if (found) {
       counts_[std::string(node.op->name)] += 1;
       changed_ = true;
-    } else if (control && node.op->control->what == ir::Control::loop) {
+    } else if (control && node.op->control()->what == ir::Control::loop) {
       found = unify_results(c, std::move(node));
     } else {
       c.regions = std::move(node.regions);

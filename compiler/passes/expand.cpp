@@ -18,7 +18,7 @@ Result<bool> run(ir::Module& module, pass::Counts& counts) {
       bool changed = false;
       ir::Graph next = rebuild(module, graph, [&](Candidate& c) -> std::optional<std::vector<ValueId>> {
         const ir::OpDef& op = *c.node.op;
-        if (op.composite == nullptr) return std::nullopt;
+        if (op.composite() == nullptr) return std::nullopt;
         if (op.mode != nullptr) {
           errors.append(
               error(Code::graph_invalid,
@@ -35,7 +35,7 @@ Result<bool> run(ir::Module& module, pass::Counts& counts) {
           return c.b.inline_graph(body, map);
         }
         ir::BodyContext context{c.b, c.node, c.operands};
-        return op.composite->body(context);
+        return op.composite()->body(context);
       });
       if (!errors.empty()) return false;
       if (changed) graph = std::move(next);

@@ -15,13 +15,13 @@ using ir::ValueId;
 constexpr int64_t max_elements = 1024;  // unless the operands hold as many
 
 bool foldable(const ir::OpDef& op) {
-  if (op.control != nullptr || op.composite != nullptr || op.mode != nullptr) return false;
-  if (op.generate != nullptr) return op.generate->what == ir::Generator::extent;
+  if (op.control() != nullptr || op.composite() != nullptr || op.mode != nullptr) return false;
+  if (op.generate() != nullptr) return op.generate()->what == ir::Generator::extent;
   return op.name != "broadcast";
 }
 
 bool is_extent(const ir::Node& node) {
-  return node.op->generate != nullptr && node.op->generate->what == ir::Generator::extent;
+  return node.op->generate() != nullptr && node.op->generate()->what == ir::Generator::extent;
 }
 
 std::optional<std::vector<ValueId>> fold_node(Candidate& c) {

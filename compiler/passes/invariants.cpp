@@ -16,7 +16,7 @@ using ir::NodeId;
 using ir::ValueId;
 
 bool is_loop(const Node& node) {
-  return node.op->control != nullptr && node.op->control->what == ir::Control::loop;
+  return node.op->control() != nullptr && node.op->control()->what == ir::Control::loop;
 }
 
 class Loop {
@@ -46,12 +46,12 @@ class Loop {
  private:
   static bool costs(const Graph& g, const Node& node) {
     const ir::OpDef& op = *node.op;
-    if (op.contract != nullptr || op.reduce != nullptr || op.arg_reduce != nullptr) return true;
-    return op.elementwise != nullptr && !op.elementwise->cheap && !g.type(node.results[0]).shape.empty();
+    if (ir::multiplies(op) || ir::reduces(op) || ir::finds_position(op)) return true;
+    return op.elementwise() != nullptr && !op.elementwise()->cheap && !g.type(node.results[0]).shape.empty();
   }
   static bool may_move(const Node& node) {
     const ir::OpDef& op = *node.op;
-    return op.control == nullptr && op.check == nullptr && op.gather == nullptr && op.scatter == nullptr &&
+    return op.control() == nullptr && op.check() == nullptr && !ir::gathers(op) && !ir::scatters(op) &&
            !op.may_fail && node.regions.empty() && node.results.size() == 1;
   }
 
@@ -61,7 +61,7 @@ class Loop {
     for (ValueId a : body_.args) invariant_[a.index] = body_.value(a).arg == ArgKind::capture;
     std::vector<bool> worth(body_.value_count(), false), read_by_contraction(body_.value_count(), false);
     for (size_t i = 0; i < body_.node_count(); ++i)
-      if (body_.node(NodeId(i)).op->contract != nullptr)
+      if (ir::multiplies(*body_.node(NodeId(i)).op))
         for (ValueId v : body_.node(NodeId(i)).operands) read_by_contraction[v.index] = true;
     for (size_t i = 0; i < body_.node_count(); ++i) {
       const Node& node = body_.node(NodeId(i));
@@ -73,10 +73,11 @@ class Loop {
       if (!same) continue;
       const ValueId result = node.results[0];
       invariant_[result.index] = true;
-      dear = dear || (node.op->elementwise != nullptr && read_by_contraction[result.index]);
+      dear = dear || (node.op->elementwise() != nullptr && read_by_contraction[result.index]);
       worth[result.index] = dear;
       // Values without operands are no work, and index maps none of their own.
-      moves_[i] = dear && !node.operands.empty() && node.op->index_map == nullptr && node.op->view == nullptr;
+      moves_[i] =
+          dear && !node.operands.empty() && node.op->index_map() == nullptr && node.op->view() == nullptr;
     }
   }
 

@@ -21,7 +21,7 @@ using ops::Axes;
 
 // Elementwise with one operand that is not a scalar spread out; its position. -1: none or several.
 int travels_through(const Graph& g, const Node& node) {
-  if (node.op->elementwise == nullptr || node.results.size() != 1) return -1;
+  if (node.op->elementwise() == nullptr || node.results.size() != 1) return -1;
   int found = -1;
   for (size_t i = 0; i < node.operands.size(); ++i) {
     const ValueId source = spread_source(g, node.operands[i]);
@@ -32,7 +32,7 @@ int travels_through(const Graph& g, const Node& node) {
   return found;
 }
 
-bool is_move(const Node& node) { return node.op->name == "transpose" || node.op->view != nullptr; }
+bool is_move(const Node& node) { return node.op->name == "transpose" || node.op->view() != nullptr; }
 
 class Mover {
  public:
@@ -55,7 +55,7 @@ class Mover {
     const std::vector<uint32_t> uses = ir::count_uses(g);
     for (size_t i = g.node_count(); i-- > 0;) {
       const Node& node = g.node(NodeId(i));
-      if (node.op->control != nullptr)
+      if (node.op->control() != nullptr)
         for (const std::unique_ptr<Graph>& region : node.regions) plan(*region);
       const Node* move = nullptr;
       ValueId source;
@@ -103,7 +103,7 @@ class Mover {
       }
       return c.b.emit_all(*node.op, std::move(operands), node.attrs);
     }
-    if (node.op->contract != nullptr) return contraction(c);
+    if (ir::multiplies(*node.op)) return contraction(c);
     return std::nullopt;
   }
 

@@ -24,7 +24,7 @@ Graph rebuild(const ir::Module& module, const Graph& graph, const Visitor& visit
     for (ValueId v : node.operands) c.operands.push_back(map[v.index]);
     for (const std::unique_ptr<Graph>& region : node.regions) {
       c.regions.push_back(std::make_unique<Graph>(
-          node.op->control != nullptr ? rebuild(module, *region, visit, options) : *region));
+          node.op->control() != nullptr ? rebuild(module, *region, visit, options) : *region));
     }
     b.set_location(node.location);
     b.set_scope(node.scope);

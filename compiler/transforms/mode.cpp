@@ -22,7 +22,7 @@ bool has_mode(const Graph& graph) {
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const Node& node = graph.node(NodeId(i));
     if (node.op->mode != nullptr) return true;
-    if (node.op->control == nullptr) continue;
+    if (node.op->control() == nullptr) continue;
     for (const std::unique_ptr<Graph>& region : node.regions)
       if (has_mode(*region)) return true;
   }
@@ -41,7 +41,7 @@ class Resolver {
       std::vector<ValueId> results;
       if (node.op->mode != nullptr) {
         results = replace(from, node, *map, rng, b);
-      } else if (node.op->control != nullptr && !node.regions.empty() && regions_have_mode(node)) {
+      } else if (node.op->control() != nullptr && !node.regions.empty() && regions_have_mode(node)) {
         results = control(from, node, *map, rng, b);
       } else {
         results = b.copy(from, node, *map);
@@ -83,7 +83,7 @@ class Resolver {
     std::vector<ValueId> operands;
     for (ValueId v : node.operands) operands.push_back(map[v.index]);
     operands.insert(operands.end(), rng.begin(), rng.end());
-    const bool loop = node.op->control->what == ir::Control::loop;
+    const bool loop = node.op->control()->what == ir::Control::loop;
     std::vector<std::unique_ptr<Graph>> regions;
     const std::string outside = regions_;
     std::string label = node.results.empty() ? "" : from.value(node.results[0]).name;

@@ -14,14 +14,14 @@ using ir::ValueId;
 
 namespace {
 
-bool moves_elements(const ir::OpDef& op) { return op.index_map != nullptr || op.view != nullptr; }
+bool moves_elements(const ir::OpDef& op) { return op.index_map() != nullptr || op.view() != nullptr; }
 
 bool cheap(const ir::OpDef& op) {
   if (op.may_fail) return false;
-  if (op.generate != nullptr)
-    return op.generate->what == ir::Generator::constant || op.generate->what == ir::Generator::iota ||
-           op.generate->what == ir::Generator::extent;
-  return moves_elements(op) || (op.elementwise != nullptr && op.elementwise->cheap);
+  if (op.generate() != nullptr)
+    return op.generate()->what == ir::Generator::constant || op.generate()->what == ir::Generator::iota ||
+           op.generate()->what == ir::Generator::extent;
+  return moves_elements(op) || (op.elementwise() != nullptr && op.elementwise()->cheap);
 }
 
 class Planner {

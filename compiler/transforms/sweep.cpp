@@ -115,9 +115,10 @@ void Sweep::name_cotangent(ValueId v) {
 // Is every element surely 0: a constant, or one broadcast?
 bool Sweep::is_zero(ValueId v) const {
   const Node* node = graph_.producer(v);
-  while (node != nullptr && node->op->index_map != nullptr && node->operands.size() == 1)
+  while (node != nullptr && node->op->index_map() != nullptr && node->operands.size() == 1)
     node = graph_.producer(node->operands[0]);
-  if (node == nullptr || node->op->generate == nullptr || node->op->generate->what != ir::Generator::constant)
+  if (node == nullptr || node->op->generate() == nullptr ||
+      node->op->generate()->what != ir::Generator::constant)
     return false;
   const Array& value = *node->get<std::shared_ptr<const Array>>("value");
   bool zero = true;
@@ -130,7 +131,7 @@ bool Sweep::is_zero(ValueId v) const {
 // A cotangent that is a choice between something and 0 tells where the operand has no part in the result.
 ValueId Sweep::taken_side(ValueId cotangent) {
   const Node* node = graph_.producer(cotangent);
-  if (node == nullptr || node->op->elementwise == nullptr || node->operands.size() != 3) return {};
+  if (node == nullptr || node->op->elementwise() == nullptr || node->operands.size() != 3) return {};
   if (!is_bool(graph_.type(node->operands[0]).dtype)) return {};
   const ValueId condition = node->operands[0];
   if (is_zero(node->operands[2])) return condition;
@@ -141,7 +142,7 @@ void Sweep::rule(const Node& node) {
   ir::VjpContext context{b_, node, node.operands, node.results, {}, {}, {}};
   // Elementwise, element i of all operands' cotangents comes from element i of the result's.
   Cotangent whole;
-  if (node.op->elementwise != nullptr) {
+  if (node.op->elementwise() != nullptr) {
     whole = cotangent_[node.results[0].index];
     context.cotangents.push_back(whole.value);
   } else {
@@ -178,7 +179,7 @@ void Sweep::expand(const Node& node) {
     results = b_.inline_graph(body, map);
   } else {
     ir::BodyContext context{b_, node, node.operands};
-    results = node.op->composite->body(context);
+    results = node.op->composite()->body(context);
   }
   extend_activity(graph_, first, &active_);
   grow();
@@ -207,8 +208,8 @@ Status Sweep::visit(NodeId id) {
   for (ValueId v : node.operands) any_active = any_active || active_[v.index];
   if (!any_active) return Ok{};
   const ir::OpDef& op = *node.op;
-  if (op.control != nullptr) {
-    switch (op.control->what) {
+  if (op.control() != nullptr) {
+    switch (op.control()->what) {
       case ir::Control::loop:
         TENON_TRY(loop(id));
         break;
@@ -222,7 +223,7 @@ Status Sweep::visit(NodeId id) {
     rule(node);
   } else if (op.zero_gradient) {
     return Ok{};
-  } else if (op.composite != nullptr) {
+  } else if (op.composite() != nullptr) {
     expand(node);
   } else {
     return refuse(node, "no gradient exists for it, and it lies on the path");

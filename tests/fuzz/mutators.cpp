@@ -35,13 +35,13 @@ std::function<void(ir::Module&)> on_nodes(std::function<void(Graph&, Node&)> f) 
 }
 
 void swap_operands(Graph& g, Node& n) {
-  if (n.op->elementwise == nullptr || n.operands.size() != 2) return;
+  if (n.op->elementwise() == nullptr || n.operands.size() != 2) return;
   if (g.type(n.operands[0]) == g.type(n.operands[1])) std::swap(n.operands[0], n.operands[1]);
 }
 
 // Another axis of the same extent; the first of them that is not reduced.
 void other_axis(Graph& g, Node& n) {
-  if (n.op->reduce == nullptr) return;
+  if (!ir::reduces(*n.op)) return;
   const ir::Shape& shape = g.type(n.operands[0]).shape;
   ir::Attr& attr = n.attrs[n.op->attr_index("axes")];
   auto* axes = std::get_if<std::vector<int64_t>>(&attr);
@@ -58,7 +58,7 @@ void other_axis(Graph& g, Node& n) {
 
 // Slices of one element less begin one further.
 void slice_offset(Graph& g, Node& n) {
-  if (n.op->index_map == nullptr || n.operands.size() != 1) return;
+  if (n.op->index_map() == nullptr || n.operands.size() != 1) return;
   for (size_t i = 0; i < n.op->attrs.size(); ++i) {
     if (n.op->attrs[i].name != "start") continue;
     auto* start = std::get_if<std::vector<ir::Dim>>(&n.attrs[i]);
@@ -77,14 +77,14 @@ void slice_offset(Graph& g, Node& n) {
 
 // An order of combination with other lanes: other bits of float sums.
 void order_of_sum(Graph& g, Node& n) {
-  if (n.op->reduce == nullptr || !is_float(g.type(n.results[0]).dtype)) return;
+  if (!ir::reduces(*n.op) || !is_float(g.type(n.results[0]).dtype)) return;
   auto* lanes = std::get_if<int64_t>(&n.attrs[n.op->attr_index("lanes")]);
   if (lanes != nullptr && *lanes > 1) *lanes /= 2;
 }
 
 // A sum of cotangents keeps only one.
 void lost_cotangent(Graph& g, Node& n) {
-  if (n.op->elementwise == nullptr || n.operands.size() != 2 || n.op->vjp == nullptr) return;
+  if (n.op->elementwise() == nullptr || n.operands.size() != 2 || n.op->vjp == nullptr) return;
   if (n.op->name != "add" || n.operands[0] == n.operands[1]) return;
   (void)g;
   n.operands[1] = n.operands[0];

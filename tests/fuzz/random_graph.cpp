@@ -148,7 +148,7 @@ class Generator {
   }
 
   static bool hides(const OpDef& op) {
-    return op.zero_gradient && op.elementwise != nullptr && !op.operands.empty() &&
+    return op.zero_gradient && op.elementwise() != nullptr && !op.operands.empty() &&
            ir::dtype_in(DType::f32, op.operands[0].dtypes);
   }
 
@@ -204,7 +204,7 @@ class Generator {
     const std::span<const OpDef* const> all = ir::op_table().all();
     for (int tries = 0; tries < 400 && f.graph->node_count() < 2; ++tries) {
       const OpDef* op = all[static_cast<size_t>(range(0, static_cast<int64_t>(all.size()) - 1))];
-      if (op->elementwise == nullptr || op->vjp == nullptr || hides(*op)) continue;
+      if (op->elementwise() == nullptr || op->vjp == nullptr || hides(*op)) continue;
       attempt(f, *op, chance(80) ? DType::f32 : DType::f64, f.graph->node_count() > 0);
     }
   }
@@ -216,10 +216,10 @@ class Generator {
          ++tries) {
       const std::span<const OpDef* const> all = ir::op_table().all();
       const OpDef* op = all[static_cast<size_t>(range(0, static_cast<int64_t>(all.size()) - 1))];
-      if (f.chain && chance(60) && op->elementwise == nullptr) continue;
+      if (f.chain && chance(60) && op->elementwise() == nullptr) continue;
       // Where gradients are compared with differences, nothing may hide a dependence from them.
       if (out_.seed % 3 != 0 && hides(*op)) continue;
-      if (op->control != nullptr || (f.depth < 2 && options_.control && chance(3))) {
+      if (op->control() != nullptr || (f.depth < 2 && options_.control && chance(3))) {
         if (options_.control && f.depth < 2 && chance(50)) region(f, *op);
         continue;
       }
@@ -424,10 +424,10 @@ class Generator {
 
   void region(Frame& f, const OpDef& op) {
     if (f.graph->value_count() == 0) return;
-    if (op.control == nullptr || op.control->what == ir::Control::call) return;
+    if (op.control() == nullptr || op.control()->what == ir::Control::call) return;
     const Graph saved = *f.graph;
     const std::map<std::string, ir::Domain> domains = out_.domains;
-    const bool ok = op.control->what == ir::Control::loop ? loop(f, op) : cond(f, op);
+    const bool ok = op.control()->what == ir::Control::loop ? loop(f, op) : cond(f, op);
     if (ok) return;
     *f.graph = saved;
     f.values.resize(saved.value_count());

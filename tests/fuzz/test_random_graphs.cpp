@@ -67,7 +67,7 @@ TEST_CASE("two thousand random graphs meet every operation and type", "[fuzz][lo
   Counts counts;
   run(10001, 2000, &statistics, &counts);
   for (const ir::OpDef* op : ir::op_table().all()) {
-    if (op->control != nullptr && op->control->what == ir::Control::call) continue;  // inlined before
+    if (op->control() != nullptr && op->control()->what == ir::Control::call) continue;  // inlined before
     INFO(op->name);
     CHECK(counts.ops[std::string(op->name)] >= 50);
   }

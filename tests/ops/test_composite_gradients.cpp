@@ -75,7 +75,7 @@ size_t check(const ir::OpDef& op, uint64_t seed) {
 
 TEST_CASE("composites are differentiated through their bodies", "[ops]") {
   for (const ir::OpDef* op : ir::op_table().all()) {
-    if (op->composite == nullptr || op->vjp != nullptr || op->zero_gradient) continue;
+    if (op->composite() == nullptr || op->vjp != nullptr || op->zero_gradient) continue;
     size_t compared = 0;
     for (uint64_t seed = 0; seed < 25; ++seed) compared += check(*op, seed);
     INFO(op->name);

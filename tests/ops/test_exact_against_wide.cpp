@@ -66,7 +66,8 @@ void run_both(const OpDef& op, uint64_t seed, DType dtype, Totals* totals) {
 
 TEST_CASE("declared arithmetic lies within the wide evaluator's bound", "[ops]") {
   for (const OpDef* op : ir::op_table().all()) {
-    if (op->elementwise != nullptr || op->control != nullptr) continue;  // the former have tests of their own
+    if (op->elementwise() != nullptr || op->control() != nullptr)
+      continue;  // the former have tests of their own
     Totals totals;
     for (uint64_t seed = 0; seed < 30; ++seed) {
       INFO(op->name << " seed " << seed);

@@ -48,11 +48,7 @@ TEST_CASE("every operation is declared whole", "[ops]") {
     CHECK(op->doc.size() > 10);
     CHECK(op->doc.back() == '.');
     CHECK(op->infer != nullptr);
-    const int forms = (op->elementwise != nullptr) + (op->index_map != nullptr) + (op->view != nullptr) +
-                      (op->generate != nullptr) + (op->reduce != nullptr) + (op->arg_reduce != nullptr) +
-                      (op->contract != nullptr) + (op->gather != nullptr) + (op->scatter != nullptr) +
-                      (op->control != nullptr) + (op->check != nullptr) + (op->composite != nullptr);
-    CHECK(forms == 1);
+    CHECK(std::visit([](const auto* form) { return form != nullptr; }, op->form));
     bool optional = false;
     for (size_t i = 0; i < op->operands.size(); ++i) {
       const ir::OperandDef& o = op->operands[i];
@@ -180,7 +176,7 @@ TEST_CASE("a composite's body has the types that its declaration infers", "[ops]
   const ir::Module module = test::module_with_n();
   size_t tried = 0;
   for (const OpDef* op : ir::op_table().all()) {
-    if (op->composite == nullptr) continue;
+    if (op->composite() == nullptr) continue;
     INFO(op->name);
     for (uint64_t seed = 0; seed < 60; ++seed) {
       test::Draw draw(seed);
@@ -192,7 +188,7 @@ TEST_CASE("a composite's body has the types that its declaration infers", "[ops]
       std::vector<ir::ValueId> args;
       for (ir::ValueId o : e.operands) args.push_back(body.add_arg(e.graph.type(o), ir::ArgKind::input, ""));
       ir::BodyContext context{b, *e.graph.producer(e.results[0]), args};
-      const std::vector<ir::ValueId> results = op->composite->body(context);
+      const std::vector<ir::ValueId> results = op->composite()->body(context);
       REQUIRE(results.size() == inferred.size());
       for (size_t i = 0; i < results.size(); ++i) CHECK(body.type(results[i]) == inferred[i]);
       ++tried;

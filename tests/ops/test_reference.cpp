@@ -32,6 +32,6 @@ TEST_CASE("the operations reference has every operation, and the body of every c
     const std::string name(op->name);
     INFO(name);
     CHECK(made.find("\n### " + name + "\n\n" + std::string(op->doc) + "\n") != std::string::npos);
-    if (op->composite != nullptr) CHECK(made.find("\nfunc " + name + "(") != std::string::npos);
+    if (op->composite() != nullptr) CHECK(made.find("\nfunc " + name + "(") != std::string::npos);
   }
 }

@@ -90,7 +90,7 @@ void check_rule(const OpDef& op, uint64_t seed, size_t* compared) {
 
 TEST_CASE("derivative rules agree with differences", "[ops]") {
   for (const OpDef* op : ir::op_table().all()) {
-    if (op->vjp == nullptr || op->control != nullptr || op->name == "cast") continue;
+    if (op->vjp == nullptr || op->control() != nullptr || op->name == "cast") continue;
     if (op->name == "stop_gradient") continue;
     size_t compared = 0;
     for (uint64_t seed = 0; seed < 40; ++seed) check_rule(*op, seed, &compared);

@@ -92,8 +92,8 @@ size_t check(const ir::OpDef& op, uint64_t seed) {
 
 TEST_CASE("second derivatives agree with differences of first ones", "[ops]") {
   for (const ir::OpDef* op : ir::op_table().all()) {
-    if (op->control != nullptr || op->zero_gradient || op->name == "cast") continue;
-    if (op->vjp == nullptr && op->composite == nullptr) continue;
+    if (op->control() != nullptr || op->zero_gradient || op->name == "cast") continue;
+    if (op->vjp == nullptr && op->composite() == nullptr) continue;
     size_t compared = 0;
     for (uint64_t seed = 0; seed < 12; ++seed) compared += check(*op, seed);
     INFO(op->name);

@@ -305,7 +305,7 @@ TEST_CASE("every elementwise operation with a derivative has its special points 
   for (const Unary& row : unary) known.insert(row.op);
   for (const Binary& row : binary) known.insert(row.op);
   for (const ir::OpDef* op : ir::op_table().all()) {
-    if (op->elementwise == nullptr || op->vjp == nullptr) continue;
+    if (op->elementwise() == nullptr || op->vjp == nullptr) continue;
     INFO(op->name);
     CHECK(known.contains(op->name));
   }

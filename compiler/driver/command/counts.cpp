@@ -14,7 +14,7 @@ ir::Graph body_of(const ir::Module& module, const ir::Graph& graph, const ir::No
     args.push_back(body.add_arg(graph.type(v), ir::ArgKind::input, ""));
   ir::Builder b(body, &module);
   ir::BodyContext context{b, node, args};
-  body.results = node.op->composite->body(context);
+  body.results = node.op->composite()->body(context);
   return body;
 }
 
@@ -22,28 +22,29 @@ ir::Graph body_of(const ir::Module& module, const ir::Graph& graph, const ir::No
 
 ir::Dim node_flops(const ir::Module& module, const ir::Graph& graph, const ir::Node& node) {
   const ir::OpDef& op = *node.op;
-  if (op.elementwise != nullptr) return graph.type(node.results[0]).count() * ir::Dim(op.elementwise->flops);
-  if (op.reduce != nullptr || op.arg_reduce != nullptr) return graph.type(node.operands[0]).count();
-  if (op.scatter != nullptr) return graph.type(node.operands.back()).count();
-  if (op.contract != nullptr) {
-    ir::Dim flops = graph.type(node.results[0]).count() * ir::Dim(2);
-    for (const int64_t axis : node.get<std::vector<int64_t>>("lhs_contract"))
-      flops = flops * graph.type(node.operands[0]).shape[static_cast<size_t>(axis)];
+  if (op.elementwise() != nullptr)
+    return graph.type(node.results[0]).count() * ir::Dim(op.elementwise()->flops);
+  if (op.iteration() != nullptr && op.iteration()->step != ir::Accumulate::copy) {
+    std::vector<ir::Type> types;
+    for (ir::ValueId v : node.operands) types.push_back(graph.type(v));
+    ir::Dim flops = ir::multiplies(op) ? 2 : 1;
+    for (const ir::Axis& axis : op.iteration()->describe(node, types, graph.type(node.results[0])).axes)
+      flops = flops * axis.extent;
     return flops;
   }
-  if (op.composite != nullptr) {
+  if (op.composite() != nullptr) {
     if (!node.regions.empty()) return graph_flops(module, *node.regions[0]);
     // Its forms differ between training and inference.
     if (op.mode != nullptr) return 0;
     return graph_flops(module, body_of(module, graph, node));
   }
-  if (op.control != nullptr) {
-    if (op.control->what == ir::Control::call) {
+  if (op.control() != nullptr) {
+    if (op.control()->what == ir::Control::call) {
       const ir::Function* callee = module.find_function(node.get<std::string>("callee"));
       return callee != nullptr ? graph_flops(module, callee->graph) : ir::Dim(0);
     }
     ir::Dim flops = graph_flops(module, *node.regions[0]);
-    if (op.control->what == ir::Control::loop) flops = flops * node.get<ir::Dim>("trip");
+    if (op.control()->what == ir::Control::loop) flops = flops * node.get<ir::Dim>("trip");
     return flops;
   }
   return 0;

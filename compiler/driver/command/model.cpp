@@ -91,7 +91,7 @@ namespace {
 void collect_callees(const ir::Graph& graph, std::set<std::string>* names) {
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const ir::Node& node = graph.node(ir::NodeId(i));
-    if (node.op->control != nullptr && node.op->control->what == ir::Control::call)
+    if (node.op->control() != nullptr && node.op->control()->what == ir::Control::call)
       names->insert(node.get<std::string>("callee"));
     for (const auto& region : node.regions) collect_callees(*region, names);
   }

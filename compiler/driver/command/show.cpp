@@ -94,6 +94,8 @@ std::string_view kind_text(lower::GroupKind kind) {
       return "reduce";
     case lower::GroupKind::contract:
       return "contract";
+    case lower::GroupKind::scan:
+      return "scan";
     case lower::GroupKind::scatter:
       return "scatter";
     case lower::GroupKind::check:

@@ -45,7 +45,7 @@ std::string options_name(std::string_view op) {
 }
 
 bool by_hand(const OpDef& op) {
-  if (op.control != nullptr) return true;
+  if (op.control() != nullptr) return true;
   for (const AttrDef& a : op.attrs)
     if (a.kind == AttrKind::array) return true;
   return false;
@@ -111,7 +111,7 @@ bool takes_literals(const OpDef& op) {
   if (op.operands.size() < 2) return false;
   for (const OperandDef& o : op.operands)
     if (o.variadic || o.optional) return false;
-  return op.elementwise != nullptr || op.name == "pad";
+  return op.elementwise() != nullptr || op.name == "pad";
 }
 
 // A paragraph as comment lines of at most 110 columns.

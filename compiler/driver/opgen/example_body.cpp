@@ -109,7 +109,7 @@ std::string body_text(const OpDef& op, const ir::SampleContext& s, size_t* nodes
     f.graph.results = op.mode(context);
   } else {
     ir::BodyContext context{b, node, operands};
-    f.graph.results = op.composite->body(context);
+    f.graph.results = op.composite()->body(context);
   }
   f.returns = f.graph.results.size();
   *nodes = f.graph.node_count();

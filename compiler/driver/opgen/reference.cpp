@@ -18,28 +18,28 @@ struct Form {
 
 constexpr Form forms[] = {
     {"Elementwise", "One element of the result is a function of the operands' elements at its place.",
-     [](const OpDef& op) { return op.elementwise != nullptr; }},
+     [](const OpDef& op) { return op.elementwise() != nullptr; }},
     {"Elements at other places", "One element of the result is an element of an operand, or a fill value.",
-     [](const OpDef& op) { return op.index_map != nullptr || op.view != nullptr; }},
+     [](const OpDef& op) { return op.index_map() != nullptr || op.view() != nullptr; }},
     {"Values from nothing", "One element of the result is a function of its place, and of a random stream.",
-     [](const OpDef& op) { return op.generate != nullptr; }},
+     [](const OpDef& op) { return op.generate() != nullptr; }},
     {"Reductions",
      "Combine along dimensions, in an order that is part of the operation: blocks, lanes and a fixed tree.",
-     [](const OpDef& op) { return op.reduce != nullptr || op.arg_reduce != nullptr; }},
+     [](const OpDef& op) { return ir::reduces(op) || ir::finds_position(op); }},
     {"Contractions",
      "Sums of products, in an order that is part of the operation: each block is a chain of fused "
      "multiply-adds, and block sums are added in order.",
-     [](const OpDef& op) { return op.contract != nullptr; }},
+     [](const OpDef& op) { return ir::multiplies(op); }},
     {"By index", "Rows are taken or added by index; an index out of range is a status.",
-     [](const OpDef& op) { return op.gather != nullptr || op.scatter != nullptr; }},
+     [](const OpDef& op) { return ir::gathers(op) || ir::scatters(op); }},
     {"Checks", "Pass a value on, or fail with a status before anything is committed.",
-     [](const OpDef& op) { return op.check != nullptr; }},
+     [](const OpDef& op) { return op.check() != nullptr; }},
     {"Control", "Operations with regions or callees; [ir.md](ir.md) shows how they are written.",
-     [](const OpDef& op) { return op.control != nullptr; }},
+     [](const OpDef& op) { return op.control() != nullptr; }},
     {"Composites",
      "Operations with a body of others. They print folded; the pass `expand` puts the body in their place, "
      "which is shown here for sizes `n`, `m`, ...",
-     [](const OpDef& op) { return op.composite != nullptr; }},
+     [](const OpDef& op) { return op.composite() != nullptr; }},
 };
 
 std::string types_of(ir::DTypes set) {
@@ -54,13 +54,13 @@ std::string types_of(ir::DTypes set) {
 
 // Where types have functions of their own, only those count.
 std::string types_of(const OpDef& op, const ir::OperandDef& operand) {
-  const bool keyed = op.elementwise != nullptr && op.elementwise->by_types == nullptr &&
-                     &operand == &op.operands[op.elementwise->key];
+  const bool keyed = op.elementwise() != nullptr && op.elementwise()->by_types == nullptr &&
+                     &operand == &op.operands[op.elementwise()->key];
   if (!keyed) return types_of(operand.dtypes);
   std::string out;
   for (size_t i = 0; i < support::dtype_count; ++i) {
     const DType t = static_cast<DType>(i);
-    if (ir::dtype_in(t, operand.dtypes) && op.elementwise->types[i].exact != nullptr)
+    if (ir::dtype_in(t, operand.dtypes) && op.elementwise()->types[i].exact != nullptr)
       out += (out.empty() ? "" : " ") + std::string(dtype_name(t));
   }
   return out;
@@ -98,8 +98,8 @@ std::string attribute(const AttrDef& a) {
 
 std::string_view derivative(const OpDef& op) {
   if (op.vjp != nullptr) return "yes";
-  if (op.control != nullptr) return "yes, through its regions or callee";
-  if (op.composite != nullptr && !op.zero_gradient) return "yes, through its body";
+  if (op.control() != nullptr) return "yes, through its regions or callee";
+  if (op.composite() != nullptr && !op.zero_gradient) return "yes, through its body";
   return op.zero_gradient ? "zero: no gradient passes" : "none: a gradient that would pass is an error";
 }
 
@@ -115,15 +115,15 @@ void operation(std::string* out, const OpDef& op) {
   for (const AttrDef& a : op.attrs) *out += attribute(a);
   *out += "- Derivative: " + std::string(derivative(op)) + ".";
   if (op.may_fail) *out += " Can fail with a status.";
-  if (op.elementwise != nullptr) {
-    const ir::ElementwiseForm& form = *op.elementwise;
+  if (op.elementwise() != nullptr) {
+    const ir::ElementwiseForm& form = *op.elementwise();
     if (form.ulp > 0.5) *out += " Error at most " + support::format_float(form.ulp) + " ulp.";
     *out += " Counts as " + std::to_string(form.flops) + (form.flops == 1 ? " operation" : " operations") +
             " an element.";
   }
   if (op.mode != nullptr) *out += " Has a training and an inference form.";
   *out += "\n";
-  if (op.composite == nullptr) return;
+  if (op.composite() == nullptr) return;
   if (const std::string body = example_body(op); !body.empty()) *out += "\n```text\n" + body + "```\n";
 }
 

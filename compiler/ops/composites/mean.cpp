@@ -37,7 +37,7 @@ constexpr OpDef defs[] = {
      .doc = "Mean over `axes`; of nothing: NaN.",
      .operands = operands,
      .attrs = attrs,
-     .composite = &form,
+     .form = &form,
      .infer = infer,
      .vjp = vjp},
 };

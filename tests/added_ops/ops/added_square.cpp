@@ -12,7 +12,7 @@ void vjp(ir::VjpContext& c) { give(c, 0, cotangent(c) * arg(c, 0) * 2.0); }
 constexpr ir::OpDef defs[] = {{.name = "added_square",
                                .doc = "x times itself, added for a test.",
                                .operands = one_number,
-                               .elementwise = &form,
+                               .form = &form,
                                .infer = infer_same,
                                .vjp = vjp}};
 

@@ -27,7 +27,7 @@ constexpr OpDef defs[] = {{.name = "added_swish",
                            .doc = "x times the logistic function of slope times x, added for a test.",
                            .operands = operands,
                            .attrs = attrs,
-                           .composite = &form,
+                           .form = &form,
                            .infer = infer_like_first,
                            .vjp = vjp}};
 

@@ -18,7 +18,12 @@ void vjp(ir::VjpContext& c) {
   c.out[0] = spread(g, x.shape(), c.node.get<Axes>("axes")).id;
 }
 
-constexpr ir::ReduceForm form{ir::Combiner::sum};
+ir::Iteration describe(const ir::Node& node, const std::vector<Type>& operands, const Type&) {
+  return reduced(operands[0], node.get<Axes>("axes"));
+}
+ir::Order order(const ir::Node& node) { return {node.get<int64_t>("lanes"), node.get<int64_t>("block")}; }
+
+constexpr ir::IterationForm form{.describe = describe, .order = order};
 constexpr OperandDef operands[] = {{.name = "x", .doc = "the value", .dtypes = DTypes::numbers}};
 constexpr AttrDef attrs[] = {
     {.name = "axes", .kind = AttrKind::integers, .doc = "dimensions that vanish", .derive = derive_all_axes},
@@ -29,7 +34,7 @@ constexpr OpDef defs[] = {{.name = "added_total",
                            .doc = "Sum in an order of its own, added for a test.",
                            .operands = operands,
                            .attrs = attrs,
-                           .reduce = &form,
+                           .form = &form,
                            .infer = infer,
                            .vjp = vjp}};
 

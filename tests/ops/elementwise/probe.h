@@ -173,9 +173,9 @@ inline double ulps_f32(float got, double want) {
 
 // Operand types of an elementwise operation of element type `dtype`; empty where it does not take it.
 inline std::vector<DType> operand_types(const ir::OpDef& op, DType dtype) {
-  if (op.elementwise->types[static_cast<size_t>(dtype)].exact == nullptr) return {};
+  if (op.elementwise()->types[static_cast<size_t>(dtype)].exact == nullptr) return {};
   std::vector<DType> types(op.operands.size(), dtype);
-  for (size_t i = 0; i < op.elementwise->key; ++i) types[i] = DType::bool_;
+  for (size_t i = 0; i < op.elementwise()->key; ++i) types[i] = DType::bool_;
   return types;
 }
 inline constexpr DType computing[] = {DType::f32, DType::f64, DType::i32,  DType::i64,

@@ -18,7 +18,7 @@ void run(std::string_view name, const std::vector<const T*>& in, T* out, int64_t
   const ir::OpDef* op = ir::op_table().find(name);
   REQUIRE(op != nullptr);
   const void* data[] = {in[0], in.back()};
-  op->elementwise->types[static_cast<size_t>(dtype_of<T>::value)].exact(data, out, n);
+  op->elementwise()->types[static_cast<size_t>(dtype_of<T>::value)].exact(data, out, n);
 }
 
 struct Function {
@@ -85,7 +85,7 @@ TEST_CASE("one-argument functions stay within their bounds on samples") {
 
 TEST_CASE("no bound tested here is wider than the declared one") {
   for (const Function& f : functions) {
-    const double declared = ir::op_table().find(f.name)->elementwise->ulp;
+    const double declared = ir::op_table().find(f.name)->elementwise()->ulp;
     INFO(f.name);
     CHECK(f.bound32 <= declared);
     CHECK(f.bound64 <= declared + 0.0001);  // a root's double rounding in the reference

@@ -56,11 +56,11 @@ TEST_CASE("rules give the same bits on numbers and on kernel expressions") {
   constexpr int64_t n = 1003;
   probe::Draw draw(17);
   for (const ir::OpDef* op : ir::op_table().all()) {
-    if (op->elementwise == nullptr || op->elementwise->by_types != nullptr) continue;
+    if (op->elementwise() == nullptr || op->elementwise()->by_types != nullptr) continue;
     for (DType dtype : probe::computing) {
       const std::vector<DType> types = probe::operand_types(*op, dtype);
       if (types.empty()) continue;
-      compare(*op, op->elementwise->types[static_cast<size_t>(dtype)], types,
+      compare(*op, op->elementwise()->types[static_cast<size_t>(dtype)], types,
               probe::Single(op->name, types, n), n, draw);
     }
   }
@@ -72,6 +72,6 @@ TEST_CASE("casts give the same bits on numbers and on kernel expressions") {
   const ir::OpDef& op = *ir::op_table().find("cast");
   for (DType from : probe::computing)
     for (DType to : probe::computing)
-      compare(op, op.elementwise->by_types(from, to), {from}, probe::Single("cast", {from}, n, {to}), n,
+      compare(op, op.elementwise()->by_types(from, to), {from}, probe::Single("cast", {from}, n, {to}), n,
               draw);
 }

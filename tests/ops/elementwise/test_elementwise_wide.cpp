@@ -32,7 +32,7 @@ TEST_CASE("exact lies within the bound of wide for every elementwise operation a
   constexpr int64_t n = 4000;
   probe::Draw draw(7);
   for (const ir::OpDef* op : ir::op_table().all()) {
-    if (op->elementwise == nullptr || op->elementwise->by_types != nullptr) continue;
+    if (op->elementwise() == nullptr || op->elementwise()->by_types != nullptr) continue;
     for (DType dtype : probe::computing) {
       const std::vector<DType> types = probe::operand_types(*op, dtype);
       if (types.empty()) continue;

@@ -397,7 +397,7 @@ std::map<std::string, std::string> streams_of(const std::string& text, std::stri
   std::map<std::string, std::string> out;
   for (size_t i = 0; i < f.graph.node_count(); ++i) {
     const ir::Node& node = f.graph.node(ir::NodeId(i));
-    if (node.op->mode == nullptr && node.op->generate == nullptr) continue;
+    if (node.op->mode == nullptr && node.op->generate() == nullptr) continue;
     if (node.op->find_attr("stream") == nullptr) continue;
     // The mask has no name; the value that is made of it has.
     for (size_t k = i + 1; k < f.graph.node_count(); ++k) {

@@ -25,7 +25,7 @@ constexpr Form forms[] = {
      [](const OpDef& op) { return op.generate() != nullptr; }},
     {"Reductions",
      "Combine along dimensions, in an order that is part of the operation: blocks, lanes and a fixed tree.",
-     [](const OpDef& op) { return ir::reduces(op) || ir::finds_position(op); }},
+     [](const OpDef& op) { return ir::reduces(op) || ir::finds_position(op) || ir::scans(op); }},
     {"Contractions",
      "Sums of products, in an order that is part of the operation: each block is a chain of fused "
      "multiply-adds, and block sums are added in order.",

@@ -1,5 +1,6 @@
 // Operations, a file each in ops/ beside this one and no other line: they are in the builder functions,
 // the text form, the fuzzer, the gradient check, the generated header and the operations reference.
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -30,6 +31,68 @@ TEST_CASE("added operations are in the table, after a file each", "[added]") {
     INFO(name);
     CHECK(ir::op_table().find(name) != nullptr);
   }
+}
+
+// Of shipped operations as well: what a form says of all its nodes holds for drawn ones.
+TEST_CASE("what iterations declare agrees with their descriptions", "[added]") {
+  size_t iterations = 0;
+  for (const ir::OpDef* op : ir::op_table().all()) {
+    const ir::IterationForm* form = op->iteration();
+    if (form == nullptr) continue;
+    ++iterations;
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+      GraphOptions only;
+      only.only = op;
+      const RandomGraph random = random_graph(seed, only);
+      const ir::Graph& graph = random.function().graph;
+      const ir::Node& node = graph.node(ir::NodeId(size_t{0}));
+      INFO(op->name << "\n" << random.text());
+      REQUIRE(node.op == op);
+      std::vector<ir::Type> types;
+      for (const ir::ValueId v : node.operands) types.push_back(graph.type(v));
+      const ir::Type& result = graph.type(node.results[0]);
+      const ir::Iteration it = form->describe(node, types, result);
+      REQUIRE(it.operands.size() == types.size());
+      for (size_t k = 0; k < types.size(); ++k)
+        if (it.base != k) CHECK(it.operands[k].index.size() == types[k].rank());
+      CHECK(it.result.index.size() == result.rank());
+      CHECK(it.elements.size() == (form->step == ir::Accumulate::multiply ? 2 : 1));
+      CHECK(it.base.has_value() == form->scatters);
+      CHECK(!it.result.chosen.empty() == form->scatters);
+      const bool gathers = std::any_of(it.operands.begin(), it.operands.end(),
+                                       [](const ir::Access& a) { return !a.chosen.empty(); });
+      CHECK(gathers == form->gathers);
+      const auto has = [&](ir::Axis::Role role) {
+        return std::any_of(it.axes.begin(), it.axes.end(), [&](const ir::Axis& a) { return a.role == role; });
+      };
+      if (form->scans) CHECK(has(ir::Axis::Role::ordered));
+      if (!form->scans && !form->scatters) CHECK_FALSE(has(ir::Axis::Role::ordered));
+      if (form->step == ir::Accumulate::copy) CHECK_FALSE(has(ir::Axis::Role::reduced));
+      const ir::Order order = form->order(node);
+      CHECK(order.lanes >= 1);
+      CHECK(order.block % order.lanes == 0);
+      // A kept axis is a dimension of the result, or of a row of it.
+      for (uint32_t a = 0; a < it.axes.size(); ++a) {
+        if (it.axes[a].role != ir::Axis::Role::kept) continue;
+        const auto is_axis = [&](const ir::AffineIndex& i) {
+          return i.parts.size() == 1 && i.parts[0].axis == a && i.parts[0].coefficient == ir::Dim(1) &&
+                 i.constant == ir::Dim(0);
+        };
+        CHECK(std::count_if(it.result.index.begin(), it.result.index.end(), is_axis) == 1);
+      }
+    }
+  }
+  CHECK(iterations >= 16);
+}
+
+TEST_CASE("the page on adding shows the declaration of an operation that is added", "[added]") {
+  const std::string page = text_of(TENON_SOURCE_DIR "/docs/adding.md"),
+                    declared = text_of(TENON_SOURCE_DIR "/tests/added_ops/ops/added_window.cpp");
+  const size_t begin = page.find("ir::Iteration describe("),
+               end = page.find("constexpr ir::IterationForm", begin);
+  REQUIRE(begin != std::string::npos);
+  REQUIRE(end != std::string::npos);
+  CHECK(declared.find(page.substr(begin, end - begin)) != std::string::npos);
 }
 
 TEST_CASE("added operations have builder functions with their documentation", "[added]") {

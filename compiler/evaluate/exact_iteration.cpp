@@ -88,7 +88,6 @@ class Run {
   }
 
   bool run(Array* out) {
-    if (form_.position) return positions(out);
     const std::span<T> r = out->as<T>();
     Point p;
     for (; p.kept < plan_.kept; ++p.kept) {
@@ -108,6 +107,29 @@ class Run {
       }
     }
     return true;
+  }
+
+  // `value`: where the extreme elements themselves go; null where they are no result.
+  void positions(Array* value, Array* position) {
+    const std::span<int64_t> r = position->as<int64_t>();
+    Point p;
+    for (; p.kept < plan_.kept; ++p.kept) {
+      int64_t best = 0;
+      Row x = row(0, p);
+      T ahead = plan_.reduced == 0 ? identity<T>(form_.combiner) : x[0];
+      for (size_t i = 1; i < plan_.reduced; ++i) {
+        const T b = x[i];
+        // A NaN is ahead of everything, the first one wins.
+        const bool nan = ahead != ahead;
+        const bool passes = form_.combiner == ir::Combiner::max ? b > ahead : b < ahead;
+        if (nan || !(passes || b != b)) continue;
+        best = static_cast<int64_t>(i);
+        ahead = b;
+      }
+      const auto at = static_cast<size_t>(plan_.result.element.outer(p));
+      r[at] = best;
+      if (value != nullptr) value->as<T>()[at] = ahead;
+    }
   }
 
  private:
@@ -170,27 +192,6 @@ class Run {
     return true;
   }
 
-  bool positions(Array* out) {
-    const std::span<int64_t> r = out->as<int64_t>();
-    Point p;
-    for (; p.kept < plan_.kept; ++p.kept) {
-      int64_t best = 0;
-      Row x = row(0, p);
-      T ahead = plan_.reduced == 0 ? T() : x[0];
-      for (size_t i = 1; i < plan_.reduced; ++i) {
-        const T b = x[i];
-        // A NaN is ahead of everything, the first one wins.
-        const bool nan = ahead != ahead;
-        const bool passes = form_.combiner == ir::Combiner::max ? b > ahead : b < ahead;
-        if (nan || !(passes || b != b)) continue;
-        best = static_cast<int64_t>(i);
-        ahead = b;
-      }
-      r[static_cast<size_t>(plan_.result.element.outer(p))] = best;
-    }
-    return true;
-  }
-
   const ir::IterationForm& form_;
   const IterationPlan& plan_;
   const Operands& in_;
@@ -205,12 +206,17 @@ Result<bool> exact_iteration(const NodeContext& c, const Operands& in, std::vect
                              Failure* failure) {
   TENON_ASSIGN(const IterationPlan plan, plan_iteration(c));
   TENON_ASSIGN(const std::vector<int64_t> shape, c.result_shape());
-  Array result = plan.form.base ? *in[*plan.form.base] : Array(c.result().dtype, shape);
-  const bool inside = with_dtype(in[plan.form.elements[0]]->dtype(),
-                                 [&]<class T>() { return Run<T>(c, plan, in, failure).run(&result); });
-  if (!inside) return false;
-  out->push_back(std::move(result));
-  return true;
+  const ir::Yields yields = c.node.op->iteration()->yields;
+  for (size_t r = 0; r < c.node.results.size(); ++r) {
+    const bool on_base = plan.form.base.has_value();
+    out->push_back(on_base ? *in[*plan.form.base] : Array(c.result(r).dtype, shape));
+  }
+  return with_dtype(in[plan.form.elements[0]]->dtype(), [&]<class T>() {
+    Run<T> run(c, plan, in, failure);
+    if (yields == ir::Yields::value) return run.run(&out->front());
+    run.positions(yields == ir::Yields::position ? nullptr : &out->front(), &out->back());
+    return true;
+  });
 }
 
 }  // namespace tenon::evaluate

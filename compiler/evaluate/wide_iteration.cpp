@@ -177,6 +177,19 @@ class Run {
         dtype_(in[plan.form.elements[0]]->dtype()),
         failure_(failure) {}
 
+  void positions(WideTensor<W>* value, WideTensor<W>* position) {
+    Point p;
+    for (; p.kept < plan_.kept; ++p.kept) {
+      const std::vector<Wide<W>> terms = row(0, p);
+      const int64_t at = plan_.result.element.outer(p);
+      (*position)[at] = position_of(terms, form_.combiner == ir::Combiner::max);
+      (*position)[at].dtype = DType::i64;
+      if (value == nullptr) continue;
+      (*value)[at] = reduce_one(form_.combiner, terms, dtype_, 1, size_t{1} << 20);
+      (*value)[at].dtype = dtype_;
+    }
+  }
+
   bool run(WideTensor<W>* out) {
     Point p;
     for (; p.kept < plan_.kept; ++p.kept) {
@@ -251,8 +264,6 @@ class Run {
         *value = wide::undecided<W>(dtype_);
       else
         *value = access.inside(p) ? (*in_[plan_.form.elements[0]])[at] : identity<W>(form_.combiner, dtype_);
-    } else if (form_.position) {
-      *value = position_of(row(0, p), form_.combiner == ir::Combiner::max);
     } else if (form_.step == ir::Accumulate::combine) {
       *value = reduce_one(form_.combiner, row(0, p), dtype_, lanes, block);
     } else {
@@ -275,9 +286,14 @@ Result<bool> wide_iteration(const NodeContext& c, const WideOperands<W>& in, std
                             Failure* failure) {
   TENON_ASSIGN(const IterationPlan plan, plan_iteration(c));
   TENON_ASSIGN(const std::vector<int64_t> shape, c.result_shape());
-  WideTensor<W> result = plan.form.base ? *in[*plan.form.base] : WideTensor<W>(c.result().dtype, shape);
-  if (!Run<W>(c, plan, in, failure).run(&result)) return false;
-  out->push_back(std::move(result));
+  const ir::Yields yields = c.node.op->iteration()->yields;
+  for (size_t r = 0; r < c.node.results.size(); ++r) {
+    const bool on_base = plan.form.base.has_value();
+    out->push_back(on_base ? *in[*plan.form.base] : WideTensor<W>(c.result(r).dtype, shape));
+  }
+  Run<W> run(c, plan, in, failure);
+  if (yields == ir::Yields::value) return run.run(&out->front());
+  run.positions(yields == ir::Yields::position ? nullptr : &out->front(), &out->back());
   return true;
 }
 

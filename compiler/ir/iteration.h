@@ -46,7 +46,7 @@ struct Axis {
   Role role = Role::kept;
 };
 
-// Where the elements of one operand, or of the result, lie over the axes.
+// Where the elements of one operand, or of the results, lie over the axes.
 struct Access {
   std::vector<AffineIndex> index;  // one per dimension
   // The element of `operand` (rank and place as its own access says) is the index of `dimension`. Outside of
@@ -78,14 +78,16 @@ struct Iteration {
   std::optional<uint32_t> base;    // the operand that the result is before the first point
 };
 
+// What the results are. A position is the number (i64) of the first extreme element, of max or min, in the
+// order of the reduced axes; a NaN is ahead of every number.
+enum class Yields : uint8_t { value, position, value_and_position };
+
 // An operation that is an iteration: what no node of it changes, and its axes and places under a node's
 // types.
 struct IterationForm {
   Accumulate step = Accumulate::combine;
   Combiner combiner = Combiner::sum;
-  // The result is the number of the first extreme element (max, min; i64) in the order of the reduced axes,
-  // not its value; a NaN is ahead of every number.
-  bool position = false;
+  Yields yields = Yields::value;
   bool gathers = false;   // an operand's place is chosen by another
   bool scatters = false;  // the result's place is: axes that choose it are ordered
   bool scans = false;     // the result holds what every point of an ordered axis has come to

@@ -200,6 +200,7 @@ struct OpDef {
   std::span<const AttrDef> attrs = {};
   Form form = {};
 
+  std::span<const std::string_view> results = {};  // names of several; empty: one, without a name
   Status (*infer)(InferContext&) = nullptr;
   // Null: no derivative exists (comparisons, integers): the cotangent stops silently iff `zero_gradient`,
   // else T113. Composites without a rule are differentiated through their body.
@@ -242,9 +243,12 @@ inline bool multiplies(const OpDef& op) {
 // Combines elements along axes into their sum, their largest, ...
 inline bool reduces(const OpDef& op) {
   const IterationForm* form = op.iteration();
-  return form != nullptr && form->step == Accumulate::combine && !form->position && !form->scatters && !form->scans;
+  return form != nullptr && form->step == Accumulate::combine && form->yields == Yields::value &&
+         !form->scatters && !form->scans;
 }
-inline bool finds_position(const OpDef& op) { return op.iteration() != nullptr && op.iteration()->position; }
+inline bool finds_position(const OpDef& op) {
+  return op.iteration() != nullptr && op.iteration()->yields != Yields::value;
+}
 inline bool gathers(const OpDef& op) { return op.iteration() != nullptr && op.iteration()->gathers; }
 inline bool scatters(const OpDef& op) { return op.iteration() != nullptr && op.iteration()->scatters; }
 inline bool scans(const OpDef& op) { return op.iteration() != nullptr && op.iteration()->scans; }

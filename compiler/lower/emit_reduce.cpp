@@ -169,7 +169,7 @@ void ReduceEmitter::compose() {
       for (const Source& s : sources)
         if (auto it = level.find(s.value.index); it != level.end()) stage = std::max(stage, it->second);
     }
-    ValueId result = node.results[0];
+    ValueId result = node.results.back();
     if (reduces(domain)) {
       Reduction r{&node, result, {}, stage};
       r.dtype = graph.type(node.operands[0]).dtype;
@@ -177,9 +177,12 @@ void ReduceEmitter::compose() {
         r.lanes = order_of(node).lanes;
         r.block = order_of(node).block;
       }
+      if (node.results.size() > 1) r.extreme = node.results[0];
       reductions_.push_back(std::move(r));
-      terms_.set_held(result);
-      level[result.index] = stage + 1;
+      for (const ValueId v : node.results) {
+        terms_.set_held(v);
+        level[v.index] = stage + 1;
+      }
       last_stage_ = std::max(last_stage_, stage);
     } else {
       level[result.index] = stage;
@@ -188,7 +191,7 @@ void ReduceEmitter::compose() {
   for (ValueId v : group_.outputs) {
     Output o{v, {}, {}, false, level[v.index]};
     bool is_held = std::any_of(reductions_.begin(), reductions_.end(),
-                               [&](const Reduction& r) { return r.result == v; });
+                               [&](const Reduction& r) { return r.result == v || r.extreme == v; });
     o.full = !is_held && squeeze(graph.type(v).shape) == group_.domain;
     if (o.full) last_stage_ = std::max(last_stage_, o.stage);
     outputs_.push_back(std::move(o));

@@ -11,11 +11,12 @@ namespace tenon::lower {
 
 struct Reduction {
   const Node* node;
-  ValueId result;
+  ValueId result;                // of a position: it
   std::vector<TermId> operands;  // one, or the two factors of a contraction
   int stage = 0;
   int64_t lanes = 64, block = 8192;
   DType dtype = DType::f32;
+  ValueId extreme = {};            // of a position: the element there, where it is a result
   std::vector<VarId> totals = {};  // rows: the registers that hold the results of a tile
 };
 

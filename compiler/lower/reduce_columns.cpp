@@ -192,6 +192,7 @@ void ReduceEmitter::arg_reduce(Reduction& r) {
   b_.end();
   emitter_.restore(std::move(memo));
   emitter_.hold(r.result, b_.let("reduced", b_.use(where)));
+  if (r.extreme.valid()) emitter_.hold(r.extreme, b_.let("extreme", b_.use(best)));
 }
 
 }  // namespace tenon::lower

@@ -66,7 +66,7 @@ TermId TermGraph::make(const Request& request) {
     t.address = affine_linear(request.at, graph_.type(value).shape);
     return add(std::move(t));
   }
-  return node_element(graph_.node(producer), request.at);
+  return node_element(graph_.node(producer), value, request.at);
 }
 
 Index TermGraph::substituted(const Index& index, const Index& at) const {
@@ -203,8 +203,8 @@ TermId TermGraph::entering(const Node& node, size_t i) {
   return guarded(node, access, graph_.type(node.operands[i]).shape, element(node.operands[i], access.index));
 }
 
-TermId TermGraph::node_element(const Node& node, const Index& at) {
-  const ir::Type type = graph_.type(node.results[0]);
+TermId TermGraph::node_element(const Node& node, ValueId value, const Index& at) {
+  const ir::Type type = graph_.type(value);
   Term t{TermKind::scalar};
   t.dtype = type.dtype;
   t.node = &node;
@@ -228,6 +228,14 @@ TermId TermGraph::node_element(const Node& node, const Index& at) {
     return add(std::move(t));
   }
   if (ir::finds_position(*node.op)) {
+    // Of one element, as above.
+    if (!(value == node.results.back())) {
+      const ir::Iteration it = squeezed(graph_, node);
+      ir::Access access = it.operands[0];
+      access.index = substituted(access.index, axes_of_result(it, at));
+      const TermId x = read(node.operands[0], access.index);
+      return missing_.empty() ? guarded(node, access, graph_.type(node.operands[0]).shape, x) : TermId();
+    }
     t.kind = TermKind::extent;
     t.address = affine_constant(Dim(0));
     return add(std::move(t));

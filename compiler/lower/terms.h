@@ -115,7 +115,7 @@ class TermGraph {
   // The term, or an invalid one where elements are missing: those are requested.
   TermId make(const Request& request);
   TermId read(ValueId value, Index at);
-  TermId node_element(const Node& node, const Index& at);
+  TermId node_element(const Node& node, ValueId value, const Index& at);
   TermId guarded(const Node& node, const ir::Access& access, const Shape& shape, TermId element);
   TermId map_element(const Node& node, const Index& at, Term t);
   TermId gather_element(const Node& node, const Index& at, Term t);

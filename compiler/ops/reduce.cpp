@@ -174,7 +174,7 @@ constexpr ir::IterationForm over_axes(ir::Combiner combiner) {
   return {.combiner = combiner, .describe = describe_reduce, .order = order_of};
 }
 constexpr ir::IterationForm position_of(ir::Combiner combiner) {
-  return {.combiner = combiner, .position = true, .describe = describe_position};
+  return {.combiner = combiner, .yields = ir::Yields::position, .describe = describe_position};
 }
 constexpr ir::IterationForm sum_form = over_axes(ir::Combiner::sum),
                             prod_form = over_axes(ir::Combiner::prod),

@@ -6,6 +6,7 @@
 // keeps the first error, ignores what depends on it, and reports it from try_finish and try_compile.
 #pragma once
 
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <initializer_list>
@@ -319,12 +320,20 @@ class Call {
   }
 
   /// The operation's one result, named where the name is not empty; none after an error.
-  Value emit(const std::string& name = {}) {
-    if (core_ == nullptr) return no_model();
-    if (core_->collect && core_->error) return Value(core_, TENON_NO_VALUE);
+  Value emit(const std::string& name = {}) { return emit_all<1>(name)[0]; }
+  /// Its results; the first one has the name.
+  template <size_t N>
+  std::array<Value, N> emit_all(const std::string& name = {}) {
+    std::array<Value, N> out;
+    if (core_ == nullptr) {
+      out.fill(no_model());
+      return out;
+    }
+    out.fill(Value(core_, TENON_NO_VALUE));
+    if (core_->collect && core_->error) return out;
     core_->at(where_);
     tenon_model* model = core_->model.get();
-    tenon_value result = TENON_NO_VALUE;
+    std::array<tenon_value, N> results{};
     const bool done = core_->pass(checked([&](tenon_error** e) {
       for (size_t i = 0; i < ids_.size(); ++i) {
         if (!literals_[i]) continue;
@@ -335,10 +344,11 @@ class Call {
         if (s != 0) return s;
       }
       return tenon_model_op(model, op_, ids_.data(), static_cast<uint32_t>(ids_.size()),
-                            attributes_.text.c_str(), &result, 1, nullptr, e);
+                            attributes_.text.c_str(), results.data(), N, nullptr, e);
     }));
-    Value out(core_, done ? result : TENON_NO_VALUE);
-    if (done && !name.empty()) out.named(name);
+    if (!done) return out;
+    for (size_t i = 0; i < N; ++i) out[i] = Value(core_, results[i]);
+    if (!name.empty()) out[0].named(name);
     return out;
   }
 

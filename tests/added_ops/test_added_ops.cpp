@@ -14,8 +14,9 @@ using namespace tenon::test;
 
 namespace {
 
-constexpr const char* added[] = {"added_square",  "added_total", "added_swish", "added_window",
-                                 "added_running", "added_pick",  "added_place", "added_put"};
+constexpr const char* added[] = {"added_square", "added_total",   "added_swish",
+                                 "added_window", "added_running", "added_pick",
+                                 "added_place",  "added_put",     "added_top"};
 
 std::string text_of(const char* file) {
   std::ifstream in(file);
@@ -56,6 +57,8 @@ TEST_CASE("what iterations declare agrees with their descriptions", "[added]") {
       for (size_t k = 0; k < types.size(); ++k)
         if (it.base != k) CHECK(it.operands[k].index.size() == types[k].rank());
       CHECK(it.result.index.size() == result.rank());
+      CHECK(node.results.size() == std::max<size_t>(1, op->results.size()));
+      CHECK(node.results.size() == (form->yields == ir::Yields::value_and_position ? 2 : 1));
       CHECK(it.elements.size() == (form->step == ir::Accumulate::multiply ? 2 : 1));
       CHECK(it.base.has_value() == form->scatters);
       CHECK(!it.result.chosen.empty() == form->scatters);
@@ -100,7 +103,9 @@ TEST_CASE("added operations have builder functions with their documentation", "[
   REQUIRE(!header.empty());
   for (const char* name : added) {
     INFO(name);
-    CHECK(header.find("Value " + std::string(name) + "(") != std::string::npos);
+    const size_t results = ir::op_table().find(name)->results.size();
+    const std::string type = results == 0 ? "Value" : "std::array<Value, " + std::to_string(results) + ">";
+    CHECK(header.find("inline " + type + " " + std::string(name) + "(") != std::string::npos);
     CHECK(header.find(std::string(ir::op_table().find(name)->doc).substr(0, 20)) != std::string::npos);
   }
   CHECK(header.find("slope") != std::string::npos);

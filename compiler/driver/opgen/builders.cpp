@@ -4,6 +4,7 @@
 // are arguments, the others members of an option struct in which every member has a default. Derived
 // attributes are std::optional and left to the compiler. Operations with regions and constants of any shape
 // are written by hand in layers.hpp.
+#include <algorithm>
 #include <set>
 #include <string>
 #include <string_view>
@@ -160,7 +161,14 @@ void function(std::string* out, const OpDef& op) {
   for (const OperandDef& o : op.operands) comment(out, "", std::string(o.name) + ": " + std::string(o.doc));
   for (const AttrDef& a : op.attrs)
     if (is_argument(a)) comment(out, "", std::string(a.name) + ": " + std::string(a.doc));
-  *out += "inline Value " + safe(op.name) + "(";
+  const size_t results = std::max<size_t>(1, op.results.size());
+  if (results > 1) {
+    std::string names;
+    for (const std::string_view r : op.results) names += (names.empty() ? "" : ", ") + std::string(r);
+    comment(out, "", "returns: " + names);
+  }
+  const std::string type = results == 1 ? "Value" : "std::array<Value, " + std::to_string(results) + ">";
+  *out += "inline " + type + " " + safe(op.name) + "(";
   if (op.operands.empty()) *out += "Model& model, ";
   size_t last_needed = 0;  // operands after which defaults may stand
   for (size_t i = 0; i < op.operands.size(); ++i)
@@ -192,7 +200,8 @@ void function(std::string* out, const OpDef& op) {
   for (const AttrDef& a : op.attrs)
     *out += "  call.attribute(\"" + std::string(a.name) + "\", " + (is_argument(a) ? "" : "options.") +
             safe(a.name) + ");\n";
-  *out += "  return call.emit(options.name);\n}\n";
+  *out += results == 1 ? "  return call.emit(options.name);\n}\n"
+                       : "  return call.emit_all<" + std::to_string(results) + ">(options.name);\n}\n";
 }
 
 }  // namespace

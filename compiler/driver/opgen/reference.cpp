@@ -113,6 +113,12 @@ void operation(std::string* out, const OpDef& op) {
                           : "") +
             ".\n";
   for (const AttrDef& a : op.attrs) *out += attribute(a);
+  if (!op.results.empty()) {
+    *out += "- Results: ";
+    for (size_t i = 0; i < op.results.size(); ++i)
+      *out += (i == 0 ? "`" : ", `") + std::string(op.results[i]) + "`";
+    *out += ".\n";
+  }
   *out += "- Derivative: " + std::string(derivative(op)) + ".";
   if (op.may_fail) *out += " Can fail with a status.";
   if (op.elementwise() != nullptr) {

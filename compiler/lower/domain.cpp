@@ -12,6 +12,8 @@ std::vector<uint32_t> iota_axes(size_t n) {
   return axes;
 }
 
+bool is_reduced(const ir::Axis& axis) { return axis.role == ir::Axis::Role::reduced; }
+
 bool reads_axis(const Index& at, uint32_t axis) {
   return std::any_of(at.begin(), at.end(), [&](const AffineIndex& i) { return affine_is_axis(i, axis); });
 }
@@ -26,6 +28,8 @@ ir::Iteration described(const Graph& graph, const Node& node) {
 
 ir::Iteration squeezed(const Graph& graph, const Node& node) {
   ir::Iteration it = described(graph, node);
+  if (std::none_of(it.axes.begin(), it.axes.end(), [](const ir::Axis& a) { return is_one(a.extent); }))
+    return it;
   std::vector<ir::Axis> left;
   Index axes;  // of the declaration, over those that are left
   for (ir::Axis& axis : it.axes) {
@@ -49,15 +53,15 @@ Index axes_of_result(const ir::Iteration& it, const Index& at) {
 }
 
 NodeDomain iteration_domain(const Graph& graph, const Node& node) {
-  const ir::Iteration it = squeezed(graph, node);
+  ir::Iteration it = squeezed(graph, node);
   NodeDomain out{GroupKind::pointwise, {}, {}, {}, {}};
-  for (const ir::Axis& axis : it.axes) {
-    out.domain.push_back(axis.extent);
-    out.reduced.push_back(axis.role == ir::Axis::Role::reduced);
+  for (ir::Axis& axis : it.axes) {
+    out.domain.push_back(std::move(axis.extent));
+    out.reduced.push_back(is_reduced(axis));
     if (out.reduced.back()) out.kind = GroupKind::reduce;
   }
-  for (const ir::Access& access : it.operands) {
-    out.operands.push_back(access.chosen.empty() ? access.index : Index{});
+  for (ir::Access& access : it.operands) {
+    out.operands.push_back(access.chosen.empty() ? std::move(access.index) : Index{});
     out.guarded.push_back(!access.guarded.empty());
   }
   return out;
@@ -66,13 +70,14 @@ NodeDomain iteration_domain(const Graph& graph, const Node& node) {
 int64_t chain_length(const Graph& graph, const Node& node) {
   constexpr int64_t longest = 8, narrow = 8;
   if (!multiplies_in_blocks(node)) return 0;
-  NodeDomain d = iteration_domain(graph, node);
+  const ir::Iteration it = described(graph, node);
   int64_t columns = 1, products = 1;
-  for (uint32_t a = 0; a < d.domain.size(); ++a) {
-    const bool column = !d.reduced[a] && !reads_axis(d.operands[0], a);
-    if (!column && !d.reduced[a]) continue;
-    if (!d.domain[a].is_constant()) return 0;
-    (column ? columns : products) *= d.domain[a].constant();
+  for (uint32_t a = 0; a < it.axes.size(); ++a) {
+    const Dim& extent = it.axes[a].extent;
+    const bool reduced = is_reduced(it.axes[a]), column = !reduced && !reads_axis(it.operands[0].index, a);
+    if (!column && !reduced) continue;
+    if (!extent.is_constant()) return 0;
+    (column ? columns : products) *= extent.constant();
     if (columns >= narrow || products > longest) return 0;
   }
   return products <= order_of(node).block ? products : 0;
@@ -92,36 +97,38 @@ int64_t innermost(const Shape& shape) {
 bool right_is_even(const Graph& graph, const Node& node) {
   const Shape& shape = graph.type(node.operands[1]).shape;
   if (shape.empty()) return true;
-  const NodeDomain d = iteration_domain(graph, node);
-  for (const AffineIndex::Part& p : d.operands[1][static_cast<size_t>(innermost(shape))].parts)
-    if (d.reduced[p.axis]) return false;
+  const ir::Iteration it = described(graph, node);
+  for (const AffineIndex::Part& p : it.operands[1].index[static_cast<size_t>(innermost(shape))].parts)
+    if (is_reduced(it.axes[p.axis])) return false;
   return true;
 }
 
 bool runs_along(const Graph& graph, const Node& node, size_t side) {
-  const NodeDomain d = iteration_domain(graph, node);
-  for (auto axis = static_cast<uint32_t>(d.reduced.size()); axis-- > 0;)
-    if (d.reduced[axis])
+  const ir::Iteration it = described(graph, node);
+  for (auto axis = static_cast<uint32_t>(it.axes.size()); axis-- > 0;)
+    if (is_reduced(it.axes[axis]) && !is_one(it.axes[axis].extent))
       return affine_is_axis(
-          d.operands[side][static_cast<size_t>(innermost(graph.type(node.operands[side]).shape))], axis);
+          it.operands[side].index[static_cast<size_t>(innermost(graph.type(node.operands[side]).shape))],
+          axis);
   return true;
 }
 
 bool packs_right(const Graph& graph, const Node& node) {
   if (!multiplies_in_blocks(node)) return false;
-  NodeDomain d = iteration_domain(graph, node);
+  const ir::Iteration it = described(graph, node);
   int64_t columns = 1, inner = 1, column_axes = 0;
   Dim rows(1);
-  for (uint32_t a = 0; a < d.domain.size(); ++a) {
-    const bool left = reads_axis(d.operands[0], a);
-    if (left && !d.reduced[a]) {
-      if (reads_axis(d.operands[1], a)) return false;  // a product for each of its points
-      rows = rows * d.domain[a];
+  for (uint32_t a = 0; a < it.axes.size(); ++a) {
+    const Dim& extent = it.axes[a].extent;
+    const bool reduced = is_reduced(it.axes[a]);
+    if (reads_axis(it.operands[0].index, a) && !reduced) {
+      if (reads_axis(it.operands[1].index, a)) return false;  // a product for each of its points
+      rows = rows * extent;
       continue;
     }
-    if (!d.domain[a].is_constant()) return false;
-    (d.reduced[a] ? inner : columns) *= d.domain[a].constant();
-    column_axes += d.reduced[a] ? 0 : 1;
+    if (!extent.is_constant()) return false;
+    (reduced ? inner : columns) *= extent.constant();
+    column_axes += reduced || is_one(extent) ? 0 : 1;
   }
   if (column_axes != 1) return false;
   auto reaches = [&](int64_t least) { return rows.is_constant() && rows.constant() >= least; };

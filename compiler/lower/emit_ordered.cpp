@@ -64,7 +64,7 @@ Ordered scan_of(const Scope& scope, int32_t number, TermId* element) {
   Ordered o(scope, number);
   for (const ir::Axis& axis : o.it.axes)
     o.classes.push_back(axis.role == ir::Axis::Role::ordered ? ordered_class : outer_class);
-  *element = o.terms.entering(o.node, o.it.elements[0]);
+  *element = o.terms.entering(o.node)[0];
   o.join({});
   return o;
 }

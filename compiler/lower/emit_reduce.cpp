@@ -160,7 +160,7 @@ void ReduceEmitter::compose() {
   std::vector<uint32_t> held;
   for (NodeId id : group_.nodes) {
     const Node& node = graph.node(id);
-    NodeDomain domain = node_domain(graph, node);
+    const bool reducing = node.op->iteration() != nullptr && reduces(node_domain(graph, node));
     int stage = 0;
     for (ValueId operand : node.operands) {
       std::vector<Source> sources;
@@ -170,7 +170,7 @@ void ReduceEmitter::compose() {
         if (auto it = level.find(s.value.index); it != level.end()) stage = std::max(stage, it->second);
     }
     ValueId result = node.results.back();
-    if (reduces(domain)) {
+    if (reducing) {
       Reduction r{&node, result, {}, stage};
       r.dtype = graph.type(node.operands[0]).dtype;
       if (!ir::finds_position(*node.op)) {
@@ -200,7 +200,7 @@ void ReduceEmitter::compose() {
   for (int s = 0; s <= last_stage_; ++s) {
     for (Reduction& r : reductions_) {
       if (r.stage != s) continue;
-      for (size_t i = 0; i < r.node->operands.size(); ++i) r.operands.push_back(terms_.entering(*r.node, i));
+      r.operands = terms_.entering(*r.node);
     }
     for (Output& o : outputs_) {
       if (!o.full || o.stage != s) continue;

@@ -1,6 +1,7 @@
 #include "lower/fuse.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <unordered_map>
 
@@ -63,6 +64,7 @@ class Fuser {
   Fuser(const Graph& graph, const FuseOptions& options, const IndexRanges& ranges)
       : graph_(graph), options_(options), ranges_(ranges), costs_(graph) {
     out_.ranges = &ranges;
+    domains_.resize(graph.node_count());
   }
 
   Fusion run() {
@@ -95,6 +97,12 @@ class Fuser {
     bool barrier;
   };
 
+  const NodeDomain& domain_of(NodeId id) {
+    std::optional<NodeDomain>& known = domains_[id.index];
+    if (!known) known = node_domain(graph_, graph_.node(id));
+    return *known;
+  }
+
   bool recomputed(const Node& node) const {
     return is_index_only(node) || is_scalar_arithmetic(graph_, node) || is_unit_view(graph_, node);
   }
@@ -113,7 +121,7 @@ class Fuser {
       const Node& node = graph_.node(NodeId(i));
       const ir::OpDef& op = *node.op;
       const bool element = op.elementwise() != nullptr || ir::reduces(op) || op.index_map() != nullptr ||
-                           (ir::multiplies(op) && node_domain(graph_, node).kind != GroupKind::contract);
+                           (ir::multiplies(op) && domain_of(NodeId(i)).kind != GroupKind::contract);
       for (ValueId v : node.operands) {
         if (!element) store(v);
         if (NodeId n = graph_.value(v).node; n.valid()) ++users[n.index];
@@ -248,7 +256,7 @@ class Fuser {
   void place(NodeId id) {
     const Node& node = graph_.node(id);
     if (out_.index_only[id.index] || node.op->view() != nullptr) return;
-    NodeDomain domain = node_domain(graph_, node);
+    const NodeDomain& domain = domain_of(id);
     uint32_t self = static_cast<uint32_t>(works_.size());
     Work work;
     work.group.kind = domain.kind;
@@ -409,16 +417,15 @@ class Fuser {
   bool is_constant(const Group& g) const {
     return g.nodes.size() == 1 && constant_node(graph_.node(g.nodes[0]));
   }
-  int node_position(NodeId id, const Group& g) const {
-    NodeDomain d = node_domain(graph_, graph_.node(id));
+  int node_position(NodeId id, const Group& g) {
+    const NodeDomain& d = domain_of(id);
     if (any(d.reduced)) return d.domain == g.domain ? 1 : 0;
     return position(d.domain, g);
   }
   // Where a value produced in the group stands: results of reductions are outer.
-  int result_position(ValueId v, const Group& g) const {
+  int result_position(ValueId v, const Group& g) {
     NodeId n = graph_.value(v).node;
-    if (g.kind == GroupKind::reduce && n.valid() && any(node_domain(graph_, graph_.node(n)).reduced))
-      return 2;
+    if (g.kind == GroupKind::reduce && n.valid() && any(domain_of(n).reduced)) return 2;
     return value_position(v, g);
   }
 
@@ -488,6 +495,7 @@ class Fuser {
   std::vector<uint32_t> terms_;  // of one element of each recomputed node
   Fusion out_;
   std::vector<Work> works_;
+  std::vector<std::optional<NodeDomain>> domains_;
   std::set<uint32_t> across_;  // nodes: see store_across
 };
 

@@ -197,10 +197,15 @@ TermId TermGraph::guarded(const Node& node, const ir::Access& access, const Shap
   return add(std::move(t));
 }
 
-TermId TermGraph::entering(const Node& node, size_t i) {
+std::vector<TermId> TermGraph::entering(const Node& node) {
   const ir::Iteration it = squeezed(graph_, node);
-  const ir::Access& access = it.operands[i];
-  return guarded(node, access, graph_.type(node.operands[i]).shape, element(node.operands[i], access.index));
+  std::vector<TermId> out;
+  for (const uint32_t i : it.elements) {
+    const ir::Access& access = it.operands[i];
+    const TermId x = element(node.operands[i], access.index);
+    out.push_back(guarded(node, access, graph_.type(node.operands[i]).shape, x));
+  }
+  return out;
 }
 
 TermId TermGraph::node_element(const Node& node, ValueId value, const Index& at) {

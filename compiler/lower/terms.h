@@ -80,8 +80,8 @@ class TermGraph {
   // The element of `value` at `at`. Terms are numbered behind those they read; one element is one term,
   // however many read it. No recursion: time and memory grow with the number of terms.
   TermId element(ValueId value, const Index& at);
-  // The element of operand `i` that enters a node's iteration, whose axes are those of the domain.
-  TermId entering(const Node& node, size_t i);
+  // The elements that enter a node's iteration, whose axes are those of the domain.
+  std::vector<TermId> entering(const Node& node);
   // From now on read from memory, or from a register.
   void set_stored(ValueId value) {
     mode_[value.index] = Mode::stored;

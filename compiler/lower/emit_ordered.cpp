@@ -154,16 +154,64 @@ Work scan_work(const Frame& frame, const Scope& scope, int32_t number) {
   return work;
 }
 
-// The result is its base, then every element goes to its place, in the order of the axes that choose it.
-// Chunks cut what the result's rows lie apart along, so that the order at a place is kept.
+namespace {
+
+const Place& place_of_base(const Scope& scope, const Ordered& o) {
+  return scope.places[storage_of(*scope.graph, o.node.operands[*o.it.base]).index];
+}
+bool in_place(const Scope& scope, const Ordered& o) {
+  return same_place(scope.places[o.node.results[0].index], place_of_base(scope, o));
+}
+
+// Element numbers of what is chosen along the dimensions of a scatter's result.
+ExprId chosen_index(Frame& frame, const Scope& scope, const Ordered& o, const ir::Access::Chosen& c,
+                    const std::vector<ExprId>& at) {
+  const ValueId indices = o.node.operands[c.operand];
+  const ExprId index = frame.load(scope.places[indices.index], scope.graph->type(indices).dtype,
+                                  affine_value(frame, o.operands[c.operand], at));
+  return frame.b.let("index", frame.b.cast(index, DType::i64));
+}
+
+// All indices are tested before anything is written, by every chunk: the result may hold an old value.
+void test_indices(Frame& frame, const Scope& scope, const Ordered& o) {
+  kernel::Builder& b = frame.b;
+  std::vector<ExprId> at(o.extents.size(), b.index(0));
+  size_t open = open_loops(frame, o.extents, o.ordered, "r", {}, {}, &at);
+  for (const ir::Access::Chosen& c : o.it.result.chosen) {
+    const ExprId index = chosen_index(frame, scope, o, c, at);
+    const ExprId inside =
+        b.let("inside", b.binary(kernel::Op::band, b.binary(kernel::Op::le, b.index(0), index),
+                                 b.binary(kernel::Op::lt, index, frame.dim(o.type.shape[c.dimension]))));
+    b.comment(place_comment(frame, *scope.graph, o.node));
+    b.fail(static_cast<uint16_t>(Code::index_range), b.unary(kernel::Op::bnot, inside), index);
+  }
+  for (; open > 0; --open) b.end();
+  b.stop_on_failure();
+}
+
+}  // namespace
+
+// The result is its base, in whose place it may be; then every element goes to its own, in the order of the
+// axes that choose it. Chunks cut what the result's rows lie apart along, so that the order at a place is
+// kept.
 void emit_scatter(Frame& frame, const Scope& scope, int32_t number, ExprId begin, ExprId end) {
   kernel::Builder& b = frame.b;
-  const Graph& graph = *scope.graph;
-  Ordered o = scatter_of(scope, number);
+  const Ordered o = scatter_of(scope, number);
   const ir::Type& type = o.type;
-  const Place &out = scope.places[o.node.results[0].index],
-              &base_place = scope.places[o.node.operands[*o.it.base].index];
+  const Place &out = scope.places[o.node.results[0].index], &base_place = place_of_base(scope, o);
+  const uint32_t element = o.it.elements[0];
+  const ValueId updates = o.node.operands[element];
   std::vector<ExprId> at(o.extents.size(), b.index(0));
+  if (scope.fusion.ranges->may_fail(o.node)) {
+    // Rows without elements are not read, and their indices not tested.
+    Dim row(1);
+    for (const uint32_t a : o.outer) row = row * o.extents[a];
+    for (const uint32_t a : o.inner) row = row * o.extents[a];
+    const bool filled = frame.low(row) > 0;
+    if (!filled) b.begin_if(b.binary(kernel::Op::lt, b.index(0), frame.dim(row)));
+    test_indices(frame, scope, o);
+    if (!filled) b.end();
+  }
   // Elements of the result behind each point of the outer axes.
   Dim size = type.count();
   size_t open = open_loops(frame, o.extents, o.outer, "o", begin, end, &at);
@@ -177,40 +225,25 @@ void emit_scatter(Frame& frame, const Scope& scope, int32_t number, ExprId begin
   for (const AffineIndex::Part& p : o.result.parts)
     (o.classes[p.axis] == outer_class ? outer : inner).parts.push_back(p);
   const ExprId base = b.let("base", affine_value(frame, outer, at));
-  const ExprId i = b.begin_lanes("i", b.index(0), frame.dim(size), b.index(lanes_width(frame, size, 64)));
-  frame.store(out, type.dtype, b.add(base, i),
-              b.let("v", frame.load(base_place, type.dtype, b.add(base, i))));
-  b.end();
+  if (!in_place(scope, o)) {
+    const ExprId i = b.begin_lanes("i", b.index(0), frame.dim(size), b.index(lanes_width(frame, size, 64)));
+    frame.store(out, type.dtype, b.add(base, i),
+                b.let("v", frame.load(base_place, type.dtype, b.add(base, i))));
+    b.end();
+  }
   open += open_loops(frame, o.extents, o.ordered, "r", {}, {}, &at);
-  ExprId to = base, all_inside;
+  ExprId to = base;
   for (const ir::Access::Chosen& c : o.it.result.chosen) {
-    const ValueId indices = o.node.operands[c.operand];
-    const ExprId index =
-        b.let("index", b.cast(frame.load(scope.places[indices.index], graph.type(indices).dtype,
-                                         affine_value(frame, o.operands[c.operand], at)),
-                              DType::i64));
-    if (scope.fusion.ranges->may_fail(o.node)) {
-      const ExprId inside =
-          b.let("inside", b.binary(kernel::Op::band, b.binary(kernel::Op::le, b.index(0), index),
-                                   b.binary(kernel::Op::lt, index, frame.dim(type.shape[c.dimension]))));
-      b.comment(place_comment(frame, graph, o.node));
-      b.fail(static_cast<uint16_t>(Code::index_range), b.unary(kernel::Op::bnot, inside), index);
-      all_inside = all_inside.valid() ? b.binary(kernel::Op::band, all_inside, inside) : inside;
-    }
     Dim stride(1);
     for (size_t d = c.dimension + 1; d < type.rank(); ++d) stride = stride * type.shape[d];
-    to = b.add(to, b.mul(index, frame.dim(stride)));
+    to = b.add(to, b.mul(chosen_index(frame, scope, o, c, at), frame.dim(stride)));
   }
-  if (all_inside.valid()) b.begin_if(all_inside);
   to = b.let("to", to);
-  const uint32_t element = o.it.elements[0];
-  const ValueId updates = o.node.operands[element];
   std::vector<uint32_t> loops = o.inner;
-  size_t nest = 0;
   if (!loops.empty()) {
     const uint32_t last = loops.back();
     loops.pop_back();
-    nest = open_loops(frame, o.extents, loops, "j", {}, {}, &at) + 1;
+    open += open_loops(frame, o.extents, loops, "j", {}, {}, &at) + 1;
     at[last] = b.begin_lanes("j", b.index(0), frame.dim(o.extents[last]),
                              b.index(lanes_width(frame, o.extents[last], 64)));
   }
@@ -222,8 +255,6 @@ void emit_scatter(Frame& frame, const Scope& scope, int32_t number, ExprId begin
     value =
         apply_binary(b, combine_of(form.combiner).op, type.dtype, frame.load(out, type.dtype, place), value);
   frame.store(out, type.dtype, place, b.let("sum", value));
-  for (; nest > 0; --nest) b.end();
-  if (all_inside.valid()) b.end();
   for (; open > 0; --open) b.end();
 }
 
@@ -231,7 +262,8 @@ Work scatter_work(const Frame& frame, const Scope& scope, int32_t number) {
   const Ordered o = scatter_of(scope, number);
   Work work;
   work.extent = o.first();
-  const double all = static_cast<double>(frame.usual(o.type.count())) + o.points(frame);
+  double all = o.points(frame);
+  if (!in_place(scope, o)) all += static_cast<double>(frame.usual(o.type.count()));
   work.cost = all / 8 / static_cast<double>(std::max<int64_t>(1, frame.usual(work.extent)));
   return work;
 }

@@ -35,6 +35,7 @@ bool group_may_fail(const Graph& graph, const IndexRanges& ranges, const Group& 
 }
 
 bool writes_after_checks(const Graph& graph, const Group& group) {
+  if (group.kind == GroupKind::scatter) return true;
   if (group.kind != GroupKind::reduce || !group.kept_axes().empty()) return false;
   for (ValueId v : group.outputs)
     if (squeeze(graph.type(v).shape) == group.domain) return false;

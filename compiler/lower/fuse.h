@@ -55,7 +55,8 @@ struct FuseOptions {
 Fusion fuse(const Graph& graph, const FuseOptions& options, const IndexRanges& ranges);
 
 bool group_may_fail(const Graph& graph, const IndexRanges& ranges, const Group& group);
-// A reduction of everything whose outputs all come at the end: it tests for failures before it writes.
+// A reduction of everything whose outputs all come at the end, and a scatter, which tests its indices first:
+// they write after they have tested for failures.
 bool writes_after_checks(const Graph& graph, const Group& group);
 // The stored value behind views: the same bytes under another shape.
 ValueId storage_of(const Graph& graph, ValueId value);

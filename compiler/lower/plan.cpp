@@ -7,8 +7,6 @@
 #include "lower/registers.h"
 
 namespace tenon::lower {
-namespace {
-
 bool same_place(const Place& a, const Place& b) {
   if (!(a.root == b.root) || !(a.index == b.index) || a.steps.size() != b.steps.size()) return false;
   if (!(a.offset == b.offset)) return false;
@@ -16,8 +14,6 @@ bool same_place(const Place& a, const Place& b) {
     if (!(a.steps[i].loop == b.steps[i].loop) || !(a.steps[i].stride == b.steps[i].stride)) return false;
   return true;
 }
-
-}  // namespace
 
 Plan Planner::run() {
   const Graph& graph = function_.graph;

@@ -47,6 +47,8 @@ struct Place {
   bool none() const { return !root.valid() && !index.valid(); }
 };
 
+bool same_place(const Place& a, const Place& b);
+
 struct Scope;
 struct Copy {
   Place from, to;

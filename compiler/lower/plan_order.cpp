@@ -34,6 +34,9 @@ std::vector<Planner::Read> Planner::reads(const Scope& s, const Group& group) co
                        (group.kind == GroupKind::pointwise || node.op->elementwise() != nullptr) &&
                        is_identity(source.at, g.type(source.value).shape, axes);
         if (group.kind == GroupKind::reduce && domain.domain == group.domain) aligned = false;
+        // A scatter leaves its base as it is, but for the places that it writes.
+        if (group.kind == GroupKind::scatter)
+          aligned = described(g, node).base == i && stored == source.value;
         const bool dynamic = source.dynamic || (ir::gathers(*node.op) && domain.operands[i].empty());
         const bool constant =
             !dynamic && (indexed || chain) &&

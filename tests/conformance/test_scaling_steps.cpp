@@ -4,6 +4,7 @@
 
 #include "catch.h"
 #include "conformance/command_runner.h"
+#include "paths.h"
 
 namespace tenon::test {
 namespace {
@@ -30,7 +31,8 @@ std::string layers_text(bool step) {
 // Instructions of `tenon ...`; 0 where there is no valgrind.
 double instructions(const Folder& folder, const std::string& command) {
   if (folder.shell("command -v valgrind").status != 0) return 0;
-  const Ran ran = folder.shell("valgrind --tool=callgrind --callgrind-out-file=/dev/null tenon " + command);
+  const Ran ran = folder.shell(
+      "valgrind --tool=callgrind --callgrind-out-file=/dev/null '" TENON_BIN_DIR "/tenon' " + command);
   INFO(command << "\n" << ran.err);
   REQUIRE(ran.status == 0);
   const size_t at = ran.err.find("Collected : ");

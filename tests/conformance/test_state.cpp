@@ -1,8 +1,10 @@
 // State semantics: a function reads entry values, its writes land together at exit.
 #include <atomic>
+#include <regex>
 #include <thread>
 
 #include "conformance/models.h"
+#include "kernel/print.h"
 #include "runtime/parallel.h"
 
 namespace tenon::test {
@@ -128,6 +130,91 @@ TEST_CASE("two sessions on two threads over one program, while a third compiles"
   second.join();
   CHECK(failed == 0);
   CHECK(other->compile_count() == 1);
+}
+
+namespace {
+
+std::string rows_text(size_t rows) {
+  const std::string type = "f32[" + std::to_string(rows) + ",64]";
+  return "tenon 1\nmodule rows\ndim n = 0..8\nstate s : " + type + R"( = zeros
+func add_one(i: i64[], u: f32[64]) -> old: f32[64] {
+  old = take s, i
+  new = scatter_add s, i, u
+  set s = new
+  return old
+}
+func add_some(i: i32[n], u: f32[n,64]) -> sum: f32[] {
+  new = scatter_add s, i, u
+  set s = new
+  sum = reduce_sum u {axes = [0, 1]}
+  return sum
+}
+func add_columns(i: i32[n], u: f32[)" +
+         std::to_string(rows) + R"(,n]) -> sum: f32[] {
+  new = scatter_add s, i, u {axis = 1}
+  set s = new
+  sum = reduce_sum u {axes = [0, 1]}
+  return sum
+}
+func add_own(i: i32[3]) -> first: f32[64] {
+  own = slice s {limit = [3, 64]}
+  new = scatter_add s, i, own
+  set s = new
+  zero = const 0 : i64[]
+  first = take s, zero
+  return first
+}
+)";
+}
+
+// Kernels and entry of a function, whose rows are called ROWS.
+std::string code_of(size_t rows, const std::string& function) {
+  driver::CompileOptions options;
+  options.functions = {function};
+  auto unit = driver::read_unit(rows_text(rows), "<test>");
+  REQUIRE(unit);
+  auto kernels = driver::to_kernels(std::move(*unit), options);
+  if (!kernels) FAIL(kernels.errors().text());
+  std::string out;
+  for (const kernel::Function& f : kernels->functions) {
+    const std::string text = kernel::print(f);
+    // What fills the state, and sizes of arenas, are not the function's.
+    const bool own = text.find("broadcast") == std::string::npos && text.find("init") == std::string::npos &&
+                     text.find("arena_") == std::string::npos;
+    if (own) out += text + "\n";
+  }
+  const std::string number = std::to_string(rows);
+  for (size_t at; (at = out.find(number)) != std::string::npos;) out.replace(at, number.size(), "ROWS");
+  return std::regex_replace(out, std::regex("k_[0-9a-f]{12}"), "k_HASH");
+}
+
+}  // namespace
+
+// What is added to a state goes straight to its rows: no work grows with those that stay as they are.
+TEST_CASE("rows added to a state touch those rows alone, or none where an index is outside") {
+  for (const std::string function : {"add_one", "add_some"}) {
+    INFO(function);
+    const std::string small = code_of(1024, function), large = code_of(4096, function);
+    INFO(small);
+    CHECK(small == large);
+    CHECK(small.find("ROWS") != std::string::npos);  // the index is tested
+    CHECK(small.find("65536") == std::string::npos);
+  }
+  size_t failed = 0;
+  for (const std::string function : {"add_one", "add_some", "add_columns", "add_own"}) {
+    EngineOptions options;
+    options.integers = 12;  // some are outside of 10 rows
+    auto engines = Engines::make(rows_text(10), function, options);
+    if (!engines) FAIL(engines.errors().text());
+    for (uint64_t seed = 1; seed <= 12; ++seed) {
+      INFO(function << " " << seed);
+      const std::string difference = (*engines)->compare({{"n", static_cast<int64_t>(seed % 9)}}, seed);
+      CHECK(difference == "");
+      failed += (*engines)->expected().status != 0;
+    }
+  }
+  CHECK(failed > 4);
+  CHECK(failed < 40);
 }
 
 TEST_CASE("a second writer on one state gets T607") {

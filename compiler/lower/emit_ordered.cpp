@@ -176,7 +176,15 @@ ExprId chosen_index(Frame& frame, const Scope& scope, const Ordered& o, const ir
 void test_indices(Frame& frame, const Scope& scope, const Ordered& o) {
   kernel::Builder& b = frame.b;
   std::vector<ExprId> at(o.extents.size(), b.index(0));
-  size_t open = open_loops(frame, o.extents, o.ordered, "r", {}, {}, &at);
+  std::vector<uint32_t> loops = o.ordered;
+  size_t open = 0;
+  if (!loops.empty()) {
+    const uint32_t last = loops.back();
+    loops.pop_back();
+    open = open_loops(frame, o.extents, loops, "r", {}, {}, &at) + 1;
+    at[last] = b.begin_lanes("r", b.index(0), frame.dim(o.extents[last]),
+                             b.index(lanes_width(frame, o.extents[last], 16)));
+  }
   for (const ir::Access::Chosen& c : o.it.result.chosen) {
     const ExprId index = chosen_index(frame, scope, o, c, at);
     const ExprId inside =

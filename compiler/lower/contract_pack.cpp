@@ -140,7 +140,7 @@ std::shared_ptr<const Array> constant_panels(const ir::Module& module, const Pla
                                              int32_t group, const target::Target& target) {
   const Graph& graph = *scope.graph;
   for (NodeId id : scope.fusion.groups[static_cast<size_t>(group)].nodes) {
-    if (!ir::multiplies(*graph.node(id).op)) continue;
+    if (!is_tiled(graph, graph.node(id))) continue;
     const NodeId producer = graph.value(graph.node(id).operands[1]).node;
     if (!producer.valid() || scope.fusion.group_of[producer.index] < 0) return nullptr;
     const Node& node = graph.node(producer);

@@ -25,6 +25,8 @@ bool heavy_epilogue(const Graph& graph, const Group& group) {
   size_t operations = 0;
   for (NodeId id : group.nodes) {
     const Node& node = graph.node(id);
+    if (is_tiled(graph, node)) continue;
+    if (ir::multiplies(*node.op)) operations += static_cast<size_t>(chain_length(graph, node));
     if (ir::multiplies(*node.op)) continue;
     if (node.op->elementwise() == nullptr || !node.op->elementwise()->cheap) return true;
     ++operations;
@@ -37,7 +39,7 @@ bool heavy_epilogue(const Graph& graph, const Group& group) {
 void ContractEmitter::compose() {
   const Graph& graph = *scope_.graph;
   for (NodeId id : group_.nodes)
-    if (ir::multiplies(*graph.node(id).op)) dot_ = &graph.node(id);
+    if (is_tiled(graph, graph.node(id))) dot_ = &graph.node(id);
   TENON_CHECK(dot_ != nullptr);
   dtype_ = graph.type(dot_->results[0]).dtype;
   NodeDomain domain = iteration_domain(graph, *dot_);
@@ -204,7 +206,7 @@ std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group
   if (group.kind != GroupKind::contract) return {};
   for (NodeId id : group.nodes) {
     const Node& node = graph.node(id);
-    if (!ir::multiplies(*node.op)) continue;
+    if (!is_tiled(graph, node)) continue;
     NodeDomain domain = iteration_domain(graph, node);
     Dim k(1);
     for (size_t a = 0; a < domain.domain.size(); ++a)

@@ -34,6 +34,10 @@ bool group_may_fail(const Graph& graph, const IndexRanges& ranges, const Group& 
   return false;
 }
 
+bool is_tiled(const Graph& graph, const Node& node) {
+  return multiplies_in_blocks(node) && chain_length(graph, node) == 0;
+}
+
 bool writes_after_checks(const Graph& graph, const Group& group) {
   if (group.kind == GroupKind::scatter) return true;
   if (group.kind != GroupKind::reduce || !group.kept_axes().empty()) return false;

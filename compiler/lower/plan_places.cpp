@@ -33,7 +33,7 @@ std::vector<RootId> Planner::panel_constants(Scope* s) {
     if (array == nullptr) continue;
     s->panels[n] = constant_root(array);
     for (NodeId id : group.nodes)
-      if (ir::multiplies(*g.node(id).op)) {
+      if (is_tiled(g, g.node(id))) {
         const ValueId v = g.node(id).operands[1];
         if (--uses[v.index] == 0) out[v.index] = s->panels[n];
       }
@@ -48,7 +48,7 @@ int32_t Planner::sums_output(const Scope& s, const Group& group) const {
   const Graph& g = *s.graph;
   const ir::Type* type = nullptr;
   for (NodeId id : group.nodes)
-    if (ir::multiplies(*g.node(id).op)) type = &g.type(g.node(id).results[0]);
+    if (is_tiled(g, g.node(id))) type = &g.type(g.node(id).results[0]);
   const std::vector<Read> all = reads(s, group);
   for (size_t i = 0; i < group.outputs.size(); ++i) {
     const ir::Type& t = g.type(group.outputs[i]);

@@ -115,6 +115,7 @@ TermId TermGraph::divided(ValueId value, const ir::IndexPiece& piece, const Inde
 // The factors of a contraction's element, in the order of its sum; false where some are missing.
 bool TermGraph::chain_arguments(const Node& node, const Index& at, Term* term) {
   term->kind = TermKind::folded;
+  TENON_CHECK(!is_tiled(graph_, node), "a contraction in blocks is no chain");
   NodeDomain domain = iteration_domain(graph_, node);
   const Shape& shape = graph_.type(node.results[0]).shape;
   // The domain's axes: those of the result, then the contracted ones, of which the last runs fastest.

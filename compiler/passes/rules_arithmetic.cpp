@@ -61,6 +61,8 @@ Out absolute_of_negative(ir::Builder& b, const Match& m) {
   const ir::Node* inner = made_by(b, m.operands[0], "neg");
   if (inner == nullptr) return std::nullopt;
   const ValueId x = inner->operands[0];
+  const DType dtype = b.type(x).dtype;
+  if (!is_float(dtype) && !is_signed_int(dtype)) return std::nullopt;  // |-1| is the highest, |1| is 1
   return b.emit("abs", {x});
 }
 Out of_itself(ir::Builder&, const Match& m) {
@@ -139,7 +141,7 @@ constexpr Rule rows[] = {
     {"double negation", "neg", "-(-x) -> x", exact, twice},
     {"double not", "not", "not not x -> x", logic, twice},
     {"abs of abs", "abs", "||x|| -> |x|", exact, absolute_of_absolute},
-    {"abs of neg", "abs", "|-x| -> |x|", "exact; integers wrap alike at the lowest value",
+    {"abs of neg", "abs", "|-x| -> |x|", "exact; signed integers wrap alike at the lowest value",
      absolute_of_negative},
     {"max of itself", "max", "max(x, x) -> x", exact, of_itself},
     {"min of itself", "min", "min(x, x) -> x", exact, of_itself},

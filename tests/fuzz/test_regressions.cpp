@@ -84,3 +84,20 @@ TEST_CASE("an operation that may fail, read by operations that nothing reads", "
 }
 )");
 }
+
+// The short chain stood behind the product in blocks, and was taken for the one that tiles are made of.
+TEST_CASE("a product in blocks beside one of few products", "[fuzz]") {
+  for (const char* k : {"9", "19", "64"})
+    for (const char* columns : {"5", "6", "7"}) {
+      const std::string c = columns, type = "f32[6," + c + "]";
+      holds("func f(x: f32[6," + std::string(k) + "], w: f32[" + k + "," + c + "], u: f32[6,6], v: " + type +
+            ") -> y: " + type + " mode inference {\n  a = dot x, w : " + type + "\n  b = dot u, v : " + type +
+            "\n  z = add a, b : " + type + "\n  return z\n}\n");
+    }
+}
+
+TEST_CASE("the absolute value of what is turned round, of every type", "[fuzz]") {
+  for (const std::string type : {"u8", "u32", "i32", "i64", "f32", "f64"})
+    holds("func f(x: " + type + "[n]) -> y: " + type + "[n] mode inference {\n  v0 = neg x : " + type +
+          "[n]\n  v1 = abs v0 : " + type + "[n]\n  return v1\n}\n");
+}

@@ -1,5 +1,6 @@
 // Random graphs, forward and gradient, through every stage and engine.
 #include <cstdio>
+#include <cstdlib>
 
 #include "catch.h"
 #include "fuzz/checks.h"
@@ -75,6 +76,21 @@ TEST_CASE("two thousand random graphs meet every operation and type", "[fuzz][lo
        {DType::f32, DType::f64, DType::i32, DType::i64, DType::u8, DType::u32, DType::bool_}) {
     INFO(support::dtype_name(d));
     CHECK(counts.dtypes[d] >= 50);
+  }
+}
+
+// Those of chosen seeds, named before they are tried: TENON_GRAPH_FIRST, TENON_GRAPH_COUNT.
+TEST_CASE("random graphs of chosen seeds", "[.]") {
+  const char *first = std::getenv("TENON_GRAPH_FIRST"), *count = std::getenv("TENON_GRAPH_COUNT");
+  const uint64_t from = first == nullptr ? 1 : std::strtoull(first, nullptr, 10);
+  CheckOptions options;
+  options.thorough = false;
+  Statistics statistics;
+  for (uint64_t seed = from; seed < from + (count == nullptr ? 1 : std::strtoull(count, nullptr, 10));
+       ++seed) {
+    std::fprintf(stderr, "seed %llu\n", static_cast<unsigned long long>(seed));
+    const RandomGraph g = random_graph(seed);
+    if (const std::optional<Failure> f = check(g, options, &statistics)) FAIL_CHECK(report(g, *f, options));
   }
 }
 

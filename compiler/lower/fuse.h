@@ -55,8 +55,8 @@ struct FuseOptions {
 Fusion fuse(const Graph& graph, const FuseOptions& options, const IndexRanges& ranges);
 
 bool group_may_fail(const Graph& graph, const IndexRanges& ranges, const Group& group);
-// Whether a node is the contraction that its group's tiles are made of. Short chains of products are arithmetic
-// beside it.
+// Whether a node is the contraction that its group's tiles are made of. Short chains of products are
+// arithmetic beside it.
 bool is_tiled(const Graph& graph, const Node& node);
 // A reduction of everything whose outputs all come at the end, and a scatter, which tests its indices first:
 // they write after they have tested for failures.

@@ -161,7 +161,7 @@ class Fuser {
         for (ValueId v : node.operands) force(v);
       if (ir::gathers(op)) force(gathered(node));
       if (op.index_map() != nullptr && divides(node)) force(node.operands[0]);
-      if (multiplies_in_blocks(node) && chain_length(graph_, node) == 0)
+      if (is_tiled(graph_, node))
         for (size_t k = 0; k < 2; ++k)
           if (!plain_read(node.operands[k], k == 1 && !packs_right(graph_, node))) force(node.operands[k]);
       // The right factor is met once a row: where it does not run along memory, a copy does.

@@ -61,7 +61,13 @@ void IndexRanges::visit(const Graph& graph, const ir::DimRanges& dims, Bounds bo
       }
       visit(*region, dims, std::move(inner));
     }
-    if (node.results.empty() || !is_int(graph.type(node.results[0]).dtype)) {
+    if (ir::finds_position(op)) {
+      // Of the position: the extreme value beside it may be any number.
+      Dim count(1);
+      for (const ir::Axis& axis : described(graph, node).axes)
+        if (axis.role == ir::Axis::Role::reduced) count = count * axis.extent;
+      bounds[node.results.back().index] = count;
+    } else if (node.results.empty() || !is_int(graph.type(node.results[0]).dtype)) {
       // Rows are taken from, or added to, values of any type: below.
     } else if (op.generate() != nullptr) {
       if (op.generate()->what == ir::Generator::permutation)
@@ -80,11 +86,6 @@ void IndexRanges::visit(const Graph& graph, const ir::DimRanges& dims, Bounds bo
       for (size_t k = 1; same && k < values; ++k)
         same = bound(node.operands[k]) && *bound(node.operands[k]) == *bound(node.operands[0]);
       if (same) bounds[node.results[0].index] = bound(node.operands[0]);
-    } else if (ir::finds_position(op)) {
-      Dim count(1);
-      for (const ir::Axis& axis : described(graph, node).axes)
-        if (axis.role == ir::Axis::Role::reduced) count = count * axis.extent;
-      bounds[node.results[0].index] = count;
     }
     if (!ir::gathers(op) && !ir::scatters(op)) continue;
     const ir::Iteration it = described(graph, node);

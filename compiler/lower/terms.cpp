@@ -198,6 +198,14 @@ TermId TermGraph::guarded(const Node& node, const ir::Access& access, const Shap
   return add(std::move(t));
 }
 
+TermId TermGraph::only_element(const Node& node, const Index& at) {
+  const ir::Iteration it = squeezed(graph_, node);
+  ir::Access access = it.operands[0];
+  access.index = substituted(access.index, axes_of_result(it, at));
+  const TermId x = read(node.operands[0], access.index);
+  return missing_.empty() ? guarded(node, access, graph_.type(node.operands[0]).shape, x) : TermId();
+}
+
 std::vector<TermId> TermGraph::entering(const Node& node) {
   const ir::Iteration it = squeezed(graph_, node);
   std::vector<TermId> out;
@@ -225,23 +233,12 @@ TermId TermGraph::node_element(const Node& node, ValueId value, const Index& at)
   if (ir::reduces(*node.op)) {
     // Over one element: all reduced extents are 1.
     t.kind = TermKind::folded;
-    const ir::Iteration it = squeezed(graph_, node);
-    ir::Access access = it.operands[0];
-    access.index = substituted(access.index, axes_of_result(it, at));
-    const TermId x = read(node.operands[0], access.index);
-    if (!missing_.empty()) return {};
-    t.args.push_back(guarded(node, access, graph_.type(node.operands[0]).shape, x));
-    return add(std::move(t));
+    t.args.push_back(only_element(node, at));
+    return missing_.empty() ? add(std::move(t)) : TermId();
   }
   if (ir::finds_position(*node.op)) {
     // Of one element, as above.
-    if (!(value == node.results.back())) {
-      const ir::Iteration it = squeezed(graph_, node);
-      ir::Access access = it.operands[0];
-      access.index = substituted(access.index, axes_of_result(it, at));
-      const TermId x = read(node.operands[0], access.index);
-      return missing_.empty() ? guarded(node, access, graph_.type(node.operands[0]).shape, x) : TermId();
-    }
+    if (!(value == node.results.back())) return only_element(node, at);
     t.kind = TermKind::extent;
     t.address = affine_constant(Dim(0));
     return add(std::move(t));

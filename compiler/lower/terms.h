@@ -116,6 +116,8 @@ class TermGraph {
   TermId make(const Request& request);
   TermId read(ValueId value, Index at);
   TermId node_element(const Node& node, ValueId value, const Index& at);
+  // The one element that a reduction over axes of one point combines; invalid where it is missing.
+  TermId only_element(const Node& node, const Index& at);
   TermId guarded(const Node& node, const ir::Access& access, const Shape& shape, TermId element);
   TermId map_element(const Node& node, const Index& at, Term t);
   TermId gather_element(const Node& node, const Index& at, Term t);

@@ -166,6 +166,30 @@ func f(x: f32[n,5], row: f32[5]) -> a: f32[n], b: f32[n,5], c: f32[1 + (n - 3)/2
   }
 }
 
+// The position is below the window's size; the extreme value beside it may be any number, and is tested.
+TEST_CASE("rows are taken by the extreme value of a window", "[added]") {
+  auto module = ir::parse(R"(tenon 1
+module m
+func f(x: i64[4], r: f32[4]) -> y: f32[3], z: f32[3] mode inference {
+  v, p = added_top x {size = 2} : i64[3], i64[3]
+  z = take r, p : f32[3]
+  y = take r, v : f32[3]
+  return y, z
+}
+)");
+  INFO((module ? std::string() : module.errors().text()));
+  REQUIRE(module);
+  RandomGraph g;
+  g.module = std::move(*module);
+  CheckOptions options;
+  options.runs = 8;
+  Statistics statistics;
+  const auto failure = check(g, options, &statistics);
+  INFO((failure ? failure->check + ": " + failure->text : std::string()));
+  CHECK(!failure);
+  CHECK(statistics.failing_calls > 0);
+}
+
 TEST_CASE("the generator draws added operations", "[added]") {
   std::map<std::string, int> ops;
   std::map<support::DType, int> dtypes;

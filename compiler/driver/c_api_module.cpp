@@ -96,18 +96,23 @@ Status set_option(tenon_options& o, std::string_view key, std::string_view value
 Result<std::string> stage_text(const Unit& unit, std::string_view stage, const CompileOptions& options) {
   if (stage.empty()) return print_unit(unit);
   const bool kernels = std::holds_alternative<tenon::kernel::Module>(unit.code);
+  const bool graph = std::holds_alternative<tenon::ir::Module>(unit.code);
   if (stage == "graph" || stage == "optimized") {
-    if (kernels || (stage == "graph" && unit.stage != Stage::graph))
+    if (!graph || (stage == "graph" && unit.stage != Stage::graph))
       return error(Code::bad_option, "the module is a later stage than " + std::string(stage));
     if (stage == "graph") return print_unit(unit);
     TENON_ASSIGN(tenon::ir::Module module, optimize(std::get<tenon::ir::Module>(unit.code), options));
     return print_unit({std::move(module), Stage::optimized});
   }
+  if (stage == "scheduled") {
+    TENON_ASSIGN(Scheduled scheduled, to_scheduled(unit, options));
+    return print_unit({std::move(scheduled), Stage::scheduled});
+  }
   if (stage != "kernel" && stage != "llvm" && stage != "asm") {
-    static constexpr std::string_view stages[] = {"graph", "optimized", "kernel", "llvm", "asm"};
+    static constexpr std::string_view stages[] = {"graph", "optimized", "scheduled", "kernel", "llvm", "asm"};
     const std::string_view near = nearest(stage, stages);
     return error(Code::bad_option, "no stage is named " + quote(stage),
-                 near.empty() ? "one of graph, optimized, kernel, llvm, asm"
+                 near.empty() ? "one of graph, optimized, scheduled, kernel, llvm, asm"
                               : "did you mean " + std::string(near) + "?");
   }
   if (stage == "kernel" && kernels) {

@@ -148,18 +148,6 @@ Status bind_dims(ir::Module& module, const ir::DimBindings& bind) {
   return bind.empty() ? Status(Ok{}) : passes::bind(module, bind);
 }
 
-// What lowering does not know: composites and calls, where a pass that removes them was left out.
-bool is_primitive(const ir::Graph& graph) {
-  for (size_t i = 0; i < graph.node_count(); ++i) {
-    const ir::Node& node = graph.node(ir::NodeId(i));
-    if (node.op->composite() != nullptr) return false;
-    if (node.op->control() != nullptr && node.op->control()->what == ir::Control::call) return false;
-    for (const auto& region : node.regions)
-      if (!is_primitive(*region)) return false;
-  }
-  return true;
-}
-
 // Parameters that become constants: their arguments are replaced in every function that only reads them.
 Status bake(ir::Module& module, const CompileOptions& options) {
   std::set<std::string> baked;
@@ -316,18 +304,63 @@ Result<ir::Module> optimize(ir::Module module, const CompileOptions& options, Co
   return out;
 }
 
-Status check_kernels(const kernel::Module& module, const CompileOptions& options) {
-  auto late = [](const std::string& option) {
-    return error(Code::bad_option, option + ": this is a dump of kernels, which are made without it",
+namespace {
+
+// Options that ask for what is decided before a stage of a target's.
+Status check_late(const std::string& what, const std::string& made_for, const CompileOptions& options) {
+  auto late = [&](const std::string& option) {
+    return error(Code::bad_option, option + ": this is a dump of " + what + ", which are made without it",
                  "give the model, or its dump of the stage graph or optimized");
   };
   if (!options.bind.empty()) return late("binding dimension " + options.bind.begin()->first);
   if (!options.baked.empty()) return late("baking " + options.baked.front());
   if (!options.passes.empty()) return late("passes " + options.passes);
-  if (options.cpu != "native" && options.cpu != module.target)
-    return error(Code::bad_option, "cpu " + options.cpu + ": this is a dump of kernels for " + module.target,
+  if (options.cpu != "native" && options.cpu != made_for)
+    return error(Code::bad_option, "cpu " + options.cpu + ": this is a dump of " + what + " for " + made_for,
                  "give the model, or its dump of the stage graph or optimized");
+  return Ok{};
+}
+
+lower::Options lowering(const CompileOptions& options, const target::Target& target) {
+  lower::Options out;
+  out.target = &target;
+  out.fuse.enabled = options.fuse;
+  out.plan.in_place = options.in_place;
+  out.parallel = options.parallel;
+  out.state_like = options.state_like;
+  if (options.chunk_cycles > 0) out.chunk_cycles = options.chunk_cycles;
+  if (options.inline_cycles >= 0) out.inline_cycles = options.inline_cycles;
+  return out;
+}
+
+}  // namespace
+
+Status check_kernels(const kernel::Module& module, const CompileOptions& options) {
+  TENON_TRY(check_late("kernels", module.target, options));
   return kernel::verify(module);
+}
+
+Result<Scheduled> to_scheduled(Unit unit, const CompileOptions& options, CompileReport* report) {
+  if (const Scheduled* scheduled = std::get_if<Scheduled>(&unit.code)) {
+    TENON_TRY(check_late("schedules", std::string((*scheduled)->sizes->target().name), options));
+    return *scheduled;
+  }
+  if (std::holds_alternative<kernel::Module>(unit.code))
+    return error(Code::bad_option, "this is a dump of kernels, which does not lead back to schedules",
+                 "give the model, or its dump of the stage graph or optimized");
+  TENON_ASSIGN(const ir::Module module,
+               optimize(std::move(std::get<ir::Module>(unit.code)), options, report));
+  for (const ir::Function& f : module.functions) {
+    if (!lower::is_primitive(f.graph))
+      return error(Code::pass_unknown,
+                   f.name + " still holds composites or calls, kernels are made of primitives",
+                   "run the passes inline and expand");
+  }
+  const Clock clock;
+  TENON_ASSIGN(const target::Target* target, find_target(options.cpu));
+  TENON_ASSIGN(lower::ScheduledModule scheduled, lower::schedule_module(module, lowering(options, *target)));
+  if (report != nullptr) report->seconds_lower += clock.seconds();
+  return std::make_shared<const lower::ScheduledModule>(std::move(scheduled));
 }
 
 Result<kernel::Module> to_kernels(Unit unit, const CompileOptions& options, CompileReport* report) {
@@ -335,26 +368,10 @@ Result<kernel::Module> to_kernels(Unit unit, const CompileOptions& options, Comp
     TENON_TRY(check_kernels(*kernels, options));
     return kernels->edited ? kernel::guard(std::move(*kernels)) : std::move(*kernels);
   }
-  TENON_ASSIGN(const ir::Module module,
-               optimize(std::move(std::get<ir::Module>(unit.code)), options, report));
-  for (const ir::Function& f : module.functions) {
-    if (!is_primitive(f.graph))
-      return error(Code::pass_unknown,
-                   f.name + " still holds composites or calls, kernels are made of primitives",
-                   "run the passes inline and expand");
-  }
+  TENON_ASSIGN(const Scheduled scheduled, to_scheduled(std::move(unit), options, report));
   const Clock clock;
-  TENON_ASSIGN(const target::Target* target, find_target(options.cpu));
-  lower::Options lowering;
-  lowering.target = target;
-  lowering.plan.fuse.enabled = options.fuse;
-  lowering.plan.in_place = options.in_place;
-  lowering.parallel = options.parallel;
-  lowering.state_like = options.state_like;
-  if (options.chunk_cycles > 0) lowering.chunk_cycles = options.chunk_cycles;
-  if (options.inline_cycles >= 0) lowering.inline_cycles = options.inline_cycles;
-  TENON_ASSIGN(kernel::Module kernels,
-               lower::lower(module, lowering, report != nullptr ? &report->edges : nullptr));
+  if (report != nullptr) report->edges = lower::explain(*scheduled);
+  kernel::Module kernels = lower::emit_module(*scheduled, lowering(options, scheduled->sizes->target()));
   TENON_TRY(kernel::verify(kernels));
   if (report != nullptr) report->seconds_lower += clock.seconds();
   return kernels;

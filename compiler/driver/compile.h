@@ -1,5 +1,5 @@
-// The way of a module: source graph -> derived functions -> optimized graph -> kernels -> object. Every stage
-// can be printed, and compilation resumes from any stage's dump.
+// The way of a module: source graph -> derived functions -> optimized graph -> schedules -> kernels ->
+// object. Every stage can be printed, and compilation resumes from any stage's dump.
 #pragma once
 
 #include <functional>
@@ -20,11 +20,12 @@
 namespace tenon::driver {
 using namespace support;
 
-enum class Stage : uint8_t { graph, optimized, kernel };
+enum class Stage : uint8_t { graph, optimized, scheduled, kernel };
+using Scheduled = std::shared_ptr<const lower::ScheduledModule>;
 
 // A program at one of its stages.
 struct Unit {
-  std::variant<ir::Module, kernel::Module> code;
+  std::variant<ir::Module, Scheduled, kernel::Module> code;
   Stage stage = Stage::graph;
 };
 
@@ -83,6 +84,8 @@ Result<ir::Module> derive(ir::Module module, const CompileOptions& options);
 // Derives expanded, modes resolved, default passes run: the stage `optimized`.
 Result<ir::Module> optimize(ir::Module module, const CompileOptions& options,
                             CompileReport* report = nullptr);
+// What runs as one kernel, and how; of a graph, or of a dump of the stage.
+Result<Scheduled> to_scheduled(Unit unit, const CompileOptions& options, CompileReport* report = nullptr);
 // A dump of kernels is sound, and no option asks for what only its source can give (T610).
 Status check_kernels(const kernel::Module& module, const CompileOptions& options);
 // From any stage to kernels, verified; edited dumps of kernels with guards (kernel/guard.h).

@@ -95,7 +95,8 @@ runtime::Cuts data_cuts(const Unit& unit, const std::string& step) {
     }
     return out;
   }
-  const auto& module = std::get<ir::Module>(unit.code);
+  const Scheduled* scheduled = std::get_if<Scheduled>(&unit.code);
+  const ir::Module& module = scheduled != nullptr ? *(*scheduled)->module : std::get<ir::Module>(unit.code);
   std::vector<std::string> steps;
   for (const ir::Derive& d : module.derives) steps.push_back(d.name);
   for (const ir::Function& f : module.functions)

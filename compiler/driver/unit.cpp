@@ -3,6 +3,7 @@
 #include "ir/parse.h"
 #include "ir/print.h"
 #include "kernel/print.h"
+#include "lower/schedule_text.h"
 #include "runtime/safetensors.h"
 #include "support/text.h"
 #include "transforms/transforms.h"
@@ -62,17 +63,24 @@ Result<Unit> read_unit(std::string_view text, const std::string& file) {
   ir::ParseOptions options;
   options.file = file;
   options.side = side;
+  if (stage_word(text) == "scheduled") {
+    TENON_ASSIGN(lower::ScheduledModule module, lower::parse_scheduled(text, options));
+    unit.stage = Stage::scheduled;
+    unit.code = std::make_shared<const lower::ScheduledModule>(std::move(module));
+    return unit;
+  }
   options.derive = transforms::expand_derive;
   TENON_ASSIGN(ir::Module module, ir::parse(text, options));
   if (module.stage != "graph" && module.stage != "optimized") {
-    static constexpr std::string_view stages[] = {"graph", "optimized", "kernel"};
+    static constexpr std::string_view stages[] = {"graph", "optimized", "scheduled", "kernel"};
     const std::string_view near = nearest(module.stage, stages);
     Diagnostic d;
     d.code = Code::bad_header;
     d.message = "no stage is named " + module.stage;
     d.file = file;
     d.line = 2;
-    d.help = near.empty() ? "one of graph, optimized, kernel" : "did you mean " + std::string(near) + "?";
+    d.help = near.empty() ? "one of graph, optimized, scheduled, kernel"
+                          : "did you mean " + std::string(near) + "?";
     return d;
   }
   unit.stage = module.stage == "optimized" ? Stage::optimized : Stage::graph;
@@ -101,7 +109,9 @@ Result<std::string> print_unit(const Unit& unit, const std::string& side_directo
   } else {
     ir::PrintOptions options;
     if (!side_directory.empty()) options.side = side;
-    out = ir::print(std::get<ir::Module>(unit.code), options);
+    const Scheduled* scheduled = std::get_if<Scheduled>(&unit.code);
+    out = scheduled != nullptr ? lower::print(**scheduled, options)
+                               : ir::print(std::get<ir::Module>(unit.code), options);
   }
   if (!errors.empty()) return errors;
   return out;

@@ -6,39 +6,15 @@
 #include "lower/contract.h"
 
 namespace tenon::lower {
-namespace {
-
-constexpr int64_t line_bytes = 64;
-// A copied element should meet at least so many columns.
-constexpr int64_t least_columns = 256;
-
-}  // namespace
-
-bool ContractEmitter::packs_left() const {
-  const Term& term = terms_.term(a_);
-  if (!m_axis_ || !n_axis_ || !outer_.empty() || cut() != Cut::rows || inner_blocks_) return false;
-  if (!term.is_plain_load()) return false;
-  if (frame_.usual(n_extent()) < least_columns) return false;
-  if (std::min(frame_.usual(k_extent()), block_) * line_bytes < frame_.target().l1_bytes) return false;
-  return std::any_of(term.address.parts.begin(), term.address.parts.end(), [&](const AffineIndex::Part& p) {
-    return p.axis == *m_axis_ && p.coefficient == Dim(1);
-  });
-}
-
-std::optional<Dim> ContractEmitter::left_elements() const {
-  if (!packed_left_) return std::nullopt;
-  return m_extent() * (outer_blocks_ ? Dim(block_) : k_extent());
-}
-
 ExprId ContractEmitter::left_address(ExprId i0, ExprId rows, ExprId r, ExprId k) {
   ExprId tile = b_.add(left_from_, b_.mul(b_.sub(i0, rows_lo_), left_products_));
   return b_.add(b_.add(tile, b_.mul(b_.sub(k, k_lo_), rows)), r);
 }
 
 ExprId ContractEmitter::left(ExprId i0, ExprId rows, ExprId r, ExprId k) {
-  if (packed_left_) return frame_.load(scratch(left_scratch), dtype_, left_address(i0, rows, r, k));
+  if (s_.left_copied) return frame_.load(scratch(left_scratch), dtype_, left_address(i0, rows, r, k));
   if (m_axis_) emitter_.axes[*m_axis_] = b_.add(i0, r);
-  return emitter_.emit(a_);
+  return emitter_.emit(t_.a);
 }
 
 // Tiles as row_tiles makes them.
@@ -48,14 +24,14 @@ void ContractEmitter::pack_left(ExprId lo, ExprId hi, bool rest) {
     emitter_.axes[*m_axis_] = b_.add(i0, r);
     set_k(k);
     emitter_.forget();
-    frame_.store(scratch(left_scratch), dtype_, left_address(i0, rows, r, k), emitter_.emit(a_));
+    frame_.store(scratch(left_scratch), dtype_, left_address(i0, rows, r, k), emitter_.emit(t_.a));
   };
   runs(k_lo_, k_hi_, [&](ExprId lo_k, ExprId hi_k) {
     ExprId k = b_.begin_for("k", lo_k, hi_k, b_.index(1));
     ExprId i0 = b_.begin_for("i0", lo, whole, mr_);
     // One vector where the tile has as many rows as one has lanes.
-    const bool vector = tile_rows() % 4 == 0;
-    ExprId r = vector ? b_.begin_lanes("r", b_.index(0), mr_, b_.index(tile_rows()))
+    const bool vector = s_.tile_rows % 4 == 0;
+    ExprId r = vector ? b_.begin_lanes("r", b_.index(0), mr_, b_.index(s_.tile_rows))
                       : b_.begin_unroll("r", b_.index(0), mr_);
     copy(i0, mr_, r, k);
     b_.end();

@@ -4,35 +4,27 @@
 
 namespace tenon::lower {
 
-std::pair<int64_t, int64_t> ContractEmitter::split() const {
-  const Dim n = n_extent();
-  const int64_t all = n.is_constant() ? (n.constant() - edge() + lanes() - 1) / lanes() : 0;
-  const int64_t count = (all + vectors() - 1) / vectors();
-  if (cut() == Cut::columns || count <= 1) return {vectors(), 0};
-  return {all / count, all % count};
-}
-
 // Panels of nearly equal width: some of NV vectors, the others of one less, so that none runs thin.
 void ContractEmitter::panels(ExprId lo, ExprId hi, const PanelBody& each) {
-  const auto [narrow, wider] = split();
+  const auto [narrow, wider] = panel_split(s_, t_.n_extent());
   auto run = [&](ExprId from, ExprId to, ExprId nr, int64_t vectors) {
     panel_vectors_ = vectors;
     ExprId j0 = b_.begin_for("j0", from, to, nr);
     each(j0, b_.binary(kernel::Op::min, b_.add(j0, nr), to), nr);
     b_.end();
   };
-  auto vectors_wide = [&](int64_t nv) { return b_.mul(b_.use(b_.fixed("NV", nv)), b_.index(lanes())); };
-  ExprId middle = wider == 0 ? lo : b_.index(wider * (narrow + 1) * lanes());
-  ExprId whole = edge() == 0 ? hi : b_.index(n_extent().constant() - edge());
+  auto vectors_wide = [&](int64_t nv) { return b_.mul(b_.use(b_.fixed("NV", nv)), b_.index(s_.lanes)); };
+  ExprId middle = wider == 0 ? lo : b_.index(wider * (narrow + 1) * s_.lanes);
+  ExprId whole = s_.edge == 0 ? hi : b_.index(t_.n_extent().constant() - s_.edge);
   if (wider != 0) run(lo, middle, vectors_wide(narrow + 1), narrow + 1);
   run(middle, whole, vectors_wide(narrow), narrow);
-  if (edge() != 0) run(whole, hi, b_.index(edge() <= 4 ? 4 : 8), 1);
+  if (s_.edge != 0) run(whole, hi, b_.index(s_.edge <= 4 ? 4 : 8), 1);
 }
 
 void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, ExprId cols_hi) {
-  ExprId k = frame_.dim(k_extent());
-  ExprId kc = outer_blocks_ ? b_.use(b_.fixed("KC", block_)) : k;
-  if (packed_left_) left_from_ = b_.let("from", b_.mul(rows_lo, left_products_ = kc));
+  ExprId k = frame_.dim(t_.k_extent());
+  ExprId kc = outer_blocks_ ? b_.use(b_.fixed("KC", t_.block)) : k;
+  if (s_.left_copied) left_from_ = b_.let("from", b_.mul(rows_lo, left_products_ = kc));
   size_t nest = 0;
   auto open = [&](const char* name, ExprId lo, ExprId hi, ExprId step) {
     ++nest;
@@ -48,18 +40,18 @@ void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, Expr
     first_ = b_.let("first", b_.binary(kernel::Op::eq, k_lo_, b_.index(0)));
     last_ = b_.let("last", b_.binary(kernel::Op::le, k, b_.add(k_lo_, kc)));
   }
-  if (frame_.may_pass(m_extent(), row_block)) {
-    ExprId mc = b_.use(b_.fixed("MC", row_block / tile_rows() * tile_rows()));
+  if (frame_.may_pass(t_.m_extent(), row_block)) {
+    ExprId mc = b_.use(b_.fixed("MC", row_block / s_.tile_rows * s_.tile_rows));
     ExprId lo = open("ic", rows_lo, rows_hi, mc);
     rows_hi = b_.let("ic1", b_.binary(kernel::Op::min, b_.add(lo, mc), rows_hi));
     rows_lo = lo;
   }
   rows_lo_ = rows_lo;
-  const Dim m = m_extent();
-  bool rest = !(m.is_constant() && m.constant() % tile_rows() == 0);
-  if (packed_left_) pack_left(rows_lo, rows_hi, rest);
+  const Dim m = t_.m_extent();
+  bool rest = !(m.is_constant() && m.constant() % s_.tile_rows == 0);
+  if (s_.left_copied) pack_left(rows_lo, rows_hi, rest);
   if (!n_axis_) {
-    panel(b_.index(0), b_.index(1), b_.index(std::min<int64_t>(4, lanes())), rows_lo, rows_hi, rest);
+    panel(b_.index(0), b_.index(1), b_.index(std::min<int64_t>(4, s_.lanes)), rows_lo, rows_hi, rest);
   } else {
     panels(cols_lo, cols_hi,
            [&](ExprId j0, ExprId j1, ExprId width) { panel(j0, j1, width, rows_lo, rows_hi, rest); });
@@ -72,7 +64,7 @@ void ContractEmitter::panel(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, Exp
   panel_lo_ = j0;
   panel_width_ = width;
   row_tiles(j0, j1, width, i_lo, i_hi, rest);
-  if (!heavy_) return;
+  if (!s_.epilogue_apart) return;
   if (outer_blocks_) b_.begin_if(last_);
   panel_epilogue(j0, j1, i_lo, i_hi);
   if (outer_blocks_) b_.end();
@@ -80,13 +72,13 @@ void ContractEmitter::panel(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, Exp
 
 // The epilogue of a panel whose sums stand in the scratch block: one copy of its code, close to the cache.
 void ContractEmitter::panel_epilogue(ExprId j0, ExprId j1, ExprId i_lo, ExprId i_hi) {
-  emitter_.release(dot_->results[0]);
+  emitter_.release(t_.dot->results[0]);
   auto memo = emitter_.save();
-  ExprId j = b_.begin_lanes("j", j0, j1, b_.index(n_axis_ ? lanes() : 4));
+  ExprId j = b_.begin_lanes("j", j0, j1, b_.index(n_axis_ ? s_.lanes : 4));
   if (n_axis_) emitter_.axes[*n_axis_] = j;
-  hoist(emitter_, terms_, outputs_, [&](uint32_t axis) { return !m_axis_ || axis != *m_axis_; });
+  hoist(emitter_, terms_, t_.outputs, [&](uint32_t axis) { return !m_axis_ || axis != *m_axis_; });
   ExprId i = b_.begin_for("i", i_lo, i_hi, b_.index(1));
-  emitter_.hold(dot_->results[0], b_.let("sum", frame_.load(sums(), dtype_, sum_address(i))));
+  emitter_.hold(t_.dot->results[0], b_.let("sum", frame_.load(sums(), dtype_, sum_address(i))));
   store_outputs();
   b_.end();
   b_.end();
@@ -95,27 +87,27 @@ void ContractEmitter::panel_epilogue(ExprId j0, ExprId j1, ExprId i_lo, ExprId i
 
 ExprId ContractEmitter::sum_address(ExprId row) {
   if (m_axis_) emitter_.axes[*m_axis_] = row;
-  return affine_value(frame_, result_address_, emitter_.axes);
+  return affine_value(frame_, t_.result_address, emitter_.axes);
 }
 
 void ContractEmitter::store_outputs() {
   std::vector<ExprId> values;
-  for (TermId t : outputs_) values.push_back(emitter_.emit(t));
+  for (TermId t : t_.outputs) values.push_back(emitter_.emit(t));
   for (size_t i = 0; i < values.size(); ++i) {
     ValueId v = group_.outputs[i];
     frame_.store(scope_.places[v.index], scope_.graph->type(v).dtype,
-                 affine_value(frame_, addresses_[i], emitter_.axes), values[i]);
+                 affine_value(frame_, t_.addresses[i], emitter_.axes), values[i]);
   }
 }
 
 // A panel of one vector has one chain of sums for each row of a tile, too few to keep the multipliers busy,
 // and loads the right factor for few multiply-adds: it takes tiles of twice as many rows first.
 bool ContractEmitter::tall() const {
-  const int64_t rows = 2 * tile_rows();
-  if (panel_vectors_ != 1 || packed_left_ || !m_axis_ || tile_rows() < frame_.target().tile_rows)
+  const int64_t rows = 2 * s_.tile_rows;
+  if (panel_vectors_ != 1 || s_.left_copied || !m_axis_ || s_.tile_rows < frame_.target().tile_rows)
     return false;
-  const Term& term = terms_.term(a_);
-  return rows + 2 <= frame_.target().registers && frame_.may_pass(m_extent(), rows - 1) &&
+  const Term& term = terms_.term(t_.a);
+  return rows + 2 <= frame_.target().registers && frame_.may_pass(t_.m_extent(), rows - 1) &&
          term.is_plain_load();
 }
 
@@ -124,9 +116,9 @@ bool ContractEmitter::tall() const {
 ExprId ContractEmitter::tall_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi) {
   constexpr int64_t page = 4096;
   Dim apart(0);
-  for (const AffineIndex::Part& p : terms_.term(a_).address.parts)
+  for (const AffineIndex::Part& p : terms_.term(t_.a).address.parts)
     if (p.axis == *m_axis_) apart = p.coefficient;
-  const int64_t elements = page / static_cast<int64_t>(dtype_bytes(terms_.term(a_).dtype));
+  const int64_t elements = page / static_cast<int64_t>(dtype_bytes(terms_.term(t_.a).dtype));
   ExprId meet = b_.constant(DType::bool_, 0);
   if (frame_.may_pass(apart, elements - 1))
     meet = b_.binary(kernel::Op::eq, b_.binary(kernel::Op::rem, frame_.dim(apart), b_.index(elements)),
@@ -142,7 +134,7 @@ ExprId ContractEmitter::tall_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_
 }
 
 void ContractEmitter::row_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool rest) {
-  int64_t mr = tile_rows();
+  int64_t mr = s_.tile_rows;
   if (mr == 1) {
     ExprId i0 = b_.begin_for("i0", i_lo, i_hi, mr_);
     tile(i0, mr_, j0, j1, width);
@@ -192,26 +184,27 @@ void ContractEmitter::tile(ExprId i0, ExprId rows, ExprId j0, ExprId j1, ExprId 
   if (n_axis_) emitter_.axes[*n_axis_] = j;
   auto memo = emitter_.save();
   ExprId zero = b_.constant(dtype_, 0);
-  if (interleaved()) {
-    VarId acc = b_.declare("acc", dtype_, zero, {b_.index(blocks())});
+  if (s_.blocks == Blocks::side_by_side) {
+    const int64_t blocks = t_.k_extent().constant() / t_.block;
+    VarId acc = b_.declare("acc", dtype_, zero, {b_.index(blocks)});
     if (m_axis_) emitter_.axes[*m_axis_] = i0;
-    ExprId k = b_.begin_for("k", b_.index(0), b_.index(block_), b_.index(1));
-    ExprId c = b_.begin_unroll("c", b_.index(0), b_.index(blocks()));
+    ExprId k = b_.begin_for("k", b_.index(0), b_.index(t_.block), b_.index(1));
+    ExprId c = b_.begin_unroll("c", b_.index(0), b_.index(blocks));
     auto outside = emitter_.save();
-    ExprId at = b_.add(b_.mul(c, b_.index(block_)), k);
+    ExprId at = b_.add(b_.mul(c, b_.index(t_.block)), k);
     set_k(at);
-    ExprId y = right(at), x = emitter_.emit(a_), old = b_.use(acc, {c});
+    ExprId y = right(at), x = emitter_.emit(t_.a), old = b_.use(acc, {c});
     b_.assign(acc, is_float(dtype_) ? b_.fma(x, y, old) : b_.add(old, b_.mul(x, y)), {c});
     emitter_.restore(std::move(outside));
     b_.end();
     b_.end();
     ExprId sum = b_.let("sum", b_.use(acc, {b_.index(0)}));
-    for (int64_t i = 1; i < blocks(); ++i) sum = b_.let("sum", b_.add(sum, b_.use(acc, {b_.index(i)})));
+    for (int64_t i = 1; i < blocks; ++i) sum = b_.let("sum", b_.add(sum, b_.use(acc, {b_.index(i)})));
     finish(i0, rows, [&](ExprId) { return sum; });
-  } else if (inner_blocks_) {
+  } else if (s_.inner_blocks()) {
     VarId total = b_.declare("total", dtype_, zero, {rows});
-    ExprId k0 = b_.begin_for("k0", b_.index(0), k_hi_, b_.index(block_));
-    ExprId k1 = b_.let("k1", b_.binary(kernel::Op::min, b_.add(k0, b_.index(block_)), k_hi_));
+    ExprId k0 = b_.begin_for("k0", b_.index(0), k_hi_, b_.index(t_.block));
+    ExprId k1 = b_.let("k1", b_.binary(kernel::Op::min, b_.add(k0, b_.index(t_.block)), k_hi_));
     VarId acc = b_.declare("acc", dtype_, zero, {rows});
     multiply(acc, rows, i0, k0, k1);
     ExprId first = b_.let("first", b_.binary(kernel::Op::eq, k0, b_.index(0)));
@@ -231,7 +224,7 @@ void ContractEmitter::tile(ExprId i0, ExprId rows, ExprId j0, ExprId j1, ExprId 
       b_.end();
       b_.end();
       auto totals = [&](ExprId row) { return b_.use(acc, {row}); };
-      if (heavy_) {
+      if (s_.epilogue_apart) {
         finish(i0, rows, totals);
       } else {
         b_.begin_if(last_);
@@ -252,7 +245,7 @@ void ContractEmitter::tile(ExprId i0, ExprId rows, ExprId j0, ExprId j1, ExprId 
 
 // Epilogue and stores of one tile.
 void ContractEmitter::finish(ExprId i0, ExprId rows, const std::function<ExprId(ExprId)>& sum) {
-  if (heavy_) {
+  if (s_.epilogue_apart) {
     ExprId r = b_.begin_unroll("r", b_.index(0), rows);
     frame_.store(sums(), dtype_, sum_address(b_.add(i0, r)), sum(r));
     b_.end();
@@ -260,11 +253,11 @@ void ContractEmitter::finish(ExprId i0, ExprId rows, const std::function<ExprId(
   }
   auto memo = emitter_.save();
   // What does not depend on the row (a bias) is read once a tile.
-  emitter_.release(dot_->results[0]);
-  hoist(emitter_, terms_, outputs_, [&](uint32_t axis) { return !m_axis_ || axis != *m_axis_; });
+  emitter_.release(t_.dot->results[0]);
+  hoist(emitter_, terms_, t_.outputs, [&](uint32_t axis) { return !m_axis_ || axis != *m_axis_; });
   ExprId r = b_.begin_unroll("r", b_.index(0), rows);
   if (m_axis_) emitter_.axes[*m_axis_] = b_.add(i0, r);
-  emitter_.hold(dot_->results[0], b_.let("sum", sum(r)));
+  emitter_.hold(t_.dot->results[0], b_.let("sum", sum(r)));
   store_outputs();
   b_.end();
   emitter_.restore(std::move(memo));

@@ -63,23 +63,12 @@ class TermEmitter {
   std::unordered_map<uint32_t, std::string> checked_;  // key -> bound
 };
 
-// The work of a group that can be cut into chunks: indices begin..end of one axis.
-struct Work {
-  Dim extent = Dim(1);  // of the axis that is cut
-  int64_t granule = 1;  // chunks are multiples of it
-  double cost = 1;      // estimated nanoseconds x GHz of one index (at the top of the ranges)
-  bool serial = false;  // must be one chunk
-};
-Work group_work(const Frame& frame, const Scope& scope, int32_t group);
-
 // Statements for indices begin..end of the group's axis.
 void emit_group(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
 void emit_pointwise(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
 void emit_reduce(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
 void emit_contract(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
-// Before a contraction that wants its right factor in panels (packs_right): the copy, cut over rows of the
-// factor.
-std::optional<Work> pack_work(const Frame& frame, const Scope& scope, int32_t group);
+// Before a contraction that copies its right factor into panels: the copy, cut over rows of the factor.
 void emit_pack(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
 void emit_scan(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
 void emit_scatter(Frame& frame, const Scope& scope, int32_t group, ExprId begin, ExprId end);
@@ -110,7 +99,5 @@ struct Combine {
 };
 Combine combine_of(ir::Combiner c);
 ExprId identity_of(kernel::Builder& b, ir::Combiner c, DType dtype);
-// Width of a lanes loop over `extent` elements: a multiple of the vector, at most `most`.
-int64_t lanes_width(const Frame& frame, const Dim& extent, int64_t most);
 
 }  // namespace tenon::lower

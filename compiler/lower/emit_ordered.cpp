@@ -6,47 +6,9 @@ namespace tenon::lower {
 
 namespace {
 
-enum : int { outer_class, ordered_class, inner_class };
-
-// The axes of a node's iteration, joined where all addresses run on evenly.
-struct Ordered {
-  const Node& node;
-  ir::Iteration it;
-  ir::Type type;  // of the result
-  TermGraph terms;
-  AffineIndex result;                 // element numbers, less what is chosen
-  std::vector<AffineIndex> operands;  // of a scatter's
-  Shape extents;
-  std::vector<int> classes;
-  std::vector<uint32_t> outer, ordered, inner;
-
-  Ordered(const Scope& scope, int32_t number)
-      : node(scope.graph->node(scope.fusion.groups[static_cast<size_t>(number)].nodes[0])),
-        it(squeezed(*scope.graph, node)),
-        type(scope.graph->type(node.results[0])),
-        terms(*scope.graph, scope.fusion, number) {
-    result = affine_linear(it.result.index, type.shape);
-    for (const ir::Axis& axis : it.axes) extents.push_back(axis.extent);
-  }
-
-  void join(std::vector<AffineIndex*> more) {
-    more.push_back(&result);
-    collapse_axes(&terms, more, &extents, &classes);
-    for (uint32_t a = 0; a < extents.size(); ++a)
-      (classes[a] == outer_class ? outer : classes[a] == ordered_class ? ordered : inner).push_back(a);
-  }
-  Dim first() const { return outer.empty() ? Dim(1) : extents[outer[0]]; }
-  double points(const Frame& frame) const {
-    double all = 1;
-    for (const Dim& d : extents) all *= static_cast<double>(std::max<int64_t>(1, frame.usual(d)));
-    return all;
-  }
-  static Dim coefficient(const AffineIndex& a, uint32_t axis) {
-    for (const AffineIndex::Part& p : a.parts)
-      if (p.axis == axis) return p.coefficient;
-    return Dim(0);
-  }
-};
+const OrderedTerms& terms_of(const Scope& scope, int32_t number) {
+  return std::get<OrderedTerms>(scope.composed[static_cast<size_t>(number)]);
+}
 
 // Loops over `axes`, the first from `begin` to `end`; the number of blocks that they open.
 size_t open_loops(Frame& frame, const Shape& extents, const std::vector<uint32_t>& axes,
@@ -60,64 +22,19 @@ size_t open_loops(Frame& frame, const Shape& extents, const std::vector<uint32_t
   return axes.size();
 }
 
-Ordered scan_of(const Scope& scope, int32_t number, TermId* element) {
-  Ordered o(scope, number);
-  for (const ir::Axis& axis : o.it.axes)
-    o.classes.push_back(axis.role == ir::Axis::Role::ordered ? ordered_class : outer_class);
-  *element = o.terms.entering(o.node)[0];
-  o.join({});
-  return o;
-}
-
-// Axes before the ordered ones that are the result's first dimensions: its rows along them are apart.
-size_t leading_axes(const Graph& graph, const Ordered& o) {
-  const Shape& shape = graph.type(o.node.results[0]).shape;
-  uint32_t axes = 0;
-  for (size_t d = 0; d < shape.size(); ++d) {
-    if (is_one(shape[d])) continue;
-    const bool leads = axes < o.it.axes.size() && o.it.axes[axes].role == ir::Axis::Role::kept &&
-                       affine_is_axis(o.it.result.index[d], axes) && o.it.axes[axes].extent == shape[d] &&
-                       std::none_of(
-                           o.it.result.chosen.begin(), o.it.result.chosen.end(),
-                           [&](const ir::Access::Chosen& c) { return c.dimension == d; });
-    if (!leads) break;
-    ++axes;
-  }
-  return axes;
-}
-
-Ordered scatter_of(const Scope& scope, int32_t number) {
-  Ordered o(scope, number);
-  const Graph& graph = *scope.graph;
-  const size_t leading = leading_axes(graph, o);
-  for (size_t a = 0; a < o.it.axes.size(); ++a)
-    o.classes.push_back(a < leading                                    ? outer_class
-                        : o.it.axes[a].role == ir::Axis::Role::ordered ? ordered_class
-                                                                       : inner_class);
-  for (size_t k = 0; k < o.node.operands.size(); ++k)
-    o.operands.push_back(o.it.base == k
-                             ? AffineIndex{}
-                             : affine_linear(o.it.operands[k].index, graph.type(o.node.operands[k]).shape));
-  std::vector<AffineIndex*> more;
-  for (AffineIndex& a : o.operands) more.push_back(&a);
-  o.join(std::move(more));
-  return o;
-}
-
 }  // namespace
 
 // For all points of the kept axes, side by side in lanes where the results are: what has been combined so far
 // is in a register.
 void emit_scan(Frame& frame, const Scope& scope, int32_t number, ExprId begin, ExprId end) {
   kernel::Builder& b = frame.b;
-  TermId element;
-  const Ordered o = scan_of(scope, number, &element);
+  const OrderedTerms& o = terms_of(scope, number);
   TermEmitter emitter(frame, scope, o.terms);
   emitter.axes.assign(o.extents.size(), b.index(0));
   std::vector<uint32_t> loops = o.outer;
   ExprId lo = begin, hi = end;
   size_t open = 0;
-  const bool side_by_side = !loops.empty() && Ordered::coefficient(o.result, loops.back()) == Dim(1);
+  const bool side_by_side = !loops.empty() && coefficient(o.result, loops.back()) == Dim(1);
   if (side_by_side) loops.pop_back();
   open += open_loops(frame, o.extents, loops, "o", lo, hi, &emitter.axes);
   if (loops.empty() && !side_by_side) {
@@ -127,53 +44,42 @@ void emit_scan(Frame& frame, const Scope& scope, int32_t number, ExprId begin, E
   if (side_by_side) {
     const uint32_t axis = o.outer.back();
     const bool first = loops.empty();
-    const int64_t width = lanes_width(frame, o.extents[axis], 64);
+    const int64_t width = frame.lanes_width(o.extents[axis], 64);
     emitter.axes[axis] =
         b.begin_lanes("l", first ? lo : b.index(0), first ? hi : frame.dim(o.extents[axis]), b.index(width));
     ++open;
   }
-  const ir::Combiner combiner = o.node.op->iteration()->combiner;
+  const ir::Combiner combiner = o.node->op->iteration()->combiner;
   const VarId so_far = b.declare("so_far", o.type.dtype, identity_of(b, combiner, o.type.dtype));
   open += open_loops(frame, o.extents, o.ordered, "s", {}, {}, &emitter.axes);
   const ExprId next =
-      apply_binary(b, combine_of(combiner).op, o.type.dtype, b.use(so_far), emitter.emit(element));
+      apply_binary(b, combine_of(combiner).op, o.type.dtype, b.use(so_far), emitter.emit(o.element));
   b.assign(so_far, next);
-  frame.store(scope.places[o.node.results[0].index], o.type.dtype,
+  frame.store(scope.places[o.node->results[0].index], o.type.dtype,
               affine_value(frame, o.result, emitter.axes), b.use(so_far));
   for (; open > 0; --open) b.end();
 }
 
-Work scan_work(const Frame& frame, const Scope& scope, int32_t number) {
-  TermId element;
-  const Ordered o = scan_of(scope, number, &element);
-  Work work;
-  work.serial = o.outer.empty();
-  work.extent = o.first();
-  work.granule = o.outer.size() == 1 ? lanes_width(frame, o.extents[o.outer[0]], 64) : 1;
-  work.cost = o.points(frame) / static_cast<double>(std::max<int64_t>(1, frame.usual(work.extent)));
-  return work;
-}
-
 namespace {
 
-const Place& place_of_base(const Scope& scope, const Ordered& o) {
-  return scope.places[storage_of(*scope.graph, o.node.operands[*o.it.base]).index];
+const Place& place_of_base(const Scope& scope, const OrderedTerms& o) {
+  return scope.places[storage_of(*scope.graph, o.node->operands[*o.it.base]).index];
 }
-bool in_place(const Scope& scope, const Ordered& o) {
-  return same_place(scope.places[o.node.results[0].index], place_of_base(scope, o));
+bool in_place(const Scope& scope, const OrderedTerms& o) {
+  return same_place(scope.places[o.node->results[0].index], place_of_base(scope, o));
 }
 
 // Element numbers of what is chosen along the dimensions of a scatter's result.
-ExprId chosen_index(Frame& frame, const Scope& scope, const Ordered& o, const ir::Access::Chosen& c,
+ExprId chosen_index(Frame& frame, const Scope& scope, const OrderedTerms& o, const ir::Access::Chosen& c,
                     const std::vector<ExprId>& at) {
-  const ValueId indices = o.node.operands[c.operand];
+  const ValueId indices = o.node->operands[c.operand];
   const ExprId index = frame.load(scope.places[indices.index], scope.graph->type(indices).dtype,
                                   affine_value(frame, o.operands[c.operand], at));
   return frame.b.let("index", frame.b.cast(index, DType::i64));
 }
 
 // All indices are tested before anything is written, by every chunk: the result may hold an old value.
-void test_indices(Frame& frame, const Scope& scope, const Ordered& o) {
+void test_indices(Frame& frame, const Scope& scope, const OrderedTerms& o) {
   kernel::Builder& b = frame.b;
   std::vector<ExprId> at(o.extents.size(), b.index(0));
   std::vector<uint32_t> loops = o.ordered;
@@ -183,14 +89,14 @@ void test_indices(Frame& frame, const Scope& scope, const Ordered& o) {
     loops.pop_back();
     open = open_loops(frame, o.extents, loops, "r", {}, {}, &at) + 1;
     at[last] = b.begin_lanes("r", b.index(0), frame.dim(o.extents[last]),
-                             b.index(lanes_width(frame, o.extents[last], 16)));
+                             b.index(frame.lanes_width(o.extents[last], 16)));
   }
   for (const ir::Access::Chosen& c : o.it.result.chosen) {
     const ExprId index = chosen_index(frame, scope, o, c, at);
     const ExprId inside =
         b.let("inside", b.binary(kernel::Op::band, b.binary(kernel::Op::le, b.index(0), index),
                                  b.binary(kernel::Op::lt, index, frame.dim(o.type.shape[c.dimension]))));
-    b.comment(place_comment(frame, *scope.graph, o.node));
+    b.comment(place_comment(frame, *scope.graph, *o.node));
     b.fail(static_cast<uint16_t>(Code::index_range), b.unary(kernel::Op::bnot, inside), index);
   }
   for (; open > 0; --open) b.end();
@@ -204,13 +110,13 @@ void test_indices(Frame& frame, const Scope& scope, const Ordered& o) {
 // kept.
 void emit_scatter(Frame& frame, const Scope& scope, int32_t number, ExprId begin, ExprId end) {
   kernel::Builder& b = frame.b;
-  const Ordered o = scatter_of(scope, number);
+  const OrderedTerms& o = terms_of(scope, number);
   const ir::Type& type = o.type;
-  const Place &out = scope.places[o.node.results[0].index], &base_place = place_of_base(scope, o);
+  const Place &out = scope.places[o.node->results[0].index], &base_place = place_of_base(scope, o);
   const uint32_t element = o.it.elements[0];
-  const ValueId updates = o.node.operands[element];
+  const ValueId updates = o.node->operands[element];
   std::vector<ExprId> at(o.extents.size(), b.index(0));
-  if (scope.fusion.ranges->may_fail(o.node)) {
+  if (scope.fusion.ranges->may_fail(*o.node)) {
     // Rows without elements are not read, and their indices not tested.
     Dim row(1);
     for (const uint32_t a : o.outer) row = row * o.extents[a];
@@ -227,14 +133,14 @@ void emit_scatter(Frame& frame, const Scope& scope, int32_t number, ExprId begin
     b.begin_for("o", begin, end, b.index(1));
     ++open;
   } else {
-    size = Ordered::coefficient(o.result, o.outer.back());
+    size = coefficient(o.result, o.outer.back());
   }
   AffineIndex outer{o.result.constant, {}}, inner{Dim(0), {}};
   for (const AffineIndex::Part& p : o.result.parts)
     (o.classes[p.axis] == outer_class ? outer : inner).parts.push_back(p);
   const ExprId base = b.let("base", affine_value(frame, outer, at));
   if (!in_place(scope, o)) {
-    const ExprId i = b.begin_lanes("i", b.index(0), frame.dim(size), b.index(lanes_width(frame, size, 64)));
+    const ExprId i = b.begin_lanes("i", b.index(0), frame.dim(size), b.index(frame.lanes_width(size, 64)));
     frame.store(out, type.dtype, b.add(base, i),
                 b.let("v", frame.load(base_place, type.dtype, b.add(base, i))));
     b.end();
@@ -253,27 +159,17 @@ void emit_scatter(Frame& frame, const Scope& scope, int32_t number, ExprId begin
     loops.pop_back();
     open += open_loops(frame, o.extents, loops, "j", {}, {}, &at) + 1;
     at[last] = b.begin_lanes("j", b.index(0), frame.dim(o.extents[last]),
-                             b.index(lanes_width(frame, o.extents[last], 64)));
+                             b.index(frame.lanes_width(o.extents[last], 64)));
   }
   const ExprId place = b.add(to, affine_value(frame, inner, at));
   ExprId value =
       frame.load(scope.places[updates.index], type.dtype, affine_value(frame, o.operands[element], at));
-  const ir::IterationForm& form = *o.node.op->iteration();
+  const ir::IterationForm& form = *o.node->op->iteration();
   if (form.step == ir::Accumulate::combine)
     value =
         apply_binary(b, combine_of(form.combiner).op, type.dtype, frame.load(out, type.dtype, place), value);
   frame.store(out, type.dtype, place, b.let("sum", value));
   for (; open > 0; --open) b.end();
-}
-
-Work scatter_work(const Frame& frame, const Scope& scope, int32_t number) {
-  const Ordered o = scatter_of(scope, number);
-  Work work;
-  work.extent = o.first();
-  double all = o.points(frame);
-  if (!in_place(scope, o)) all += static_cast<double>(frame.usual(o.type.count()));
-  work.cost = all / 8 / static_cast<double>(std::max<int64_t>(1, frame.usual(work.extent)));
-  return work;
 }
 
 }  // namespace tenon::lower

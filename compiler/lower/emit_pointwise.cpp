@@ -1,7 +1,6 @@
 // Pointwise groups: one flat loop where all accesses run on evenly, else a nest whose last axis is in lanes.
 #include <algorithm>
 
-#include "lower/cost.h"
 #include "lower/emit.h"
 #include "lower/hoist.h"
 #include "lower/registers.h"
@@ -9,47 +8,45 @@
 namespace tenon::lower {
 namespace {
 
-struct Pointwise {
-  TermGraph terms;
-  std::vector<TermId> values;
-  std::vector<AffineIndex> addresses;
-  Shape extents;
+// All outputs of a group at the element that the emitter's axes name: every value is made before the first
+// store.
+struct Results {
+  Frame& frame;
+  const Scope& scope;
   const Group& group;
+  const PointwiseTerms& p;
 
-  Pointwise(const Scope& scope, int32_t number)
-      : terms(*scope.graph, scope.fusion, number), group(scope.fusion.groups[static_cast<size_t>(number)]) {
-    for (ValueId v : group.outputs) {
-      const Shape& shape = scope.graph->type(v).shape;
-      Index at = identity_index(shape, group.all_axes());
-      values.push_back(terms.element(v, at));
-      addresses.push_back(affine_linear(at, shape));
-    }
-    extents = group.domain;
-    std::vector<int> classes(extents.size(), 0);
-    std::vector<AffineIndex*> more;
-    for (AffineIndex& a : addresses) more.push_back(&a);
-    collapse_axes(&terms, more, &extents, &classes);
-  }
+  Results(Frame& f, const Scope& s, int32_t number)
+      : frame(f),
+        scope(s),
+        group(s.fusion.groups[static_cast<size_t>(number)]),
+        p(std::get<PointwiseTerms>(s.composed[static_cast<size_t>(number)])) {}
 
-  // All outputs at the element that the emitter's axes name: every value is made before the first store.
-  void store(Frame& frame, const Scope& scope, TermEmitter& emitter) const {
+  void store(TermEmitter& emitter) const {
     std::vector<ExprId> made;
-    for (TermId t : values) made.push_back(emitter.emit(t));
+    for (TermId t : p.values) made.push_back(emitter.emit(t));
     for (size_t i = 0; i < made.size(); ++i) {
       ValueId v = group.outputs[i];
       frame.store(scope.places[v.index], scope.graph->type(v).dtype,
-                  affine_value(frame, addresses[i], emitter.axes), made[i]);
+                  affine_value(frame, p.addresses[i], emitter.axes), made[i]);
     }
   }
 };
 
-// Loads across memory along the last axis, but along memory on another axis, go through squares of as many
-// registers as a vector has lanes: read along memory, exchanged, and used along the last axis.
+// The squares of registers of a schedule.
 class Squares {
  public:
-  Squares(Frame& frame, const Scope& scope, const Pointwise& p, TermEmitter& emitter)
-      : frame_(frame), b_(frame.b), scope_(scope), p_(p), emitter_(emitter) {
-    find();
+  // What is kept in registers is read from there.
+  Squares(Frame& frame, const Results& results, const PointwiseSchedule& schedule, TermEmitter& emitter)
+      : frame_(frame),
+        b_(frame.b),
+        results_(results),
+        p_(results.p),
+        emitter_(emitter),
+        axis_(schedule.along),
+        side_(schedule.side) {
+    for (TermId t : schedule.exchanged)
+      if (!frame.keeps(results.scope.places[p_.terms.term(t).value.index].root)) loads_.push_back(t);
   }
   bool any() const { return !loads_.empty(); }
 
@@ -80,50 +77,7 @@ class Squares {
   }
 
  private:
-  static constexpr size_t most_loads = 2;
-
   bool divides(const Dim& extent) const { return extent.is_constant() && extent.constant() % side_ == 0; }
-
-  void find() {
-    if (p_.extents.size() < 2) return;
-    const auto last = static_cast<uint32_t>(p_.extents.size() - 1);
-    std::vector<bool> always(p_.terms.size(), false);
-    for (TermId t : p_.values) mark(t, &always);
-    size_t bytes = 0;
-    for (size_t i = 0; i < p_.terms.size() && loads_.size() < most_loads; ++i) {
-      const TermId id(i);
-      const Term& t = p_.terms.term(id);
-      if (!always[i] || !t.is_plain_load()) continue;
-      const size_t size = dtype_bytes(t.dtype);
-      if (size < 4 || (bytes != 0 && size != bytes) || frame_.keeps(scope_.places[t.value.index].root))
-        continue;
-      std::optional<uint32_t> along;
-      bool across = false;
-      for (const AffineIndex::Part& part : t.address.parts) {
-        if (part.axis == last) across = !(part.coefficient == Dim(1));
-        if (part.axis != last && part.coefficient == Dim(1)) along = part.axis;
-      }
-      if (!across || !along || (!loads_.empty() && *along != axis_)) continue;
-      axis_ = *along;
-      bytes = size;
-      loads_.push_back(id);
-    }
-    if (any()) side_ = frame_.target().lanes(bytes);
-  }
-  // Terms that are made for every element, under no guard.
-  void mark(TermId id, std::vector<bool>* always) const {
-    std::vector<TermId> work = {id};
-    while (!work.empty()) {
-      const TermId at = work.back();
-      work.pop_back();
-      if ((*always)[at.index]) continue;
-      (*always)[at.index] = true;
-      const Term& t = p_.terms.term(at);
-      for (const TermChosen& c : t.chosen) work.push_back(c.index);
-      for (const auto& [offset, stride] : t.offsets) work.push_back(offset);
-      work.insert(work.end(), t.args.begin(), t.args.end());
-    }
-  }
 
   // From `from` to `to` along the last axis; with bounds, what lies inside of them.
   void squares(ExprId a0, ExprId a1, ExprId from, ExprId to, ExprId c1) {
@@ -179,79 +133,55 @@ class Squares {
     bound(emitter_.axes[axis_], a1);
     bound(emitter_.axes[last], c1);
     for (size_t i = 0; i < loads_.size(); ++i) emitter_.preset(loads_[i], b_.use(squares[i], {r}));
-    p_.store(frame_, scope_, emitter_);
+    results_.store(emitter_);
     close();
     emitter_.restore(std::move(memo));
   }
 
   Frame& frame_;
   kernel::Builder& b_;
-  const Scope& scope_;
-  const Pointwise& p_;
+  const Results& results_;
+  const PointwiseTerms& p_;
   TermEmitter& emitter_;
   std::vector<TermId> loads_;
-  uint32_t axis_ = 0;
-  int64_t side_ = 0;
+  const uint32_t axis_;
+  const int64_t side_;
 };
 
 }  // namespace
 
 void emit_pointwise(Frame& frame, const Scope& scope, int32_t number, ExprId begin, ExprId end) {
   kernel::Builder& b = frame.b;
-  Pointwise p(scope, number);
+  const Results results(frame, scope, number);
+  const PointwiseTerms& p = results.p;
+  const auto& schedule = std::get<PointwiseSchedule>(scope.schedules[static_cast<size_t>(number)]);
   TermEmitter emitter(frame, scope, p.terms);
-  size_t n = p.extents.size();
-  if (Squares squares(frame, scope, p, emitter); squares.any()) {
+  if (Squares squares(frame, results, schedule, emitter); squares.any()) {
     hoist(emitter, p.terms, p.values, [](uint32_t) { return false; });
     squares.emit(begin, end);
     return;
   }
-  // Little work is done on many lanes at once; much of it, which stands in the code once for each vector, on
-  // few.
-  constexpr size_t few_terms = 12;
-  constexpr uint64_t few_instructions = 256;
-  Costs costs(*scope.graph);
-  uint64_t cost = 0;
-  for (NodeId id : p.group.nodes) cost += costs.node(scope.graph->node(id));
+  const size_t n = p.extents.size();
   for (size_t a = 0; a < n; ++a) {
     hoist(emitter, p.terms, p.values, [a](uint32_t axis) { return axis < a; });
     ExprId lo = a == 0 ? begin : b.index(0);
     ExprId hi = a == 0 ? end : frame.dim(p.extents[a]);
-    bool last = a + 1 == n;
-    const int64_t most = p.terms.size() <= few_terms && cost <= few_instructions ? 64 : 16;
-    emitter.axes.push_back(last ? b.begin_lanes("i", lo, hi, b.index(lanes_width(frame, p.extents[a], most)))
-                                : b.begin_for("i", lo, hi, b.index(1)));
+    emitter.axes.push_back(a + 1 == n ? b.begin_lanes("i", lo, hi, b.index(schedule.width))
+                                      : b.begin_for("i", lo, hi, b.index(1)));
   }
-  p.store(frame, scope, emitter);
+  results.store(emitter);
   for (size_t a = 0; a < n; ++a) b.end();
 }
 
 void emit_scalar_pointwise(Frame& frame, const Scope& scope, int32_t number) {
-  Pointwise p(scope, number);
-  TermEmitter emitter(frame, scope, p.terms);
-  each_point(p.extents, [&](const std::vector<int64_t>& at) {
+  const Results results(frame, scope, number);
+  TermEmitter emitter(frame, scope, results.p.terms);
+  each_point(results.p.extents, [&](const std::vector<int64_t>& at) {
     emitter.forget();
     emitter.axes.clear();
     for (int64_t i : at) emitter.axes.push_back(frame.b.index(i));
-    p.store(frame, scope, emitter);
+    results.store(emitter);
   });
-}
-
-Work pointwise_work(const Frame& frame, const Scope& scope, int32_t number) {
-  Pointwise p(scope, number);
-  Work work;
-  double all = 1;
-  for (const Dim& d : p.extents) all *= static_cast<double>(std::max<int64_t>(1, frame.usual(d)));
-  if (p.extents.empty()) {
-    work.serial = true;
-  } else {
-    work.extent = p.extents[0];
-    // Neighbouring chunks do not share a cache line.
-    if (p.extents.size() == 1) work.granule = 64;
-  }
-  work.cost = all * static_cast<double>(p.terms.size()) / 8 /
-              static_cast<double>(std::max<int64_t>(1, frame.usual(work.extent)));
-  return work;
 }
 
 void emit_copy(Frame& frame, const Copy& copy, ExprId begin, ExprId end) {
@@ -266,7 +196,7 @@ void emit_copy(Frame& frame, const Copy& copy, ExprId begin, ExprId end) {
       frame.store(copy.to, dtype, b.index(i), b.let("v", frame.load(copy.from, dtype, b.index(i))));
     return;
   }
-  ExprId i = b.begin_lanes("i", begin, end, b.index(lanes_width(frame, copy.type.count(), 64)));
+  ExprId i = b.begin_lanes("i", begin, end, b.index(frame.lanes_width(copy.type.count(), 64)));
   frame.store(copy.to, dtype, i, b.let("v", frame.load(copy.from, dtype, i)));
   b.end();
 }

@@ -11,14 +11,6 @@
 #include "lower/registers.h"
 
 namespace tenon::lower {
-namespace {
-
-bool reduces(const NodeDomain& d) {
-  return std::find(d.reduced.begin(), d.reduced.end(), true) != d.reduced.end();
-}
-
-}  // namespace
-
 void ReduceEmitter::set_reduced(ExprId r, size_t axes) {
   Dim stride(1);
   for (size_t i = axes; i-- > 0;) {
@@ -95,7 +87,7 @@ void ReduceEmitter::emit(ExprId begin, ExprId end) {
   emitter_.axes.assign(extents_.size() + 1, ExprId());
   Reductions all;
   Outputs stored;
-  for (Reduction& r : reductions_) all.push_back(&r);
+  for (const Reduction& r : reductions_) all.push_back(&r);
   for (const Output& o : outputs_) stored.push_back(&o);
   hoist_for(all, stored, [](uint32_t) { return false; });
   auto bounds = [&](size_t i) {
@@ -108,8 +100,8 @@ void ReduceEmitter::emit(ExprId begin, ExprId end) {
     if (tile_axis_ == kept_[i]) continue;
     const auto [lo, hi] = bounds(i);
     const bool lanes = lane_axis_ == kept_[i];
-    emitter_.axes[kept_[i]] = lanes ? b_.begin_lanes("c", lo, hi, b_.index(column_width()))
-                                    : b_.begin_for("o", lo, hi, b_.index(1));
+    emitter_.axes[kept_[i]] =
+        lanes ? b_.begin_lanes("c", lo, hi, b_.index(width_)) : b_.begin_for("o", lo, hi, b_.index(1));
     ++nest;
   }
   if (in_rows) {
@@ -130,10 +122,11 @@ void ReduceEmitter::emit(ExprId begin, ExprId end) {
 void ReduceEmitter::results() {
   auto stages = [&] {
     if (!lane_axis_)
-      for (Reduction& r : reductions_) {
+      for (const Reduction& r : reductions_) {
         if (ir::finds_position(*r.node->op)) continue;
-        r.totals.clear();
-        for (int64_t t = 0; t < tile_; ++t) r.totals.push_back(b_.declare("total", r.dtype, neutral(r)));
+        std::vector<VarId>& totals = totals_[&r];
+        totals.clear();
+        for (int64_t t = 0; t < tile_; ++t) totals.push_back(b_.declare("total", r.dtype, neutral(r)));
       }
     for (int s = 0; s <= last_stage_; ++s) stage(s);
   };
@@ -154,97 +147,6 @@ void ReduceEmitter::results() {
     if (!o.full) store(o);
 }
 
-void ReduceEmitter::compose() {
-  const Graph& graph = *scope_.graph;
-  std::map<uint32_t, int> level;  // value -> stage at which it can be computed
-  std::vector<uint32_t> held;
-  for (NodeId id : group_.nodes) {
-    const Node& node = graph.node(id);
-    const bool reducing = node.op->iteration() != nullptr && reduces(node_domain(graph, node));
-    int stage = 0;
-    for (ValueId operand : node.operands) {
-      std::vector<Source> sources;
-      Index at(graph.type(operand).rank(), affine_constant(Dim(0)));
-      collect_sources(graph, operand, at, scope_.fusion.index_only, &sources);
-      for (const Source& s : sources)
-        if (auto it = level.find(s.value.index); it != level.end()) stage = std::max(stage, it->second);
-    }
-    ValueId result = node.results.back();
-    if (reducing) {
-      Reduction r{&node, result, {}, stage};
-      r.dtype = graph.type(node.operands[0]).dtype;
-      if (!ir::finds_position(*node.op)) {
-        r.lanes = order_of(node).lanes;
-        r.block = order_of(node).block;
-      }
-      if (node.results.size() > 1) r.extreme = node.results[0];
-      reductions_.push_back(std::move(r));
-      for (const ValueId v : node.results) {
-        terms_.set_held(v);
-        level[v.index] = stage + 1;
-      }
-      last_stage_ = std::max(last_stage_, stage);
-    } else {
-      level[result.index] = stage;
-    }
-  }
-  for (ValueId v : group_.outputs) {
-    Output o{v, {}, {}, false, level[v.index]};
-    bool is_held = std::any_of(reductions_.begin(), reductions_.end(),
-                               [&](const Reduction& r) { return r.result == v || r.extreme == v; });
-    o.full = !is_held && squeeze(graph.type(v).shape) == group_.domain;
-    if (o.full) last_stage_ = std::max(last_stage_, o.stage);
-    outputs_.push_back(std::move(o));
-  }
-  // Stage by stage: what an earlier stage stored is loaded by later ones.
-  for (int s = 0; s <= last_stage_; ++s) {
-    for (Reduction& r : reductions_) {
-      if (r.stage != s) continue;
-      r.operands = terms_.entering(*r.node);
-    }
-    for (Output& o : outputs_) {
-      if (!o.full || o.stage != s) continue;
-      Index at = identity_index(graph.type(o.value).shape, group_.all_axes());
-      o.term = terms_.element(o.value, at);
-      o.address = affine_linear(at, graph.type(o.value).shape);
-    }
-    for (Output& o : outputs_)
-      if (o.full && o.stage == s) terms_.set_stored(o.value);
-  }
-  for (Output& o : outputs_) {
-    if (o.full) continue;
-    Index at = identity_index(graph.type(o.value).shape, group_.kept_axes());
-    o.term = terms_.element(o.value, at);
-    o.address = affine_linear(at, graph.type(o.value).shape);
-  }
-  extents_ = group_.domain;
-  for (bool r : group_.reduced) classes_.push_back(r ? 1 : 0);
-  std::vector<AffineIndex*> more;
-  for (Output& o : outputs_) more.push_back(&o.address);
-  collapse_axes(&terms_, more, &extents_, &classes_);
-  for (uint32_t a = 0; a < extents_.size(); ++a) (classes_[a] == 1 ? reduced_ : kept_).push_back(a);
-  classes_.push_back(1);
-}
-
-// Addresses over both of two reduced axes as one over their elements.
-void ReduceEmitter::join_even() {
-  const uint32_t outer = reduced_[0], inner = reduced_[1];
-  auto join = [&](AffineIndex& a) {
-    Dim by_outer(0), by_inner(0);
-    for (const AffineIndex::Part& p : a.parts) {
-      if (p.axis == outer) by_outer = p.coefficient;
-      if (p.axis == inner) by_inner = p.coefficient;
-    }
-    if (by_inner == Dim(0) || !(by_outer == by_inner * extents_[inner])) return;
-    std::erase_if(a.parts, [&](const AffineIndex::Part& p) { return p.axis == outer || p.axis == inner; });
-    a.parts.push_back({flat_axis(), by_inner});
-  };
-  terms_.for_each_affine([&](AffineIndex& a, bool guard) {
-    if (!guard) join(a);
-  });
-  for (Output& o : outputs_) join(o.address);
-}
-
 void ReduceEmitter::stage(int s) {
   auto kept = [&](uint32_t axis) { return classes_[axis] == 0 && tile_axis_ != axis; };
   Outputs outputs;
@@ -252,7 +154,7 @@ void ReduceEmitter::stage(int s) {
     if (o.full && o.stage == s) outputs.push_back(&o);
   // Reductions of one order share a loop.
   std::vector<Reductions> batches;
-  for (Reduction& r : reductions_) {
+  for (const Reduction& r : reductions_) {
     if (r.stage != s) continue;
     if (ir::finds_position(*r.node->op)) {
       arg_reduce(r);
@@ -284,7 +186,7 @@ void ReduceEmitter::emit_unrolled() {
   for (uint32_t a : reduced_) reduced.push_back(extents_[a]);
   auto set = [&](const std::vector<uint32_t>& axes, const std::vector<int64_t>& at) {
     for (size_t i = 0; i < axes.size(); ++i) emitter_.axes[axes[i]] = b_.index(at[i]);
-    if (joins() && axes == reduced_)
+    if (t_.joins() && axes == reduced_)
       emitter_.axes[flat_axis()] = b_.index(at[0] * extents_[inner_axis()].constant() + at[1]);
   };
   each_point(kept, [&](const std::vector<int64_t>& outer) {
@@ -332,22 +234,6 @@ void emit_scalar_reduce(Frame& frame, const Scope& scope, int32_t number) {
 
 void emit_reduce(Frame& frame, const Scope& scope, int32_t number, ExprId begin, ExprId end) {
   ReduceEmitter(frame, scope, number).emit(begin, end);
-}
-
-Work reduce_work(const Frame& frame, const Scope& scope, int32_t number) {
-  // A frame of its own: composing needs no statements.
-  kernel::Function scratch;
-  Frame f(scratch, frame.module(), frame.plan(), frame.target());
-  ReduceEmitter e(f, scope, number);
-  Work work;
-  work.serial = !e.has_kept();
-  work.extent = e.first_kept();
-  work.granule = e.granule();
-  double all = 1;
-  for (const Dim& d : e.extents()) all *= static_cast<double>(std::max<int64_t>(1, frame.usual(d)));
-  work.cost = all * static_cast<double>(scope.fusion.groups[static_cast<size_t>(number)].nodes.size()) *
-              0.25 / static_cast<double>(std::max<int64_t>(1, frame.usual(work.extent)));
-  return work;
 }
 
 }  // namespace tenon::lower

@@ -4,12 +4,6 @@
 
 namespace tenon::lower {
 
-Work reduce_work(const Frame& frame, const Scope& scope, int32_t group);
-Work contract_work(const Frame& frame, const Scope& scope, int32_t group);
-Work pointwise_work(const Frame& frame, const Scope& scope, int32_t group);
-Work scan_work(const Frame& frame, const Scope& scope, int32_t group);
-Work scatter_work(const Frame& frame, const Scope& scope, int32_t group);
-
 void emit_check(Frame& frame, const Scope& scope, int32_t number) {
   kernel::Builder& b = frame.b;
   const Graph& graph = *scope.graph;
@@ -24,33 +18,6 @@ void emit_check(Frame& frame, const Scope& scope, int32_t number) {
   Copy copy{scope.places[node.operands[0].index], scope.places[node.results[0].index],
             graph.type(node.results[0])};
   emit_copy(frame, copy, b.index(0), frame.dim(copy.type.count()));
-}
-
-Work group_work(const Frame& frame, const Scope& scope, int32_t number) {
-  const Group& group = scope.fusion.groups[static_cast<size_t>(number)];
-  Work work;
-  switch (group.kind) {
-    case GroupKind::pointwise:
-      return pointwise_work(frame, scope, number);
-    case GroupKind::reduce:
-      return reduce_work(frame, scope, number);
-    case GroupKind::contract:
-      return contract_work(frame, scope, number);
-    case GroupKind::scan:
-      return scan_work(frame, scope, number);
-    case GroupKind::scatter:
-      return scatter_work(frame, scope, number);
-    case GroupKind::check: {
-      const Node& node = scope.graph->node(group.nodes[0]);
-      work.serial = true;
-      work.cost = static_cast<double>(frame.usual(scope.graph->type(node.operands[1]).count()));
-      return work;
-    }
-    default:
-      work.serial = true;
-      work.cost = 0;
-      return work;
-  }
 }
 
 void emit_group(Frame& frame, const Scope& scope, int32_t number, ExprId begin, ExprId end) {

@@ -285,11 +285,4 @@ ExprId identity_of(kernel::Builder& b, ir::Combiner c, DType dtype) {
   });
 }
 
-int64_t lanes_width(const Frame& frame, const Dim& extent, int64_t most) {
-  int64_t vector = frame.target().lanes(4);
-  int64_t width = most;
-  while (width > vector && !frame.may_pass(extent, width / 2)) width /= 2;
-  return width;
-}
-
 }  // namespace tenon::lower

@@ -114,15 +114,17 @@ std::vector<ExprId> arena_layout(kernel::Builder& b, const Plan& plan,
   return offsets;
 }
 
-EntryEmitter::EntryEmitter(const ir::Module& module, const ir::Function& function, const Graph& graph,
-                           const Plan& plan, const Options& options, kernel::Module* out, Kernels* kernels)
-    : module_(module),
-      function_(function),
-      graph_(graph),
+EntryEmitter::EntryEmitter(const ScheduledModule& module, const ScheduledFunction& function, const Plan& plan,
+                           const Options& options, kernel::Module* out, Kernels* kernels)
+    : module_(*module.module),
+      function_(*function.function),
+      graph_(function.function->graph),
       plan_(plan),
       options_(options),
+      sizes_(*module.sizes),
       out_(out),
       kernels_(kernels),
+      guards_(function.guards),
       b_(entry_) {}
 
 ExprId EntryEmitter::dim(const Dim& d) {
@@ -289,7 +291,7 @@ void EntryEmitter::outline(const std::string& comment, const Work& work,
                            const std::function<void(Frame&, ExprId, ExprId)>& body) {
   kernel::Function f;
   f.comment = comment;
-  Frame frame(f, module_, plan_, *options_.target);
+  Frame frame(f, module_, plan_, sizes_);
   ExprId begin = frame.b.index(0), end = frame.b.index(1);
   if (!work.serial) {
     begin = frame.span_begin();
@@ -348,13 +350,11 @@ void EntryEmitter::copy(const Copy& c) {
 }
 
 void EntryEmitter::group(const Scope& s, int32_t number) {
-  kernel::Function scratch;
-  Frame probe(scratch, module_, plan_, *options_.target);
-  if (std::optional<Work> pack = pack_work(probe, s, number))
+  const auto n = static_cast<size_t>(number);
+  if (const std::optional<Work>& pack = s.packs[n])
     outline("panels of a right factor", *pack,
             [&](Frame& f, ExprId begin, ExprId end) { emit_pack(f, s, number, begin, end); });
-  Work work = group_work(probe, s, number);
-  outline(group_comment(s, number), work,
+  outline(group_comment(s, number), s.works[n],
           [&](Frame& f, ExprId begin, ExprId end) { emit_group(f, s, number, begin, end); });
 }
 
@@ -387,11 +387,9 @@ void EntryEmitter::scope(const Scope& s) {
       continue;
     }
     const Node& node = s.graph->node(g.nodes[0]);
-    kernel::Function scratch;
-    Frame probe(scratch, module_, plan_, *options_.target);
     double cycles = 0;
     for (const auto& region : s.regions[static_cast<size_t>(item.group)])
-      cycles += scope_cycles(probe, *region);
+      cycles += scope_cycles(sizes_, *region);
     // Predicates are values in memory, which only kernels read.
     bool is_loop = node.op->control()->what == ir::Control::loop && !node.get<bool>("predicate");
     if (is_loop && cycles > options_.inline_cycles) {
@@ -444,9 +442,7 @@ void EntryEmitter::run() {
   parameters();
   test_sizes();
   arena_offsets();
-  kernel::Function scratch;
-  Frame probe(scratch, module_, plan_, *options_.target);
-  if (scope_cycles(probe, *plan_.scope) <= options_.inline_cycles) {
+  if (scope_cycles(sizes_, *plan_.scope) <= options_.inline_cycles) {
     serial_kernels(*plan_.scope);
   } else {
     scope(*plan_.scope);

@@ -12,21 +12,13 @@
 
 namespace tenon::lower {
 
-// A size that is computed from those of the call, and what it has to lie in: tested when a call begins.
-struct SizeGuard {
-  std::string name;
-  Dim value;
-  ir::DimRange range;
-};
-
 // Leaf kernels that a module has so far, by name: their number among its functions.
 using Kernels = std::unordered_map<std::string, size_t>;
 
 class EntryEmitter {
  public:
-  EntryEmitter(const ir::Module& module, const ir::Function& function, const Graph& graph, const Plan& plan,
+  EntryEmitter(const ScheduledModule& module, const ScheduledFunction& function, const Plan& plan,
                const Options& options, kernel::Module* out, Kernels* kernels);
-  void guard(std::vector<SizeGuard> guards) { guards_ = std::move(guards); }
   // Appends leaf kernels, the arena function and the entry to the kernel module.
   void run();
 
@@ -51,9 +43,10 @@ class EntryEmitter {
   const Graph& graph_;
   const Plan& plan_;
   const Options& options_;
+  const Sizes& sizes_;
   kernel::Module* out_;
   Kernels* kernels_;
-  std::vector<SizeGuard> guards_;
+  const std::vector<SizeGuard>& guards_;
   kernel::Function entry_;
   kernel::Entry interface_;
   kernel::Builder b_;
@@ -68,7 +61,7 @@ class EntryEmitter {
 // The names of dimensions that a graph uses, in its regions too.
 void collect_dims(const Graph& graph, std::set<std::string>* names);
 // Estimated vector cycles of one run of a scope at usual sizes, loops counted once.
-double scope_cycles(const Frame& frame, const Scope& scope);
+double scope_cycles(const Sizes& sizes, const Scope& scope);
 // Estimated instructions of each item's code, of the regions in it as well.
 std::vector<uint64_t> code_sizes(const Scope& scope);
 // Statements of the items `first` to before `last` of a scope, serial, into one kernel.

@@ -9,7 +9,6 @@
 
 #include "kernel/builder.h"
 #include "lower/plan.h"
-#include "target/target.h"
 
 namespace tenon::lower {
 using kernel::ExprId;
@@ -25,29 +24,19 @@ struct FrameArgument {
   bool span_end = false;  // span: chunk bounds
 };
 
-class Frame {
+class Frame : public Sizes {
  public:
-  Frame(kernel::Function& function, const ir::Module& module, const Plan& plan, const target::Target& target)
-      : b(function), module_(module), plan_(plan), target_(target) {}
+  Frame(kernel::Function& function, const ir::Module& module, const Plan& plan, const Sizes& sizes)
+      : Sizes(sizes), b(function), module_(module), plan_(plan) {}
 
   kernel::Builder b;
   std::vector<FrameArgument> arguments;
 
-  const target::Target& target() const { return target_; }
   const ir::Module& module() const { return module_; }
   const Plan& plan() const { return plan_; }
 
   // Value of a dimension expression: an i64 parameter, unless it is constant.
   ExprId dim(const Dim& d);
-  // Whether an extent may pass a limit. Symbolic extents may, whatever their range: the code for a wider
-  // range is the same.
-  bool may_pass(const Dim& d, int64_t limit) const { return !d.is_constant() || d.constant() > limit; }
-  // A size to estimate work by: symbolic dimensions at a usual value, so that estimates do not depend on
-  // ranges.
-  int64_t usual(const Dim& d) const { return d.range(plan_.nominal).high; }
-  int64_t high(const Dim& d) const { return d.range(module_.dims).high; }
-  int64_t low(const Dim& d) const { return d.range(module_.dims).low; }
-
   // Loops that this function itself runs.
   void enter(LoopId loop, ExprId iteration) { loops_[loop.index] = iteration; }
   void leave(LoopId loop) { loops_.erase(loop.index); }
@@ -83,7 +72,6 @@ class Frame {
 
   const ir::Module& module_;
   const Plan& plan_;
-  const target::Target& target_;
   std::map<std::string, ExprId> dims_;
   std::map<uint32_t, ExprId> loops_;
   std::map<std::string, VarId> buffers_;

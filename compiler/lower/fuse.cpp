@@ -66,8 +66,9 @@ bool constant_node(const Node& node) {
 
 class Fuser {
  public:
-  Fuser(const Graph& graph, const FuseOptions& options, const IndexRanges& ranges)
-      : graph_(graph), options_(options), ranges_(ranges), costs_(graph) {
+  Fuser(const Graph& graph, const FuseOptions& options, const IndexRanges& ranges,
+        const std::vector<int32_t>* wanted)
+      : graph_(graph), options_(options), ranges_(ranges), wanted_(wanted), costs_(graph) {
     out_.ranges = &ranges;
     domains_.resize(graph.node_count());
   }
@@ -353,6 +354,8 @@ class Fuser {
   // Why group `a` (holding the new node) and its producer group `b` cannot be one kernel; empty: they can.
   std::string refuse(NodeId id, uint32_t a, uint32_t b, const std::vector<Edge>& edges) {
     if (a == b) return "already one kernel";
+    if (wanted_ != nullptr && (*wanted_)[works_[a].last] != (*wanted_)[works_[b].last])
+      return "the schedule keeps them apart";
     const Group &ga = works_[a].group, &gb = works_[b].group;
     auto fusible = [](GroupKind k) {
       return k == GroupKind::pointwise || k == GroupKind::reduce || k == GroupKind::contract;
@@ -496,6 +499,7 @@ class Fuser {
   const Graph& graph_;
   const FuseOptions& options_;
   const IndexRanges& ranges_;
+  const std::vector<int32_t>* wanted_;
   Costs costs_;
   std::vector<uint32_t> terms_;  // of one element of each recomputed node
   Fusion out_;
@@ -581,8 +585,9 @@ Fusion Fuser::finish() {
 
 }  // namespace
 
-Fusion fuse(const Graph& graph, const FuseOptions& options, const IndexRanges& ranges) {
-  return Fuser(graph, options, ranges).run();
+Fusion fuse(const Graph& graph, const FuseOptions& options, const IndexRanges& ranges,
+            const std::vector<int32_t>* wanted) {
+  return Fuser(graph, options, ranges, wanted).run();
 }
 
 }  // namespace tenon::lower

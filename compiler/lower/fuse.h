@@ -51,8 +51,10 @@ struct FuseOptions {
   uint64_t most_cost = 1024;  // instructions of one element of a group: bounds kernels and their compile time
 };
 
-// `ranges` outlives the result.
-Fusion fuse(const Graph& graph, const FuseOptions& options, const IndexRanges& ranges);
+// `ranges` outlives the result. `wanted`: a number for each node; only nodes of equal numbers become one
+// kernel, those of different ones stay apart.
+Fusion fuse(const Graph& graph, const FuseOptions& options, const IndexRanges& ranges,
+            const std::vector<int32_t>* wanted = nullptr);
 
 bool group_may_fail(const Graph& graph, const IndexRanges& ranges, const Group& group);
 // Whether a node is the contraction that its group's tiles are made of. Short chains of products are

@@ -10,7 +10,7 @@
 namespace tenon::lower {
 namespace {
 
-void explain(const std::string& function, const Scope& s, std::vector<Explanation>* out) {
+void explain_graph(const std::string& function, const ScheduledGraph& s, std::vector<Explanation>* out) {
   const std::vector<std::string> names = ir::value_names(*s.graph);
   // An operation of a thousand operands stands on a thousand edges: each text is made once, and cut.
   constexpr size_t longest = 400;
@@ -30,7 +30,7 @@ void explain(const std::string& function, const Scope& s, std::vector<Explanatio
   for (const EdgeNote& n : s.fusion.notes)
     out->push_back({function, text(n.producer), text(n.consumer), n.reason, n.fused});
   for (const auto& regions : s.regions)
-    for (const auto& region : regions) explain(function, *region, out);
+    for (const auto& region : regions) explain_graph(function, *region, out);
 }
 
 // Kernels know the sizes that callers give: computed dimensions become what they are computed from. Their
@@ -59,44 +59,66 @@ std::map<std::string, std::vector<SizeGuard>> take_out_computed(ir::Module& modu
 
 }  // namespace
 
-Result<kernel::Module> lower(const ir::Module& given, const Options& options,
-                             std::vector<Explanation>* explanations) {
-  ir::Module substituted;
-  std::map<std::string, std::vector<SizeGuard>> guards;
-  const bool computes = !ir::computed_dims(given.dims).empty();
-  if (computes) guards = take_out_computed(substituted = given);
-  const ir::Module& module = computes ? substituted : given;
+bool is_primitive(const ir::Graph& graph) {
+  for (size_t i = 0; i < graph.node_count(); ++i) {
+    const ir::Node& node = graph.node(ir::NodeId(i));
+    if (node.op->composite() != nullptr) return false;
+    if (node.op->control() != nullptr && node.op->control()->what == ir::Control::call) return false;
+    for (const auto& region : node.regions)
+      if (!is_primitive(*region)) return false;
+  }
+  return true;
+}
+
+std::vector<Explanation> explain(const ScheduledModule& module) {
+  std::vector<Explanation> out;
+  for (const ScheduledFunction& f : module.functions) explain_graph(f.function->name, *f.graph, &out);
+  return out;
+}
+
+Result<ScheduledModule> schedule_module(const ir::Module& given, const Options& options) {
   TENON_CHECK(options.target != nullptr);
+  for (const std::string& name : options.functions)
+    if (given.find_function(name) == nullptr)
+      return error(Code::undefined_name, "no function is named " + name);
+  ScheduledModule out;
+  out.module = std::make_unique<ir::Module>(given);
+  ir::Module& module = *out.module;
+  module.stage = "scheduled";
+  if (!options.functions.empty()) {
+    const std::set<std::string_view> wanted(options.functions.begin(), options.functions.end());
+    Named<ir::Function> kept;
+    for (ir::Function& f : module.functions)
+      if (wanted.contains(f.name)) kept.push_back(std::move(f));
+    module.functions = std::move(kept);
+  }
+  std::map<std::string, std::vector<SizeGuard>> guards;
+  if (!ir::computed_dims(module.dims).empty()) guards = take_out_computed(module);
+  out.usual = std::make_unique<ir::DimRanges>(usual_ranges(module.dims));
+  out.sizes = std::make_unique<Sizes>(module.dims, *out.usual, *options.target);
+  for (ir::Function& f : module.functions) {
+    order_globals(module, &f);
+    f.graph = prepare_contractions(f.graph, module);
+  }
+  for (const ir::Function& f : module.functions) {
+    ScheduledFunction s{&f, std::move(guards[f.name])};
+    s.ranges = std::make_unique<IndexRanges>(f.graph, module.dims);
+    s.graph = schedule_graph(f.graph, *s.ranges, *out.sizes, options.fuse);
+    out.functions.push_back(std::move(s));
+  }
+  return out;
+}
+
+kernel::Module emit_module(const ScheduledModule& scheduled, const Options& options) {
+  const ir::Module& module = *scheduled.module;
   kernel::Module out;
   out.name = module.name;
-  out.target = std::string(options.target->name);
+  out.target = std::string(scheduled.sizes->target().name);
   Layout layout = layout_state(module, options.state_like);
   Kernels kernels;
-  for (const std::string& name : options.functions)
-    if (module.find_function(name) == nullptr)
-      return error(Code::undefined_name, "no function is named " + name);
-  for (const ir::Function& f : module.functions) {
-    if (!options.functions.empty() &&
-        std::find(options.functions.begin(), options.functions.end(), f.name) == options.functions.end())
-      continue;
-    ir::Function prepared;
-    prepared.name = f.name;
-    prepared.origin = f.origin;
-    prepared.batch = f.batch;
-    prepared.graph = f.graph;
-    prepared.returns = f.returns;
-    prepared.result_names = f.result_names;
-    prepared.writes = f.writes;
-    prepared.mode = f.mode;
-    order_globals(module, &prepared);
-    prepared.graph = prepare_contractions(prepared.graph, module);
-    PlanOptions plan_options = options.plan;
-    plan_options.target = options.target;
-    Plan p = plan(module, prepared, &layout, plan_options);
-    if (explanations != nullptr) explain(f.name, *p.scope, explanations);
-    EntryEmitter emitter(module, prepared, prepared.graph, p, options, &out, &kernels);
-    emitter.guard(std::move(guards[f.name]));
-    emitter.run();
+  for (const ScheduledFunction& f : scheduled.functions) {
+    const Plan p = plan(module, *f.function, *f.graph, *scheduled.sizes, &layout, options.plan);
+    EntryEmitter(scheduled, f, p, options, &out, &kernels).run();
   }
   out.state = layout.state;
   out.state_bytes = layout.state_bytes;

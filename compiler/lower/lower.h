@@ -18,6 +18,7 @@ namespace tenon::lower {
 struct Options {
   const target::Target* target = nullptr;
   std::vector<std::string> functions;  // entries to make; empty: all
+  FuseOptions fuse;
   PlanOptions plan;
   const std::vector<kernel::StateSlot>* state_like = nullptr;  // a layout that holds all that functions name
   bool parallel = true;                                        // false: no parallel phases
@@ -31,8 +32,15 @@ struct Explanation {
   bool fused = false;
 };
 
-Result<kernel::Module> lower(const ir::Module& module, const Options& options,
-                             std::vector<Explanation>* explanations = nullptr);
+// The first half of lowering: what runs as one kernel, and how. All decisions of speed but for where values
+// lie, which follow from them.
+Result<ScheduledModule> schedule_module(const ir::Module& module, const Options& options);
+// The second half: places, and the kernels that the schedules describe.
+kernel::Module emit_module(const ScheduledModule& module, const Options& options);
+std::vector<Explanation> explain(const ScheduledModule& module);
+
+// Whether a graph is of what lowering knows: no composites and no calls.
+bool is_primitive(const ir::Graph& graph);
 
 // Inserts transposed copies of right factors whose lane axis is not contiguous, so that tiles read whole
 // vectors. Part of lower(); the copies are nodes of the graph, which fusion then stores.

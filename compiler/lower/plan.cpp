@@ -15,10 +15,9 @@ bool same_place(const Place& a, const Place& b) {
   return true;
 }
 
-Plan Planner::run() {
+Plan Planner::run(const ScheduledGraph& scheduled) {
   const Graph& graph = function_.graph;
   std::vector<Place> args(graph.args.size());
-  out_.nominal = nominal_ranges(module_.dims);
   uint32_t inputs = 0;
   std::unordered_set<std::string_view> hypers;
   for (const ir::Global& g : module_.globals)
@@ -55,8 +54,7 @@ Plan Planner::run() {
       results[i].holds_old = true;
     }
   }
-  out_.ranges = std::make_unique<IndexRanges>(graph, module_.dims);
-  out_.scope = scope(graph, args, results);
+  out_.scope = scope(scheduled, args, results);
   place_arena();
   out_.uses.assign(out_.roots.size(), 0);
   count_uses(*out_.scope, &out_.uses);
@@ -89,33 +87,26 @@ RootId Planner::constant_root(const std::shared_ptr<const Array>& array) {
   return add(std::move(root));
 }
 
-std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Place>& args,
+std::unique_ptr<Scope> Planner::scope(const ScheduledGraph& scheduled, const std::vector<Place>& args,
                                       const std::vector<Destination>& results) {
-  auto s = std::make_unique<Scope>();
-  s->graph = &graph;
-  s->fusion = fuse(graph, options_.fuse, *out_.ranges);
+  const Graph& graph = *scheduled.graph;
+  auto s = std::make_unique<Scope>(scheduled);
   s->places.resize(graph.value_count());
-  s->regions.resize(s->fusion.groups.size());
-  s->scratch.resize(s->fusion.groups.size());
-  s->touches.resize(s->fusion.groups.size());
-  s->sums.assign(s->fusion.groups.size(), -1);
-  s->may_fail = out_.ranges->may_fail(graph);
+  const size_t groups = s->fusion.groups.size();
+  s->regions.resize(groups);
+  s->scratch.resize(groups);
+  s->touches.resize(groups);
+  s->works.resize(groups);
+  s->packs.resize(groups);
+  s->sums.assign(groups, -1);
+  s->may_fail = s->fusion.ranges->may_fail(graph);
   for (size_t i = 0; i < graph.args.size(); ++i) s->places[graph.args[i].index] = args[i];
   const std::vector<RootId> panelled = panel_constants(s.get());
   // Stored constants live in the constants block, not in the arena.
-  std::vector<bool> is_constant(graph.value_count(), false);
-  for (size_t i = 0; i < graph.node_count(); ++i) {
-    const Node& node = graph.node(NodeId(i));
-    if (s->fusion.group_of[i] < 0 || node.op->generate() == nullptr ||
-        node.op->generate()->what != ir::Generator::constant)
-      continue;
-    const auto& array = node.get<std::shared_ptr<const Array>>("value");
-    const RootId panels = panelled[node.results[0].index];
-    s->places[node.results[0].index].root = panels.valid() ? panels : constant_root(array);
-    is_constant[node.results[0].index] = true;
-    // Nothing computes it.
-    Group& group = s->fusion.groups[static_cast<size_t>(s->fusion.group_of[i])];
-    std::erase(group.outputs, node.results[0]);
+  std::vector<bool> constant(graph.value_count(), false);
+  for (const auto& [v, array] : scheduled.constants) {
+    constant[v.index] = true;
+    s->places[v.index].root = panelled[v.index].valid() ? panelled[v.index] : constant_root(array);
   }
 
   std::vector<bool> direct;
@@ -127,12 +118,11 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
   for (const Destination& d : results)
     if (d.holds_old && d.place.root.valid()) overwritten.insert(d.place.root.index);
   for (size_t i = 0; i < results.size(); ++i)
-    if (direct[i] && !is_constant[graph.results[i].index])
-      s->places[graph.results[i].index] = results[i].place;
+    if (direct[i] && !constant[graph.results[i].index]) s->places[graph.results[i].index] = results[i].place;
   std::vector<Item> first, last;
   for (size_t i = 0; i < results.size(); ++i) {
     ValueId v = graph.results[i];
-    if (direct[i] && !is_constant[v.index]) continue;
+    if (direct[i] && !constant[v.index]) continue;
     Place source = s->places[storage_of(graph, v).index];
     ValueId stored = storage_of(graph, v);
     bool is_arg = !graph.value(stored).node.valid();
@@ -160,7 +150,7 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
   std::erase_if(s->items, [&](const Item& item) {
     // Control flow that is kept for what may fail in it has no results.
     const Node& node = graph.node(s->fusion.groups[static_cast<size_t>(item.group)].nodes[0]);
-    return !node.results.empty() && is_constant[node.results[0].index];
+    return !node.results.empty() && constant[node.results[0].index];
   });
   s->items.insert(s->items.begin(), first.begin(), first.end());
   s->items.insert(s->items.end(), last.begin(), last.end());
@@ -203,20 +193,12 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
     }
     int32_t& sums = s->sums[static_cast<size_t>(item.group)];
     sums = sums_output(*s, group);
-    Copies copied;
-    if (options_.target != nullptr) copied = copies(module_, out_, *s, item.group, *options_.target);
-    for (auto& [dtype, count] : group_scratch(graph, group, sums, copied)) {
-      Root root{RootBase::arena, dtype, count, "scratch"};
-      RootId id = add(std::move(root));
-      s->scratch[static_cast<size_t>(item.group)].push_back(id);
-      Place p;
-      p.root = id;
-      touch(p);
-    }
+    add_scratch(s.get(), item.group);
     for (NodeId id : group.nodes)
       for (ValueId v : graph.node(id).results)
         item.writes_old = item.writes_old || overwritten.count(s->places[v.index].root.index) != 0;
-    if (group.kind == GroupKind::control) control(s.get(), item.group);
+    if (group.kind == GroupKind::control) control(scheduled, s.get(), item.group);
+    cut_group(s.get(), item.group);
     return false;
   });
   // Views have the place of what they show.
@@ -228,13 +210,39 @@ std::unique_ptr<Scope> Planner::scope(const Graph& graph, const std::vector<Plac
   return s;
 }
 
-void Planner::control(Scope* s, int32_t group_number) {
+void Planner::add_scratch(Scope* s, int32_t number) {
+  const auto n = static_cast<size_t>(number);
+  const auto* terms = std::get_if<ContractTerms>(&s->composed[n]);
+  if (terms == nullptr) return;
+  const Dim results = s->graph->type(terms->dot->results[0]).count();
+  for (const Dim& count :
+       contract_scratch(*terms, std::get<ContractSchedule>(s->schedules[n]), results, s->sums[n] >= 0)) {
+    Place p;
+    p.root = add(Root{RootBase::arena, terms->dtype, count, "scratch"});
+    s->scratch[n].push_back(p.root);
+    touch(p);
+  }
+}
+
+void Planner::cut_group(Scope* s, int32_t number) {
+  const auto n = static_cast<size_t>(number);
+  const Group& group = s->fusion.groups[n];
+  bool base_copied = false;
+  if (const auto* o = std::get_if<OrderedTerms>(&s->composed[n]); o != nullptr && o->it.base)
+    base_copied = !same_place(s->places[o->node->results[0].index],
+                              s->places[storage_of(*s->graph, o->node->operands[*o->it.base]).index]);
+  s->works[n] = group_work(*s->graph, group, sizes_, s->composed[n], s->schedules[n], base_copied);
+  s->packs[n] = pack_work(s->composed[n], s->schedules[n]);
+}
+
+void Planner::control(const ScheduledGraph& scheduled, Scope* s, int32_t group_number) {
   const Graph& graph = *s->graph;
   const Group& group = s->fusion.groups[static_cast<size_t>(group_number)];
   const Node& node = graph.node(group.nodes[0]);
   uint32_t begin = position_;
   auto operand_place = [&](size_t i) { return s->places[storage_of(graph, node.operands[i]).index]; };
   std::vector<std::unique_ptr<Scope>>& regions = s->regions[static_cast<size_t>(group_number)];
+  const auto& inside = scheduled.regions[static_cast<size_t>(group_number)];
   if (node.op->control()->what == ir::Control::loop) {
     const Graph& body = *node.regions[0];
     Loop loop;
@@ -283,7 +291,7 @@ void Planner::control(Scope* s, int32_t group_number) {
       results.push_back({go_on, false});
       touch(go_on);
     }
-    std::unique_ptr<Scope> inner = scope(body, args, results);
+    std::unique_ptr<Scope> inner = scope(*inside[0], args, results);
     inner->loop = id;
     inner->go_on = go_on;
     inner->cleared = std::move(cleared);
@@ -292,12 +300,13 @@ void Planner::control(Scope* s, int32_t group_number) {
       inner->carries.push_back({operand_place(c), s->places[node.results[c].index]});
     regions.push_back(std::move(inner));
   } else {
-    for (const auto& region : node.regions) {
+    for (const auto& branch : inside) {
+      const Graph* region = branch->graph;
       std::vector<Place> args;
       std::vector<Destination> results;
       for (size_t i = 0; i < region->args.size(); ++i) args.push_back(operand_place(i + 1));
       for (ValueId r : node.results) results.push_back({s->places[r.index], false});
-      regions.push_back(scope(*region, args, results));
+      regions.push_back(scope(*branch, args, results));
     }
   }
   ++position_;
@@ -311,7 +320,7 @@ void Planner::place_arena() {
   std::vector<uint32_t> order;
   for (uint32_t r = 0; r < out_.roots.size(); ++r)
     if (out_.roots[r].base == RootBase::arena && out_.roots[r].first != ~0u) order.push_back(r);
-  auto high = [&](uint32_t r) { return out_.roots[r].count.range(out_.nominal).high; };
+  auto high = [&](uint32_t r) { return sizes_.usual(out_.roots[r].count); };
   std::sort(order.begin(), order.end(),
             [&](uint32_t a, uint32_t b) { return high(a) != high(b) ? high(a) > high(b) : a < b; });
   for (uint32_t r : order)
@@ -319,19 +328,9 @@ void Planner::place_arena() {
         {RootId(r), out_.roots[r].count * Dim(static_cast<int64_t>(dtype_bytes(out_.roots[r].dtype)))});
 }
 
-ir::DimRanges nominal_ranges(const ir::DimRanges& dims) {
-  constexpr int64_t usual = 64;
-  ir::DimRanges out;
-  for (const auto& [name, range] : dims) {
-    const int64_t value = std::clamp(usual, range.low, std::max(range.low, range.high));
-    out[name] = {value, value};
-  }
-  return out;
-}
-
-Plan plan(const ir::Module& module, const ir::Function& function, Layout* layout,
-          const PlanOptions& options) {
-  return Planner(module, function, layout, options).run();
+Plan plan(const ir::Module& module, const ir::Function& function, const ScheduledGraph& graph,
+          const Sizes& sizes, Layout* layout, const PlanOptions& options) {
+  return Planner(module, function, sizes, layout, options).run(graph);
 }
 
 }  // namespace tenon::lower

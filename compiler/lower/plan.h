@@ -14,8 +14,7 @@
 #include <vector>
 
 #include "kernel/kernel.h"
-#include "lower/fuse.h"
-#include "target/target.h"
+#include "lower/schedule.h"
 
 namespace tenon::lower {
 
@@ -77,8 +76,16 @@ struct Loop {
 };
 
 struct Scope {
-  const Graph* graph = nullptr;
-  Fusion fusion;
+  explicit Scope(const ScheduledGraph& g)
+      : graph(g.graph), fusion(g.fusion), composed(g.composed), schedules(g.schedules) {}
+
+  const Graph* graph;
+  const Fusion& fusion;
+  const std::vector<Composed>& composed;
+  const std::vector<Schedule>& schedules;
+  // Per group that computes: how it is cut, and the copy of a right factor before it.
+  std::vector<Work> works;
+  std::vector<std::optional<Work>> packs;
   std::vector<Place> places;  // per value; none where only recomputed
   std::vector<Item> items;
   std::vector<std::vector<std::unique_ptr<Scope>>> regions;  // per group: loop {body}, cond {then, else}
@@ -97,12 +104,10 @@ struct Scope {
 struct Plan {
   std::vector<Root> roots;
   std::vector<Loop> loops;
-  std::unique_ptr<IndexRanges> ranges;
   std::unique_ptr<Scope> scope;
   std::vector<ValueId> inputs;                // graph arguments that are inputs, in order
   std::vector<std::pair<RootId, Dim>> arena;  // placement order: root and its bytes
   std::vector<uint32_t> uses;                 // of each root, see count_uses
-  ir::DimRanges nominal;                      // see nominal_ranges
 };
 
 // Where the module's globals lie; made once a module.
@@ -122,30 +127,10 @@ struct Layout {
 Layout layout_state(const ir::Module& module, const std::vector<kernel::StateSlot>* like = nullptr);
 
 struct PlanOptions {
-  FuseOptions fuse;
-  const target::Target* target = nullptr;  // the one that is lowered for
   bool in_place = true;
 };
-Plan plan(const ir::Module& module, const ir::Function& function, Layout* layout, const PlanOptions& options);
-
-// Every dimension at a usual size within its range.
-ir::DimRanges nominal_ranges(const ir::DimRanges& dims);
-
-// What a contraction's factors are copied into before its tiles read them.
-struct Copies {
-  int64_t panel_columns = 0;         // of the right factor; 0: it is read where it lies
-  std::optional<Dim> left_elements;  // nullopt: it is read where it lies
-};
-Copies copies(const ir::Module& module, const Plan& plan, const Scope& scope, int32_t group,
-              const target::Target& target);
-// Scratch a group needs beside its outputs, in the order of Scratch, less what none needs at the end: element
-// counts. `sums_output`: as Scope::sums.
-enum Scratch : uint8_t { sum_scratch, panel_scratch, left_scratch };
-std::vector<std::pair<DType, Dim>> group_scratch(const Graph& graph, const Group& group, int32_t sums_output,
-                                                 const Copies& copies);
-// A contraction's right factor in the order in which its tiles read it, where it is a constant; null where it
-// is none, or is read as it lies.
-std::shared_ptr<const Array> constant_panels(const ir::Module& module, const Plan& plan, const Scope& scope,
-                                             int32_t group, const target::Target& target);
+// `graph`: the function's; it outlives the plan.
+Plan plan(const ir::Module& module, const ir::Function& function, const ScheduledGraph& graph,
+          const Sizes& sizes, Layout* layout, const PlanOptions& options);
 
 }  // namespace tenon::lower

@@ -53,9 +53,9 @@ std::vector<Planner::Read> Planner::reads(const Scope& s, const Group& group) co
 bool Planner::group_fails(const Scope& s, const Group& group) const {
   for (NodeId id : group.nodes) {
     const Node& node = s.graph->node(id);
-    if (out_.ranges->may_fail(node)) return true;
+    if (s.fusion.ranges->may_fail(node)) return true;
     for (const auto& region : node.regions)
-      if (out_.ranges->may_fail(*region)) return true;
+      if (s.fusion.ranges->may_fail(*region)) return true;
   }
   return false;
 }
@@ -112,7 +112,7 @@ void Planner::order_groups(Scope* s, const std::vector<Destination>& results, st
       }
     }
     // A failing iteration must leave state untouched unless iterations commit one by one.
-    if (is_loop && out_.ranges->may_fail(*node.regions[0]) && !node.get<bool>("commit")) ok = false;
+    if (is_loop && s->fusion.ranges->may_fail(*node.regions[0]) && !node.get<bool>("commit")) ok = false;
     for (uint32_t g : failing)
       if (g != writer && !(go_on && commits(graph.node(s->fusion.groups[g].nodes[0])))) before.push_back(g);
     if (!is_loop && group_fails(*s, group) && !writes_after_checks(graph, group)) ok = false;

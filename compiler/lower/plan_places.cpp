@@ -27,16 +27,12 @@ std::vector<RootId> Planner::panel_constants(Scope* s) {
   std::vector<RootId> out(g.value_count());
   s->panels.resize(s->fusion.groups.size());
   for (size_t n = 0; n < s->fusion.groups.size(); ++n) {
-    const Group& group = s->fusion.groups[n];
-    if (group.kind != GroupKind::contract || options_.target == nullptr) continue;
-    const auto array = constant_panels(module_, out_, *s, static_cast<int32_t>(n), *options_.target);
-    if (array == nullptr) continue;
-    s->panels[n] = constant_root(array);
-    for (NodeId id : group.nodes)
-      if (is_tiled(g, g.node(id))) {
-        const ValueId v = g.node(id).operands[1];
-        if (--uses[v.index] == 0) out[v.index] = s->panels[n];
-      }
+    const auto* schedule = std::get_if<ContractSchedule>(&s->schedules[n]);
+    if (schedule == nullptr || schedule->right != ContractSchedule::Right::constant) continue;
+    const ContractTerms& terms = std::get<ContractTerms>(s->composed[n]);
+    s->panels[n] = constant_root(lay_out(terms, *schedule, *constant_factor(g, s->fusion, terms)));
+    const ValueId v = terms.dot->operands[1];
+    if (--uses[v.index] == 0) out[v.index] = s->panels[n];
   }
   return out;
 }

@@ -12,9 +12,10 @@ namespace tenon::lower {
 
 class Planner {
  public:
-  Planner(const ir::Module& module, const ir::Function& function, Layout* layout, const PlanOptions& options)
-      : module_(module), function_(function), layout_(layout), options_(options) {}
-  Plan run();
+  Planner(const ir::Module& module, const ir::Function& function, const Sizes& sizes, Layout* layout,
+          const PlanOptions& options)
+      : module_(module), function_(function), sizes_(sizes), layout_(layout), options_(options) {}
+  Plan run(const ScheduledGraph& graph);
 
  private:
   // Where a graph's result has to end up.
@@ -43,9 +44,11 @@ class Planner {
     r.last = std::max(r.last, position_);
   }
 
-  std::unique_ptr<Scope> scope(const Graph& graph, const std::vector<Place>& args,
+  std::unique_ptr<Scope> scope(const ScheduledGraph& scheduled, const std::vector<Place>& args,
                                const std::vector<Destination>& results);
-  void control(Scope* s, int32_t group);
+  void add_scratch(Scope* s, int32_t group);
+  void cut_group(Scope* s, int32_t group);
+  void control(const ScheduledGraph& scheduled, Scope* s, int32_t group);
   void place_arena();
 
   // Order: plan_order.cpp.
@@ -63,6 +66,7 @@ class Planner {
 
   const ir::Module& module_;
   const ir::Function& function_;
+  const Sizes& sizes_;
   Layout* layout_;
   const PlanOptions& options_;
   Plan out_;

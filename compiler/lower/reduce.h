@@ -9,61 +9,44 @@
 
 namespace tenon::lower {
 
-struct Reduction {
-  const Node* node;
-  ValueId result;                // of a position: it
-  std::vector<TermId> operands;  // one, or the two factors of a contraction
-  int stage = 0;
-  int64_t lanes = 64, block = 8192;
-  DType dtype = DType::f32;
-  ValueId extreme = {};            // of a position: the element there, where it is a result
-  std::vector<VarId> totals = {};  // rows: the registers that hold the results of a tile
-};
-
 class ReduceEmitter {
  public:
   ReduceEmitter(Frame& frame, const Scope& scope, int32_t number)
-      : frame_(frame),
-        b_(frame.b),
-        scope_(scope),
-        group_(scope.fusion.groups[static_cast<size_t>(number)]),
-        terms_(*scope.graph, scope.fusion, number),
-        emitter_(frame, scope, terms_) {
-    compose();
-    choose();
-  }
-
-  const Shape& extents() const { return extents_; }
-  Dim first_kept() const { return kept_.empty() ? Dim(1) : extents_[kept_[0]]; }
-  bool has_kept() const { return !kept_.empty(); }
-  // Chunks are cut at multiples of it.
-  int64_t granule() const { return lane_axis_ && *lane_axis_ == kept_[0] ? column_width() : 1; }
+      : ReduceEmitter(frame, scope, number,
+                      std::get<ReduceTerms>(scope.composed[static_cast<size_t>(number)]),
+                      std::get<ReduceSchedule>(scope.schedules[static_cast<size_t>(number)])) {}
 
   void emit(ExprId begin, ExprId end);
   // Element by element at constant indices.
   void emit_unrolled();
 
  private:
-  struct Output {
-    ValueId value;
-    TermId term;
-    AffineIndex address;
-    bool full;
-    int stage = 0;
-  };
-  using Reductions = std::vector<Reduction*>;
+  ReduceEmitter(Frame& frame, const Scope& scope, int32_t number, const ReduceTerms& t,
+                const ReduceSchedule& schedule)
+      : frame_(frame),
+        b_(frame.b),
+        scope_(scope),
+        group_(scope.fusion.groups[static_cast<size_t>(number)]),
+        t_(t),
+        terms_(t.terms),
+        emitter_(frame, scope, terms_),
+        reductions_(t.reductions),
+        outputs_(t.outputs),
+        extents_(t.extents),
+        classes_(t.classes),
+        kept_(t.kept),
+        reduced_(t.reduced),
+        last_stage_(t.last_stage),
+        lane_axis_(schedule.lane_axis),
+        width_(schedule.width),
+        tile_axis_(schedule.tile_axis),
+        tile_(schedule.tile) {}
+
+  using Output = ReduceTerms::Output;
+  using Reductions = std::vector<const Reduction*>;
   using Outputs = std::vector<const Output*>;
   // Accumulators of each reduction of a batch, one after the other; a tile has several of each.
   using Accumulators = std::vector<VarId>;
-
-  void compose();
-  void join_even();
-  // The axis in lanes, and how many results of a row share what they read: see reduce_schedule.cpp.
-  void choose();
-  double cost(std::optional<uint32_t> lane_axis) const;
-  double accesses(uint32_t axis) const;
-  int64_t tile_width() const;
-  int64_t column_width() const;
 
   void results();
   void stage(int s);
@@ -89,28 +72,12 @@ class ReduceEmitter {
   class Walk;
   void columns(const Reductions& reductions, const Outputs& outputs);
   void column_tree(const Reduction& r, VarId array, int64_t from);
-  void arg_reduce(Reduction& r);
+  void arg_reduce(const Reduction& r);
 
-  bool has_arg_reduce() const {
-    return std::any_of(reductions_.begin(), reductions_.end(),
-                       [](const Reduction& r) { return ir::finds_position(*r.node->op); });
-  }
-  Dim reduced_count() const {
-    Dim n(1);
-    for (uint32_t a : reduced_) n = n * extents_[a];
-    return n;
-  }
-  // Reduced axes but for the last.
-  Dim outer_count() const {
-    Dim n(1);
-    for (size_t i = 0; i + 1 < reduced_.size(); ++i) n = n * extents_[reduced_[i]];
-    return n;
-  }
-  uint32_t inner_axis() const { return reduced_.back(); }
-  // An axis of its own for the number of an element in the order of all reduced axes: what runs on evenly
-  // over them is read by it.
-  uint32_t flat_axis() const { return static_cast<uint32_t>(extents_.size()); }
-  bool joins() const { return reduced_.size() == 2; }
+  Dim reduced_count() const { return t_.reduced_count(); }
+  Dim outer_count() const { return t_.outer_count(); }
+  uint32_t inner_axis() const { return t_.inner_axis(); }
+  uint32_t flat_axis() const { return t_.flat_axis(); }
   // Whether lanes count the indices of two reduced axes, the last of which is too short for segments.
   bool counts() const {
     constexpr int64_t least_segment = 16;
@@ -139,18 +106,22 @@ class ReduceEmitter {
   kernel::Builder& b_;
   const Scope& scope_;
   const Group& group_;
-  TermGraph terms_;
+  const ReduceTerms& t_;
+  const TermGraph& terms_;
   TermEmitter emitter_;
-  std::vector<Reduction> reductions_;
-  std::vector<Output> outputs_;
-  Shape extents_;
-  std::vector<int> classes_;
-  std::vector<uint32_t> kept_, reduced_;
-  int last_stage_ = 0;
-  std::optional<uint32_t> lane_axis_;  // a kept axis; none: the last reduced one
-  // A tile: results of one row side by side, at constant indices from tile_from_ on.
-  std::optional<uint32_t> tile_axis_;
-  int64_t tile_from_ = 0, tile_ = 1;
+  const std::vector<Reduction>& reductions_;
+  const std::vector<Output>& outputs_;
+  const Shape& extents_;
+  const std::vector<int>& classes_;
+  const std::vector<uint32_t>&kept_, &reduced_;
+  const int last_stage_;
+  const std::optional<uint32_t> lane_axis_;
+  const int64_t width_;  // lanes of a kept axis
+  const std::optional<uint32_t> tile_axis_;
+  // The tile at hand: so many results from tile_from_ on.
+  int64_t tile_from_ = 0, tile_;
+  // Rows: the registers that hold the results of a tile, of each reduction.
+  std::map<const Reduction*, std::vector<VarId>> totals_;
 };
 
 }  // namespace tenon::lower

@@ -15,7 +15,7 @@ class ReduceEmitter::Beside {
   // Whether the group can be computed so, and scratch for it.
   bool prepare() {
     if (e_.lane_axis_ || e_.tile_axis_ || e_.kept_.empty() || e_.reduced_.size() != 1 ||
-        e_.has_arg_reduce() || e_.extents_[e_.inner_axis()].is_constant())
+        e_.t_.finds_position() || e_.extents_[e_.inner_axis()].is_constant())
       return false;
     // Rows of little work are folded faster than they are brought across, but where they are very short.
     constexpr uint64_t little = 24;
@@ -55,11 +55,6 @@ class ReduceEmitter::Beside {
 
  private:
   uint32_t row_axis() const { return e_.kept_.back(); }
-  static Dim coefficient(const AffineIndex& a, uint32_t axis) {
-    for (const AffineIndex::Part& p : a.parts)
-      if (p.axis == axis) return p.coefficient;
-    return Dim(0);
-  }
   // Along memory in a row, and across it over the rows.
   bool across(const AffineIndex& a) const {
     const Dim step = coefficient(a, row_axis());
@@ -214,7 +209,7 @@ class ReduceEmitter::Beside {
 
   void stage(int s) {
     Reductions reductions;
-    for (Reduction& r : e_.reductions_)
+    for (const Reduction& r : e_.reductions_)
       if (r.stage == s) reductions.push_back(&r);
     Outputs outputs;
     std::vector<VarId> to;

@@ -78,18 +78,18 @@ void ReduceEmitter::columns(const Reductions& reductions, const Outputs& outputs
   active = std::min(active, lanes);
   // Accumulators of a pass: as many as fit beside wide columns, which read longer pieces of a row.
   const bool in_passes = active > 16 && reduced_.size() == 1;
-  const int64_t most_lanes = column_width() >= 4 * frame_.target().lanes(4) ? 4 : 8;
+  const int64_t most_lanes = width_ >= 4 * frame_.target().lanes(4) ? 4 : 8;
   const int64_t taken = in_passes ? most_lanes : active, passes = active / taken;
   const bool blocked = frame_.may_pass(count, block);
   Accumulators totals, parts, accs;
-  for (Reduction* r : reductions) totals.push_back(b_.declare("total", r->dtype, neutral(*r)));
+  for (const Reduction* r : reductions) totals.push_back(b_.declare("total", r->dtype, neutral(*r)));
   ExprId lo = b_.index(0), hi = n;
   if (blocked) {
     lo = b_.begin_for("block", b_.index(0), n, b_.index(block));
     hi = b_.let("stop", b_.binary(Op::min, b_.add(lo, b_.index(block)), n));
   }
   if (in_passes)
-    for (Reduction* r : reductions)
+    for (const Reduction* r : reductions)
       parts.push_back(b_.declare("part", r->dtype, identity(*r), {b_.index(passes)}));
   Walk walk(*this);
   auto body = [&](ExprId r, ExprId l) {
@@ -104,7 +104,7 @@ void ReduceEmitter::columns(const Reductions& reductions, const Outputs& outputs
   // Logical lanes c, c + passes, …; `filled` of them have an element where the count is a short constant.
   auto pass = [&](ExprId c, int64_t filled) {
     accs.clear();
-    for (Reduction* r : reductions)
+    for (const Reduction* r : reductions)
       accs.push_back(b_.declare("acc", r->dtype, identity(*r), {b_.index(taken)}));
     auto lane = [&](ExprId q) { return b_.add(c, b_.mul(q, b_.index(passes))); };
     walk.begin(lo);
@@ -130,7 +130,7 @@ void ReduceEmitter::columns(const Reductions& reductions, const Outputs& outputs
       }
     }
     for (size_t i = 0; i < reductions.size(); ++i) {
-      Reduction& r = *reductions[i];
+      const Reduction& r = *reductions[i];
       if (active < lanes && r.operands.size() == 2) {
         ExprId l = b_.begin_unroll("l", b_.index(0), b_.index(taken));
         b_.assign(accs[i], settle(r, b_.use(accs[i], {l}), active), {l});
@@ -167,7 +167,7 @@ void ReduceEmitter::columns(const Reductions& reductions, const Outputs& outputs
 }
 
 // First of the largest (or smallest); a NaN beats every number.
-void ReduceEmitter::arg_reduce(Reduction& r) {
+void ReduceEmitter::arg_reduce(const Reduction& r) {
   bool largest = combiner(r) == ir::Combiner::max;
   hoist_for({&r}, {}, [&](uint32_t axis) { return classes_[axis] == 0; });
   ir::Combiner start = largest ? ir::Combiner::max : ir::Combiner::min;

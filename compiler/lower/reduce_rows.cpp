@@ -21,13 +21,13 @@ void ReduceEmitter::row_elements(const Reductions& reductions, const Outputs& ou
     for (int64_t t = 0; t < tile_; ++t) {
       emitter_.restore(shared);
       emitter_.axes[*tile_axis_] = b_.index(tile_from_ + t);
-      for (Reduction* r : reductions) {
+      for (const Reduction* r : reductions) {
         b_.assign(accs[next], accumulate(*r, b_.use(accs[next], at)), at);
         ++next;
       }
     }
   } else {
-    for (Reduction* r : reductions) {
+    for (const Reduction* r : reductions) {
       b_.assign(accs[next], accumulate(*r, b_.use(accs[next], at)), at);
       ++next;
     }
@@ -125,7 +125,7 @@ void ReduceEmitter::fold_all(const Reductions& reductions, const Accumulators& a
       kernel::FoldOp op = combine_of(combiner(*r)).fold;
       if (parts > 1) column_tree(*r, acc, parts);
       ExprId x = parts > 1 ? b_.use(acc, {b_.index(0)}) : b_.use(acc);
-      b_.fold(r->totals[static_cast<size_t>(t)], op, settle(*r, x, width));
+      b_.fold(totals_[r][static_cast<size_t>(t)], op, settle(*r, x, width));
     }
 }
 
@@ -141,7 +141,7 @@ void ReduceEmitter::rows_stored(const Outputs& outputs) {
   }
   // Of short rows most lanes of wide blocks would be idle, and those of extents that vary may be short.
   const int64_t most = inner.is_constant() || kept_.empty() ? 64 : frame_.target().lanes(4);
-  ExprId r = b_.begin_lanes("r", b_.index(0), frame_.dim(inner), b_.index(lanes_width(frame_, inner, most)));
+  ExprId r = b_.begin_lanes("r", b_.index(0), frame_.dim(inner), b_.index(frame_.lanes_width(inner, most)));
   emitter_.axes[inner_axis()] = r;
   emitter_.axes[flat_axis()] = b_.add(base, r);
   for (const Output* o : outputs) store(*o);
@@ -157,7 +157,7 @@ void ReduceEmitter::narrow_rows(const Reductions& reductions, const Outputs& out
   ExprId l = b_.begin_lanes("l", b_.index(0), n, b_.index(narrow));
   Accumulators accs;
   for (int64_t t = 0; t < tile_; ++t)
-    for (Reduction* r : reductions) accs.push_back(b_.declare("acc", r->dtype, identity(*r)));
+    for (const Reduction* r : reductions) accs.push_back(b_.declare("acc", r->dtype, identity(*r)));
   emitter_.axes[inner_axis()] = l;
   row_elements(reductions, outputs, accs, {});
   fold_all(reductions, accs, narrow, 1);
@@ -172,7 +172,8 @@ void ReduceEmitter::rows(const Reductions& reductions, const Outputs& outputs) {
   if (!spread_rows(reductions, outputs)) wide_rows(reductions, outputs, n);
   const bool blocked = frame_.may_pass(count, reductions[0]->block);
   if (tile_axis_) return store_tile(reductions, blocked, n);
-  for (Reduction* r : reductions) emitter_.hold(r->result, reduced(*r, b_.use(r->totals[0]), blocked, n));
+  for (const Reduction* r : reductions)
+    emitter_.hold(r->result, reduced(*r, b_.use(totals_[r][0]), blocked, n));
 }
 
 // Into the totals, by vectors of all lanes.
@@ -217,7 +218,7 @@ void ReduceEmitter::wide_rows(const Reductions& reductions, const Outputs& outpu
   std::vector<ExprId> extents;
   if (parts > 1) extents.push_back(b_.index(parts));
   for (int64_t t = 0; t < tile_; ++t)
-    for (Reduction* r : reductions) accs.push_back(b_.declare("acc", r->dtype, identity(*r), extents));
+    for (const Reduction* r : reductions) accs.push_back(b_.declare("acc", r->dtype, identity(*r), extents));
   auto each = [&](ExprId i, const std::vector<ExprId>& at) {
     emitter_.axes[inner_axis()] = i;
     row_elements(reductions, outputs, accs, at);
@@ -266,8 +267,8 @@ void ReduceEmitter::store_tile(const Reductions& reductions, bool blocked, ExprI
   for (int64_t t = 0; t < tile_; ++t) {
     emitter_.restore(memo);
     emitter_.axes[*tile_axis_] = b_.index(tile_from_ + t);
-    for (Reduction* r : reductions)
-      emitter_.hold(r->result, reduced(*r, b_.use(r->totals[static_cast<size_t>(t)]), blocked, n));
+    for (const Reduction* r : reductions)
+      emitter_.hold(r->result, reduced(*r, b_.use(totals_[r][static_cast<size_t>(t)]), blocked, n));
     for (const Output& o : outputs_) store(o);
   }
   emitter_.restore(std::move(memo));

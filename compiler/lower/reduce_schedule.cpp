@@ -1,9 +1,10 @@
 // Which axis of a reduction is put in lanes. Every choice gives the same bits, so costs decide: what the
 // loads and stores of a vector take by their strides, how much of a vector is used, and what it takes to
 // combine lanes at the end of a row.
+#include <bit>
 #include <cmath>
 
-#include "lower/reduce.h"
+#include "lower/schedule.h"
 
 namespace tenon::lower {
 namespace {
@@ -17,97 +18,138 @@ double access_cost(const AffineIndex& address, uint32_t axis) {
   return uniform;
 }
 
+// Whether results side by side along the last kept axis can be a tile.
+bool can_tile(const ReduceTerms& t) {
+  constexpr int64_t most = 8;
+  if (t.kept.size() < 2 || t.last_stage != 0) return false;
+  const Dim& extent = t.extents[t.kept.back()];
+  return extent.is_constant() && extent.constant() >= 2 && extent.constant() <= most &&
+         std::none_of(t.outputs.begin(), t.outputs.end(), [](const auto& o) { return o.full; }) &&
+         std::all_of(t.reductions.begin(), t.reductions.end(),
+                     [](const Reduction& r) { return r.operands.size() == 2; });
+}
+
+class ReduceScheduler {
+ public:
+  ReduceScheduler(const Sizes& sizes, const ReduceTerms& terms) : sizes_(sizes), t_(terms) {}
+
+  ReduceSchedule run() {
+    choose();
+    if (s_.lane_axis) s_.width = column_width();
+    return s_;
+  }
+
+ private:
+  void choose() {
+    if (t_.kept.empty()) return;
+    const bool rows_serve = !t_.finds_position() && !t_.reduced.empty();
+    double best = rows_serve ? cost(std::nullopt) : 0;
+    if (!rows_serve) {
+      s_.lane_axis = t_.kept.back();
+      if (!t_.reduced.empty()) best = cost(s_.lane_axis);
+    }
+    if (t_.reduced.empty()) return;
+    for (size_t i = t_.kept.size(); i-- > 0;) {
+      const double c = cost(t_.kept[i]);
+      if (c >= best) continue;
+      best = c;
+      s_.lane_axis = t_.kept[i];
+    }
+    if (s_.lane_axis) return;
+    const int64_t width = tile_width();
+    if (width <= 1) return;
+    s_.tile_axis = t_.kept.back();
+    s_.tile = width;
+  }
+
+  // Of one vector along the axis, per point of the domain; what stays where it is in a row costs little.
+  double accesses(uint32_t axis) const {
+    auto varies = [&](const AffineIndex& a) {
+      return std::any_of(a.parts.begin(), a.parts.end(),
+                         [&](const AffineIndex::Part& p) { return t_.classes[p.axis] == 1; });
+    };
+    constexpr double outside = 0.1;
+    double all = 0;
+    for (size_t i = 0; i < t_.terms.size(); ++i) {
+      const Term& t = t_.terms.term(TermId(i));
+      if (t.kind != TermKind::load || !t.chosen.empty()) continue;
+      all += access_cost(t.address, axis) * (varies(t.address) ? 1 : outside);
+    }
+    for (const ReduceTerms::Output& o : t_.outputs)
+      if (o.full) all += access_cost(o.address, axis);
+    return all;
+  }
+
+  double cost(std::optional<uint32_t> lane_axis) const {
+    constexpr double fold = 18;  // instructions that combine the lanes of one row
+    const double count = sizes_.at_least_one(t_.reduced_count());
+    const double extent = sizes_.at_least_one(t_.extents[lane_axis ? *lane_axis : t_.inner_axis()]);
+    const double used = extent / (std::ceil(extent / vector) * vector);
+    double operations =
+        accesses(lane_axis ? *lane_axis : t_.inner_axis()) + static_cast<double>(t_.terms.size());
+    const auto reductions = static_cast<double>(t_.reductions.size());
+    if (!lane_axis) return operations / used + vector * fold * reductions / count;
+    for (const Reduction& r : t_.reductions) {
+      if (ir::finds_position(*r.node->op)) continue;
+      operations += std::min(static_cast<double>(r.lanes), count) / count;
+    }
+    return operations / used;
+  }
+
+  // Contractions with few columns: those of a row read the left factor once.
+  int64_t tile_width() const {
+    if (!can_tile(t_)) return 1;
+    const Dim& extent = t_.extents[t_.kept.back()];
+    int64_t registers = 0;
+    for (const Reduction& r : t_.reductions) {
+      const Dim count = t_.reduced_count();
+      int64_t lanes = r.lanes;
+      if (count.is_constant() && count.constant() < lanes)
+        lanes = static_cast<int64_t>(
+            std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(1, count.constant()))));
+      registers += std::max<int64_t>(1, lanes / sizes_.target().lanes(dtype_bytes(r.dtype)));
+    }
+    return std::clamp<int64_t>((sizes_.target().registers - 2) / registers, 1, extent.constant());
+  }
+
+  int64_t column_width() const {
+    const std::vector<Reduction>& all = t_.reductions;
+    const bool small = all.size() == 1 && t_.terms.size() <= 8;
+    int64_t most = 16;
+    if (small && all[0].lanes <= 4) most = 64;
+    if (small && all[0].lanes > 4 && dtype_bytes(all[0].dtype) <= 4 && t_.reduced.size() == 1)
+      most = 4 * static_cast<int64_t>(sizes_.target().lanes(4));
+    return sizes_.lanes_width(t_.extents[*s_.lane_axis], most);
+  }
+
+  const Sizes& sizes_;
+  const ReduceTerms& t_;
+  ReduceSchedule s_;
+};
+
 }  // namespace
 
-// Of one vector along the axis, per point of the domain; what stays where it is in a row costs little.
-double ReduceEmitter::accesses(uint32_t axis) const {
-  auto varies = [&](const AffineIndex& a) {
-    return std::any_of(a.parts.begin(), a.parts.end(),
-                       [&](const AffineIndex::Part& p) { return classes_[p.axis] == 1; });
-  };
-  constexpr double outside = 0.1;
-  double all = 0;
-  for (size_t i = 0; i < terms_.size(); ++i) {
-    const Term& t = terms_.term(TermId(i));
-    if (t.kind != TermKind::load || !t.chosen.empty()) continue;
-    all += access_cost(t.address, axis) * (varies(t.address) ? 1 : outside);
-  }
-  for (const Output& o : outputs_)
-    if (o.full) all += access_cost(o.address, axis);
-  return all;
+ReduceSchedule schedule_reduce(const Sizes& sizes, const ReduceTerms& terms) {
+  return ReduceScheduler(sizes, terms).run();
 }
 
-double ReduceEmitter::cost(std::optional<uint32_t> lane_axis) const {
-  constexpr double fold = 18;  // instructions that combine the lanes of one row
-  const double count = static_cast<double>(std::max<int64_t>(1, frame_.usual(reduced_count())));
-  const uint32_t axis = lane_axis ? *lane_axis : inner_axis();
-  const auto extent = static_cast<double>(std::max<int64_t>(1, frame_.usual(extents_[axis])));
-  const double used = extent / (std::ceil(extent / vector) * vector);
-  double operations = accesses(axis) + static_cast<double>(terms_.size());
-  const auto reductions = static_cast<double>(reductions_.size());
-  if (!lane_axis) return operations / used + vector * fold * reductions / count;
-  for (const Reduction& r : reductions_) {
-    if (ir::finds_position(*r.node->op)) continue;
-    operations += std::min(static_cast<double>(r.lanes), count) / count;
+std::string why_not(const ReduceTerms& t, const ReduceSchedule& s) {
+  if (s.lane_axis) {
+    if (std::find(t.kept.begin(), t.kept.end(), *s.lane_axis) == t.kept.end())
+      return "axis " + std::to_string(*s.lane_axis) +
+             " is not kept: lanes take a kept axis, or the reduced one";
+    if (!is_width(s.width)) return width_words;
+    if (s.tile_axis) return "tiles are of rows whose reduced axis is in lanes";
+    return {};
   }
-  return operations / used;
-}
-
-// Contractions with few columns: those of a row read the left factor once.
-int64_t ReduceEmitter::tile_width() const {
-  constexpr int64_t most = 8;
-  if (kept_.size() < 2 || last_stage_ != 0) return 1;
-  const Dim& extent = extents_[kept_.back()];
-  if (!extent.is_constant() || extent.constant() < 2 || extent.constant() > most) return 1;
-  for (const Output& o : outputs_)
-    if (o.full) return 1;
-  int64_t registers = 0;
-  for (const Reduction& r : reductions_) {
-    if (r.operands.size() != 2) return 1;
-    const Dim count = reduced_count();
-    int64_t lanes = r.lanes;
-    if (count.is_constant() && count.constant() < lanes)
-      lanes =
-          static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(1, count.constant()))));
-    registers += std::max<int64_t>(1, lanes / frame_.target().lanes(dtype_bytes(r.dtype)));
-  }
-  return std::clamp<int64_t>((frame_.target().registers - 2) / registers, 1, extent.constant());
-}
-
-void ReduceEmitter::choose() {
-  if (kept_.empty()) {
-    if (joins()) join_even();
-    return;
-  }
-  const bool rows_serve = !has_arg_reduce() && !reduced_.empty();
-  double best = rows_serve ? cost(std::nullopt) : 0;
-  if (!rows_serve) {
-    lane_axis_ = kept_.back();
-    if (!reduced_.empty()) best = cost(lane_axis_);
-  }
-  if (reduced_.empty()) return;
-  for (size_t i = kept_.size(); i-- > 0;) {
-    const double c = cost(kept_[i]);
-    if (c >= best) continue;
-    best = c;
-    lane_axis_ = kept_[i];
-  }
-  if (lane_axis_) return;
-  if (joins()) join_even();
-  const int64_t width = tile_width();
-  if (width <= 1) return;
-  tile_axis_ = kept_.back();
-  tile_ = width;
-}
-
-int64_t ReduceEmitter::column_width() const {
-  const Dim& extent = extents_[*lane_axis_];
-  const bool small = reductions_.size() == 1 && terms_.size() <= 8;
-  int64_t most = 16;
-  if (small && reductions_[0].lanes <= 4) most = 64;
-  if (small && reductions_[0].lanes > 4 && dtype_bytes(reductions_[0].dtype) <= 4 && reduced_.size() == 1)
-    most = 4 * static_cast<int64_t>(frame_.target().lanes(4));
-  return lanes_width(frame_, extent, most);
+  if (t.reduced.empty()) return "nothing is reduced here: a kept axis is in lanes";
+  if (t.finds_position()) return "a position is found with a kept axis in lanes";
+  if (!s.tile_axis) return {};
+  if (!can_tile(t) || *s.tile_axis != t.kept.back())
+    return "tiles are results of a product side by side along the last kept axis, 2 to 8 of them";
+  if (s.tile < 1 || s.tile > t.extents[t.kept.back()].constant())
+    return "the axis has " + t.extents[t.kept.back()].text() + " results";
+  return {};
 }
 
 }  // namespace tenon::lower

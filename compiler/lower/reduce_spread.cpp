@@ -81,7 +81,7 @@ class ReduceEmitter::Spread {
     b_.end();
     ExprId l = b_.begin_lanes("l", b_.index(0), b_.index(lanes_), b_.index(lanes_));
     for (size_t i = 0; i < reductions_.size(); ++i)
-      b_.fold(reductions_[i]->totals[0], fold_of(*reductions_[i]), b_.load(accs_[i], l));
+      b_.fold(e_.totals_[reductions_[i]][0], fold_of(*reductions_[i]), b_.load(accs_[i], l));
     b_.end();
   }
   // Lanes at places that come again after some vectors of all lanes.
@@ -129,7 +129,7 @@ class ReduceEmitter::Spread {
             b_.let("i", b_.binary(Op::rem, at, row_)));
     b_.end();
     for (size_t i = 0; i < reductions_.size(); ++i)
-      b_.fold(reductions_[i]->totals[0], fold_of(*reductions_[i]), b_.use(accs[i]));
+      b_.fold(e_.totals_[reductions_[i]][0], fold_of(*reductions_[i]), b_.use(accs[i]));
     b_.end();
   }
   // Whether rows are few elements, each so far behind the one before.
@@ -243,11 +243,6 @@ class ReduceEmitter::Spread {
       return t.is_plain_load() && dtype_bytes(t.dtype) >= 4 &&
              coefficient(t.address, e_.reduced_[0]) == Dim(1);
     });
-  }
-  static Dim coefficient(const AffineIndex& a, uint32_t axis) {
-    for (const AffineIndex::Part& p : a.parts)
-      if (p.axis == axis) return p.coefficient;
-    return Dim(0);
   }
   // As many narrow rows as there are lanes, each lane one of them: their elements are read along memory, and
   // exchanged, so that rows lie one after the other.

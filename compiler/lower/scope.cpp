@@ -8,20 +8,20 @@
 
 namespace tenon::lower {
 
-double scope_cycles(const Frame& frame, const Scope& s) {
+double scope_cycles(const Sizes& sizes, const Scope& s) {
   double cycles = 0;
   for (const Item& item : s.items) {
     if (item.group < 0) {
-      cycles += static_cast<double>(frame.usual(item.copy.type.count())) / 8;
+      cycles += static_cast<double>(sizes.usual(item.copy.type.count())) / 8;
       continue;
     }
     const Group& group = s.fusion.groups[static_cast<size_t>(item.group)];
     if (group.kind == GroupKind::control) {
       for (const auto& region : s.regions[static_cast<size_t>(item.group)])
-        cycles += scope_cycles(frame, *region);
+        cycles += scope_cycles(sizes, *region);
     } else {
-      Work w = group_work(frame, s, item.group);
-      cycles += w.cost * static_cast<double>(frame.usual(w.extent));
+      const Work& w = s.works[static_cast<size_t>(item.group)];
+      cycles += w.cost * static_cast<double>(sizes.usual(w.extent));
     }
   }
   return cycles;
@@ -118,10 +118,10 @@ void emit_scope(Frame& frame, const Scope& s, size_t first, size_t last) {
         emit_scalar_reduce(frame, s, item.group);
       }
     } else {
-      if (std::optional<Work> pack = pack_work(frame, s, item.group))
+      const auto number = static_cast<size_t>(item.group);
+      if (const std::optional<Work>& pack = s.packs[number])
         emit_pack(frame, s, item.group, frame.b.index(0), frame.dim(pack->extent));
-      Work work = group_work(frame, s, item.group);
-      emit_group(frame, s, item.group, frame.b.index(0), frame.dim(work.extent));
+      emit_group(frame, s, item.group, frame.b.index(0), frame.dim(s.works[number].extent));
     }
   }
 }
@@ -157,8 +157,8 @@ void emit_loop(Frame& frame, const Scope& s, int32_t number) {
   for (const Copy& c : copies) emit_copy(frame, c, b.index(0), frame.dim(c.type.count()));
   for (const auto& [place, type] : body.cleared) {
     if (type.shape.empty()) continue;
-    ExprId i = b.begin_lanes("i", b.index(0), frame.dim(type.count()),
-                             b.index(lanes_width(frame, type.count(), 64)));
+    ExprId i =
+        b.begin_lanes("i", b.index(0), frame.dim(type.count()), b.index(frame.lanes_width(type.count(), 64)));
     frame.store(place, type.dtype, i, b.constant(type.dtype, 0));
     b.end();
   }

@@ -92,6 +92,13 @@ class TermGraph {
     memo_.clear();
   }
 
+  // No more elements are asked for: what would find them again is let go.
+  void complete() {
+    memo_.clear();
+    missing_.clear();
+    mode_.clear();
+  }
+
   // Element numbers and guards of all terms, for collapsing axes.
   template <class F>
   void for_each_affine(F&& f) {

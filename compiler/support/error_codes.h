@@ -44,6 +44,7 @@
   X(backend, 503, "the back end refused the generated code")                                            \
   X(pass_unknown, 504, "no pass has this name, or its options are malformed")                           \
   X(not_yet, 505, "declared, and said by name to be missing in this version")                           \
+  X(schedule, 506, "a schedule that its group cannot have, or that is none")                            \
   X(size_range, 601, "a run-time size is outside its declared range")                                   \
   X(space, 602, "arena or buffer is smaller than needed")                                               \
   X(alignment, 603, "a buffer is not aligned as required")                                              \

@@ -108,6 +108,12 @@ Result<std::unique_ptr<Engines>> Engines::make(ir::Module source, const std::str
   TENON_ASSIGN(engines->source_, driver::derive(source, compile));
   driver::Unit unit;
   unit.code = std::move(source);
+  if (options.edit) {
+    TENON_ASSIGN(unit.code, driver::to_scheduled(std::move(unit), compile));
+    unit.stage = driver::Stage::scheduled;
+    TENON_ASSIGN(const std::string dump, driver::print_unit(unit));
+    TENON_ASSIGN(unit, driver::read_unit(options.edit(dump), "<edited>"));
+  }
   TENON_ASSIGN(engines->program_, driver::Program::compile(std::move(unit), compile));
   engines->entry_ = engines->program_->find(function);
   TENON_CHECK(engines->entry_ != nullptr, function);

@@ -4,6 +4,7 @@
 // Compiled code runs on memory that ends at guard pages: arena (filled with NaN), inputs, outputs and state.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,8 @@ struct EngineOptions {
   double evaluator_limit = 2e6;  // the kernel evaluator is left out where inputs, outputs and arena pass this
   bool pools = true;
   int64_t integers = 10;  // drawn integers lie below it (labels, indices)
+  // What becomes of the dump of the scheduled stage before kernels are made of it.
+  std::function<std::string(std::string)> edit;
 };
 
 class Engines {

@@ -31,12 +31,13 @@ void require_same_objects(const fs::path& model, const std::string& functions) {
   REQUIRE(direct.status == 0);
   const std::string object = whole.read("direct.o");
   REQUIRE(object.size() > 1000);
-  for (const std::string stage : {"graph", "optimized", "kernel"}) {
+  for (const std::string stage : {"graph", "optimized", "scheduled", "kernel"}) {
     INFO(stage);
     const bool source = stage == "graph";
     const Folder folder;
     const Ran shown = folder.tenon("show '" + model.string() + "' --stage " + stage + (source ? "" : chosen) +
-                                   (stage == "kernel" ? " --cpu x86-64-v3" : "") + " -o dump.tenon");
+                                   (stage == "kernel" || stage == "scheduled" ? " --cpu x86-64-v3" : "") +
+                                   " -o dump.tenon");
     INFO(shown.err);
     REQUIRE(shown.status == 0);
     const Ran resumed =

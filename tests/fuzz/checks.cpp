@@ -17,6 +17,7 @@
 #include "kernel/evaluate.h"
 #include "kernel/print.h"
 #include "kernel/verify.h"
+#include "lower/schedule_text.h"
 #include "object/object.h"
 #include "ops/expr.h"
 #include "passes/passes.h"
@@ -104,6 +105,14 @@ std::string difference(const ir::Module& m, const evaluate::Outputs& want, uint3
 
 // --- Kernels
 // ---------------------------------------------------------------------------------------------------
+
+// What kernels are, names of buffers aside.
+std::string kernel_hashes(const kernel::Module& module) {
+  std::string out;
+  for (const kernel::Function& f : module.functions)
+    out += f.name + " " + kernel::structural_hash(f).hex() + "\n";
+  return out;
+}
 
 struct Memory {
   Guarded state, arena, constants;
@@ -213,7 +222,7 @@ constexpr Way ways[] = {
        o.chunk_cycles = 20;
        o.inline_cycles = 0;
      }},
-    {"no fusion", true, [](lower::Options& o) { o.plan.fuse.enabled = false; }},
+    {"no fusion", true, [](lower::Options& o) { o.fuse.enabled = false; }},
     {"not in place", true, [](lower::Options& o) { o.plan.in_place = false; }},
     {"expanded only", false, [](lower::Options& o) { o.inline_cycles = 0; }},
 };
@@ -296,9 +305,11 @@ class Checker {
         if (!options_.thorough && w == 0 && (g.seed / 8 + (target->name == "x86-64-v3")) % 2) continue;
         if (!counted) {
           counted = true;
-          const ir::Graph prepared = lower::prepare_contractions(optimized.functions[0].graph, optimized);
-          const lower::IndexRanges ranges(prepared, optimized.dims);
-          s_.fused += operations_in_one_kernel(lower::fuse(prepared, {}, ranges), 4);
+          lower::Options plain;
+          plain.target = target;
+          auto scheduled = lower::schedule_module(optimized, plain);
+          if (!scheduled) return fail("schedule", errors_text(scheduled.errors()));
+          s_.fused += operations_in_one_kernel(scheduled->functions[0].graph->fusion, 4);
         }
         if (auto f = lowered(source, optimized, runs, ways[w], *target)) return f;
       }
@@ -365,9 +376,17 @@ class Checker {
     o.target = &target;
     o.functions = {optimized.functions[0].name};
     way.set(o);
-    auto lowered = lower::lower(optimized, o);
-    if (!lowered) return fail("lower, " + name, errors_text(lowered.errors()));
-    kernel::Module km = std::move(*lowered);
+    auto scheduled = lower::schedule_module(optimized, o);
+    if (!scheduled) return fail("schedule, " + name, errors_text(scheduled.errors()));
+    kernel::Module km = lower::emit_module(*scheduled, o);
+    const ir::PrintOptions whole{.large_constant = ~size_t{0}, .side = {}};
+    const std::string schedules = lower::print(*scheduled, whole);
+    auto read = lower::parse_scheduled(schedules, {}, o.fuse);
+    if (!read) return fail("schedule parse, " + name, errors_text(read.errors()) + schedules);
+    if (lower::print(*read, whole) != schedules)
+      return fail("schedule print(parse), " + name, "another text");
+    if (kernel_hashes(lower::emit_module(*read, o)) != kernel_hashes(km))
+      return fail("kernels of a schedule read back, " + name, "others");
     if (options_.faults != nullptr && options_.faults->kernel) options_.faults->kernel(km);
     if (Status v = kernel::verify(km); !v) return fail("kernel verify, " + name, errors_text(v.errors()));
     const kernel::PrintOptions full{.large_constant = ~size_t{0}, .side = {}};

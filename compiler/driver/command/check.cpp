@@ -60,6 +60,17 @@ class Check : public Verb {
               (kernels->entries.size() == 1 ? " entry\n" : " entries\n"));
       return Exit::done;
     }
+    if (const driver::Scheduled* scheduled = std::get_if<driver::Scheduled>(&unit.code)) {
+      TENON_TRY(driver::to_kernels(unit, {}));
+      const size_t functions = (*scheduled)->functions.size();
+      const std::string target((*scheduled)->sizes->target().name);
+      r["stage"] = "scheduled";
+      r["module"] = (*scheduled)->module->name;
+      r["target"] = target;
+      r["functions"] = functions;
+      c.print("ok: schedules of " + plural(functions, "function") + " for " + target + "\n");
+      return Exit::done;
+    }
     ir::Module& module = std::get<ir::Module>(unit.code);
     const size_t declared = module.functions.size();
     driver::CompileOptions options;

@@ -69,7 +69,7 @@ Result<driver::CompileOptions> ModelOptions::compile() const {
 
 Result<ir::Module> graph_of(driver::Unit unit, const std::string& verb) {
   if (auto* module = std::get_if<ir::Module>(&unit.code)) return std::move(*module);
-  return usage_error(verb + " works on graphs, this is a dump of kernels",
+  return usage_error(verb + " works on graphs, this is a dump of a later stage",
                      "give the model, or its dump of the stage graph or optimized");
 }
 

@@ -94,7 +94,7 @@ class Opt : public Verb {
       if (Status s = runtime::write_file_atomic(path, ir::print(m)); !s) failed.append(s.take_errors());
     };
     driver::CompileReport report;
-    TENON_ASSIGN(driver::Unit result, optimized(std::move(module), options, &report));
+    TENON_ASSIGN(ir::Module result, driver::optimize(std::move(module), options, &report));
     if (!failed.empty()) return failed;
     std::vector<std::vector<std::string>> rows;
     Json records = Json::array();
@@ -115,21 +115,12 @@ class Opt : public Verb {
     c.report()["passes"] = std::move(records);
     c.report()["seconds"] = total;
     if (!c.json) c.note(table(rows));
-    TENON_ASSIGN(std::string text, driver::print_unit(result));
+    TENON_ASSIGN(std::string text, driver::print_unit({std::move(result), driver::Stage::optimized}));
     TENON_TRY(c.emit(output_, std::move(text)));
     return Exit::done;
   }
 
  private:
-  static Result<driver::Unit> optimized(ir::Module module, const driver::CompileOptions& options,
-                                        driver::CompileReport* report) {
-    driver::Unit unit;
-    TENON_ASSIGN(ir::Module out, driver::optimize(std::move(module), options, report));
-    unit.stage = driver::Stage::optimized;
-    unit.code = std::move(out);
-    return unit;
-  }
-
   ModelOptions model_;
   std::vector<std::string> functions_, disabled_;
   std::string passes_, stop_after_, dump_to_, output_;

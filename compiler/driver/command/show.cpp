@@ -6,7 +6,7 @@
 #include "driver/command/counts.h"
 #include "driver/command/model.h"
 #include "ir/print.h"
-#include "lower/fuse.h"
+#include "lower/schedule_text.h"
 #include "object/object.h"
 #include "support/text.h"
 
@@ -86,44 +86,24 @@ class Dot {
 // --- summary
 // -------------------------------------------------------------------------------------------------
 
-std::string_view kind_text(lower::GroupKind kind) {
-  switch (kind) {
-    case lower::GroupKind::pointwise:
-      return "pointwise";
-    case lower::GroupKind::reduce:
-      return "reduce";
-    case lower::GroupKind::contract:
-      return "contract";
-    case lower::GroupKind::scan:
-      return "scan";
-    case lower::GroupKind::scatter:
-      return "scatter";
-    case lower::GroupKind::check:
-      return "check";
-    case lower::GroupKind::permute:
-      return "permute";
-    case lower::GroupKind::control:
-      return "control";
-  }
-  return "";
-}
-
 // Which kernel computes a value of the source, by name: values keep their names through the passes.
-std::map<std::string, std::string> kernel_of(const ir::Module& optimized, const std::string& function) {
+std::map<std::string, std::string> kernel_of(const lower::ScheduledModule& scheduled,
+                                             const std::string& function) {
   std::map<std::string, std::string> out;
-  const ir::Function* f = optimized.find_function(function);
-  if (f == nullptr) return out;
-  const ir::Graph graph = lower::prepare_contractions(f->graph, optimized);
-  const lower::IndexRanges ranges(graph, optimized.dims);
-  const lower::Fusion fusion = lower::fuse(graph, {}, ranges);
-  for (size_t i = 0; i < graph.node_count(); ++i) {
-    const int32_t group = fusion.group_of[i];
-    for (const ir::ValueId r : graph.node(ir::NodeId(i)).results) {
-      const std::string& name = graph.value(r).name;
-      if (name.empty()) continue;
-      out[name] = group < 0 ? "index only"
-                            : std::to_string(group) + " " +
-                                  std::string(kind_text(fusion.groups[static_cast<size_t>(group)].kind));
+  for (const lower::ScheduledFunction& f : scheduled.functions) {
+    if (f.function->name != function) continue;
+    const ir::Graph& graph = *f.graph->graph;
+    const lower::Fusion& fusion = f.graph->fusion;
+    for (size_t i = 0; i < graph.node_count(); ++i) {
+      const int32_t group = fusion.group_of[i];
+      for (const ir::ValueId r : graph.node(ir::NodeId(i)).results) {
+        const std::string& name = graph.value(r).name;
+        if (name.empty()) continue;
+        out[name] = group < 0
+                        ? "index only"
+                        : std::to_string(group) + " " +
+                              std::string(lower::kind_name(fusion.groups[static_cast<size_t>(group)].kind));
+      }
     }
   }
   return out;
@@ -141,7 +121,7 @@ class Show : public Verb {
   }
   void declare(Options& options) override {
     model_.declare(options);
-    options.text("--stage", &stage_, "graph (as left out), optimized, kernel, llvm or asm");
+    options.text("--stage", &stage_, "graph (as left out), optimized, scheduled, kernel, llvm or asm");
     options.texts("--fn", &functions_,
                   "functions to show; all where left out (below graph, a step brings its loop along)", true);
     options.flag("--summary", &summary_, "layers, shapes, parameters, operations, kernels");
@@ -151,7 +131,7 @@ class Show : public Verb {
   }
 
   Result<Exit> run(Context& c) override {
-    static constexpr std::string_view stages[] = {"graph", "optimized", "kernel", "llvm", "asm"};
+    static constexpr std::string_view stages[] = {"graph", "optimized", "scheduled", "kernel", "llvm", "asm"};
     if (std::find(std::begin(stages), std::end(stages), stage_) == std::end(stages)) {
       const std::string_view near = nearest(stage_, stages);
       return usage_error("no stage is named " + stage_, near.empty()
@@ -192,6 +172,15 @@ class Show : public Verb {
       TENON_TRY(driver::check_kernels(std::get<kernel::Module>(unit.code), options));
       return emit(c, unit);
     }
+    if (unit.stage == driver::Stage::scheduled && !functions_.empty())
+      return usage_error("--fn does nothing on a dump of schedules",
+                         "leave it out, or make the dump of one function from its model");
+    if (stage_ == "scheduled") {
+      driver::Unit out;
+      out.stage = driver::Stage::scheduled;
+      TENON_ASSIGN(out.code, driver::to_scheduled(std::move(unit), options));
+      return emit(c, out);
+    }
     TENON_ASSIGN(kernel::Module kernels, driver::to_kernels(std::move(unit), options));
     if (stage_ == "kernel") {
       driver::Unit out;
@@ -219,7 +208,7 @@ class Show : public Verb {
           "--bind does nothing at the stage graph" + std::string(summary_ ? " or --summary" : ""),
           "--stage optimized shows the model with its sizes bound");
     if ((stage_ == "graph" || stage_ == "optimized") && model_.cpu != "native")
-      return usage_error("--cpu does nothing before the stage kernel", "--stage kernel");
+      return usage_error("--cpu does nothing before the stage scheduled", "--stage scheduled or kernel");
     return Ok{};
   }
 
@@ -234,13 +223,14 @@ class Show : public Verb {
     TENON_ASSIGN(ir::Module module, graph_of(std::move(unit), "show --summary"));
     options.epochs = false;
     TENON_ASSIGN(const ir::Module derived, driver::derive(module, options));
-    TENON_ASSIGN(const ir::Module best, driver::optimize(module, options));
+    TENON_ASSIGN(const driver::Scheduled scheduled,
+                 driver::to_scheduled({module, driver::Stage::graph}, options));
     // The model as written where there is one; steps and gradients are counted as a whole.
     std::vector<std::vector<std::string>> totals{{"function", "inputs", "FLOPs", "writes"}};
     Json functions = Json::array();
     for (const ir::Function& f : module.functions) {
       if (derived.find_function(f.name) == nullptr) continue;
-      const std::map<std::string, std::string> kernels = kernel_of(best, f.name);
+      const std::map<std::string, std::string> kernels = kernel_of(*scheduled, f.name);
       std::vector<std::vector<std::string>> rows{
           {"  value", "operation", "shape", "parameters", "FLOPs", "kernel"}};
       Json layers = Json::array();

@@ -1,0 +1,244 @@
+// Tiles, panels and blocks of a contraction. Sources: codegen facts measured for this project; the loop order
+// follows Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008.
+#include <algorithm>
+#include <cstring>
+
+#include "lower/schedule.h"
+
+namespace tenon::lower {
+namespace {
+
+// Contraction blocks at least this long are looped over outside the tiles.
+constexpr int64_t outer_block = 256;
+constexpr int64_t line_bytes = 64;
+
+using Cut = ContractSchedule::Cut;
+using Right = ContractSchedule::Right;
+using Blocks = ContractSchedule::Blocks;
+
+// Long epilogues (polynomials, random numbers, optimizer updates) on every accumulator would multiply the
+// code and spill the tile.
+bool heavy_epilogue(const Graph& graph, const Group& group) {
+  constexpr size_t most_operations = 8;
+  size_t operations = 0;
+  for (NodeId id : group.nodes) {
+    const Node& node = graph.node(id);
+    if (is_tiled(graph, node)) continue;
+    if (ir::multiplies(*node.op)) operations += static_cast<size_t>(chain_length(graph, node));
+    if (ir::multiplies(*node.op)) continue;
+    if (node.op->elementwise() == nullptr || !node.op->elementwise()->cheap) return true;
+    ++operations;
+  }
+  return operations > most_operations;
+}
+
+// Of a vector of sums; narrow types do not fill one, for their tiles would be too wide to serve small
+// results. Columns that fit half a vector take no more: a mask and lines that are crossed cost as much as
+// the loads.
+int64_t lanes_of(const Sizes& sizes, const ContractTerms& t) {
+  int64_t lanes = sizes.target().lanes(std::max<size_t>(4, dtype_bytes(t.dtype)));
+  const Dim n = t.n_extent();
+  while (n.is_constant() && lanes > 4 && n.constant() <= lanes / 2) lanes /= 2;
+  return lanes;
+}
+
+// The last columns, where they would leave most of a vector idle: half a vector, or four lanes, take them.
+// Behind a single vector they stay in its panel: read again for them, the left factor would cost as much.
+int64_t edge_of(const ContractSchedule& s, const Dim& n) {
+  if (s.packed() || !n.is_constant() || n.constant() < s.lanes || s.cut == Cut::columns) return 0;
+  if (n.constant() > s.lanes && n.constant() < 2 * s.lanes) return 0;
+  const int64_t rest = n.constant() % s.lanes;
+  return rest <= s.lanes / 2 ? rest : 0;
+}
+
+int64_t blocks_of(const ContractTerms& t) { return t.k_extent().constant() / t.block; }
+
+int64_t vectors_of(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s) {
+  const int64_t n = sizes.high(t.n_extent()) - s.edge;
+  // Accumulators, a vector of B each, and a broadcast of A fit the registers: mr * nv + nv + 1.
+  int64_t most = std::clamp<int64_t>((sizes.target().registers - 2) / (s.tile_rows + 1), 1, 8);
+  if (s.blocks == Blocks::side_by_side) most = std::max<int64_t>(1, most / blocks_of(t));
+  return std::max<int64_t>(1, std::min(most, (n + s.lanes - 1) / s.lanes));
+}
+
+Blocks blocks_of(const Sizes& sizes, const ContractTerms& t, int64_t tile_rows) {
+  const Dim k = t.k_extent();
+  if (!sizes.may_pass(k, t.block)) return Blocks::one;
+  if (t.block >= outer_block) return Blocks::outer;
+  // A single row has too few independent chains: its blocks of K run side by side.
+  const bool side_by_side = tile_rows == 1 && t.k_axes.size() == 1 && k.is_constant() &&
+                            k.constant() % t.block == 0 && blocks_of(t) <= 8;
+  return side_by_side ? Blocks::side_by_side : Blocks::inner;
+}
+
+// A left factor whose rows lie across memory. Each product of a tile would read a line of its own: the lines
+// of a block of K fill L1, mostly with what the tile does not use.
+bool copies_left(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s) {
+  // A copied element should meet at least so many columns.
+  constexpr int64_t least_columns = 256;
+  const Term& term = t.terms.term(t.a);
+  if (!t.m_axis || !t.n_axis || !t.outer.empty() || s.cut != Cut::rows || s.inner_blocks()) return false;
+  if (!term.is_plain_load() || sizes.usual(t.n_extent()) < least_columns) return false;
+  if (std::min(sizes.usual(t.k_extent()), t.block) * line_bytes < sizes.target().l1_bytes) return false;
+  return coefficient(term.address, *t.m_axis) == Dim(1);
+}
+
+void choose_prefetches(const Sizes& sizes, const ContractTerms& t, ContractSchedule* s) {
+  if (!t.n_axis || !t.m_axis || s->inner_blocks() || s->tile_rows == 1) return;
+  const Dim m = t.m_extent(), n = t.n_extent(), k = t.k_extent();
+  const int64_t bytes = static_cast<int64_t>(dtype_bytes(t.dtype));
+  auto passes = [&](const Dim& elements, int64_t limit) {
+    return sizes.may_pass(elements * Dim(bytes), limit);
+  };
+  // What stays in L2 from call to call needs no asking.
+  s->prefetch_result = passes(m * n + m * k + n * k, sizes.target().l2_bytes);
+  s->prefetch_panel = passes(n * k, sizes.target().l2_bytes / 2) && sizes.may_pass(n, s->vectors * s->lanes);
+}
+
+// The stride of each axis of the right factor, where its panels can be made beforehand.
+std::optional<std::vector<int64_t>> panel_strides(const ContractTerms& t) {
+  const Term& term = t.terms.term(t.b);
+  const Dim n = t.n_extent(), k = t.k_extent();
+  if (!term.is_plain_load() || !t.n_axis) return std::nullopt;
+  if (!n.is_constant() || !k.is_constant() || n.constant() == 0 || k.constant() == 0) return std::nullopt;
+  // An axis of a batch or a second one of columns has no panel.
+  std::vector<int64_t> stride(t.extents.size(), 0);
+  for (const AffineIndex::Part& p : term.address.parts) {
+    const bool inner = p.axis == *t.n_axis || t.classes[p.axis] == k_class;
+    if (!inner || !p.coefficient.is_constant()) return std::nullopt;
+    stride[p.axis] = p.coefficient.constant();
+  }
+  return stride;
+}
+
+}  // namespace
+
+ContractSchedule schedule_contract(const Graph& graph, const Group& group, const Sizes& sizes,
+                                   const ContractTerms& t, bool constant) {
+  ContractSchedule s;
+  s.tile_rows = std::min<int64_t>(sizes.target().tile_rows, std::max<int64_t>(1, sizes.high(t.m_extent())));
+  s.cut = !t.outer.empty()                                           ? Cut::outer
+          : sizes.high(t.m_extent()) >= 2 * s.tile_rows || !t.n_axis ? Cut::rows
+                                                                     : Cut::columns;
+  s.blocks = blocks_of(sizes, t, s.tile_rows);
+  s.lanes = lanes_of(sizes, t);
+  s.right = constant ? Right::constant : packs_right(graph, *t.dot) ? Right::copied : Right::in_place;
+  s.edge = edge_of(s, t.n_extent());
+  s.vectors = vectors_of(sizes, t, s);
+  s.left_copied = copies_left(sizes, t, s);
+  s.epilogue_apart = heavy_epilogue(graph, group);
+  choose_prefetches(sizes, t, &s);
+  if (!constant) return s;
+  // One panel of whole rows lies in order already.
+  const auto stride = panel_strides(t);
+  const Dim n = t.n_extent();
+  const bool serves = stride && !((*stride)[*t.n_axis] == 1 && n.constant() <= panel_width(s, n, 0));
+  return serves ? s : schedule_contract(graph, group, sizes, t, false);
+}
+
+std::string why_not(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s, bool constant) {
+  constexpr int64_t most_rows = 16, most_vectors = 8;
+  const Dim n = t.n_extent(), k = t.k_extent();
+  const int64_t most_lanes = sizes.target().lanes(std::max<size_t>(4, dtype_bytes(t.dtype)));
+  if (s.tile_rows < 1 || s.tile_rows > most_rows) return "a tile has 1 to 16 rows";
+  if (s.vectors < 1 || s.vectors > most_vectors) return "a panel has 1 to 8 vectors";
+  if (s.lanes < 4 || s.lanes > most_lanes || (s.lanes & (s.lanes - 1)) != 0)
+    return "a vector has 4 to " + std::to_string(most_lanes) + " lanes, a power of two";
+  if (!t.outer.empty() && s.cut != Cut::outer) return "the outermost axis is cut where there is one";
+  if (t.outer.empty() && s.cut == Cut::outer) return "there is no outer axis to cut";
+  if (s.cut == Cut::columns && !t.n_axis) return "there are no columns to cut";
+  if (s.right == Right::constant && !(constant && panel_strides(t)))
+    return "the right factor is no constant of one matrix";
+  // Rows may lie along several axes; the right factor knows nothing of them.
+  const bool one_matrix = t.n_axis && std::all_of(t.outer.begin(), t.outer.end(),
+                                                  [&](uint32_t a) { return t.classes[a] == m_class; });
+  if (s.right == Right::copied && !(one_matrix && n.is_constant() && k.is_constant()))
+    return "panels are copied of one matrix of constant extents";
+  const bool several = sizes.may_pass(k, t.block);
+  if (several == (s.blocks == Blocks::one))
+    return several ? "the products are summed in several blocks" : "there is one block of products";
+  const bool beside = s.tile_rows == 1 && t.k_axes.size() == 1 && k.is_constant() &&
+                      k.constant() % t.block == 0 && k.constant() / t.block <= 8;
+  if (s.blocks == Blocks::side_by_side && !beside)
+    return "blocks stand side by side where a tile is one row and there are 8 whole ones at most";
+  if (s.left_copied) {
+    const bool whole = t.m_axis && t.n_axis && t.outer.empty() && s.cut == Cut::rows && !s.inner_blocks();
+    if (!whole || !t.terms.term(t.a).is_plain_load())
+      return "blocks of the left factor are copied of one matrix that is cut in rows";
+  }
+  if (s.edge != 0) {
+    const bool rest = n.is_constant() && n.constant() > s.edge && s.edge == n.constant() % s.lanes;
+    if (!rest || s.edge > 8 || s.packed() || s.cut == Cut::columns)
+      return "the edge is the columns that are left behind whole vectors, 8 at most, of a factor that is "
+             "read in place";
+  }
+  if ((s.prefetch_result || s.prefetch_panel) &&
+      (!t.n_axis || !t.m_axis || s.inner_blocks() || s.tile_rows == 1))
+    return "tiles of several rows and columns, in blocks outside of them, ask ahead";
+  return {};
+}
+
+std::pair<int64_t, int64_t> panel_split(const ContractSchedule& s, const Dim& n) {
+  const int64_t all = n.is_constant() ? (n.constant() - s.edge + s.lanes - 1) / s.lanes : 0;
+  const int64_t count = (all + s.vectors - 1) / s.vectors;
+  if (s.cut == Cut::columns || count <= 1) return {s.vectors, 0};
+  return {all / count, all % count};
+}
+
+int64_t panel_width(const ContractSchedule& s, const Dim& n, int64_t j0) {
+  const auto [narrow, wider] = panel_split(s, n);
+  return (j0 < wider * (narrow + 1) * s.lanes ? narrow + 1 : narrow) * s.lanes;
+}
+
+int64_t panel_columns(const ContractSchedule& s, const Dim& n) {
+  int64_t columns = 0;
+  while (columns < n.constant()) columns += panel_width(s, n, columns);
+  return columns;
+}
+
+std::shared_ptr<const Array> constant_factor(const Graph& graph, const Fusion& fusion,
+                                             const ContractTerms& t) {
+  const NodeId producer = graph.value(t.dot->operands[1]).node;
+  if (!producer.valid() || fusion.group_of[producer.index] < 0) return nullptr;
+  const Node& node = graph.node(producer);
+  if (node.op->generate() == nullptr || node.op->generate()->what != ir::Generator::constant) return nullptr;
+  return node.get<std::shared_ptr<const Array>>("value");
+}
+
+std::shared_ptr<const Array> lay_out(const ContractTerms& t, const ContractSchedule& s, const Array& array) {
+  const std::vector<int64_t> stride = *panel_strides(t);
+  const Dim n = t.n_extent(), k = t.k_extent();
+  auto out = std::make_shared<Array>(array.dtype(), std::vector<int64_t>{panel_columns(s, n) * k.constant()});
+  const size_t bytes = dtype_bytes(array.dtype());
+  for (int64_t row = 0; row < k.constant(); ++row) {
+    int64_t from = t.terms.term(t.b).address.constant.constant(), rest = row;
+    for (size_t i = t.k_axes.size(); i-- > 0;) {
+      const int64_t extent = t.extents[t.k_axes[i]].constant();
+      from += rest % extent * stride[t.k_axes[i]];
+      rest /= extent;
+    }
+    int64_t width = 0;
+    for (int64_t j0 = 0; j0 < n.constant(); j0 += width) {
+      width = panel_width(s, n, j0);
+      const int64_t stop = std::min(j0 + width, n.constant());
+      std::byte* to = out->data() + static_cast<size_t>(j0 * k.constant() + row * width) * bytes;
+      for (int64_t j = j0; j < stop; ++j, to += bytes)
+        std::memcpy(to, array.data() + static_cast<size_t>(from + j * stride[*t.n_axis]) * bytes, bytes);
+    }
+  }
+  return out;
+}
+
+std::vector<Dim> contract_scratch(const ContractTerms& t, const ContractSchedule& s, const Dim& results,
+                                  bool sums_in_output) {
+  const bool sums = s.epilogue_apart || (s.blocks == Blocks::outer && !sums_in_output);
+  const bool panels = s.right == Right::copied;
+  std::vector<Dim> out(s.left_copied ? 3 : panels ? 2 : sums ? 1 : 0, Dim(0));
+  if (sums) out[sum_scratch] = results;
+  if (panels) out[panel_scratch] = t.k_extent() * Dim(panel_columns(s, t.n_extent()));
+  if (s.left_copied)
+    out[left_scratch] = t.m_extent() * (s.blocks == Blocks::outer ? Dim(t.block) : t.k_extent());
+  return out;
+}
+
+}  // namespace tenon::lower

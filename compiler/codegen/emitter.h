@@ -80,8 +80,17 @@ class FunctionEmitter {
   void emit_body();  // all of the function, parameters bound
   llvm::IRBuilderBase& builder() { return builder_; }
   llvm::AllocaInst* alloca_bytes(uint64_t bytes, uint64_t align);
-  // Calls a kernel with its arguments, and the status where it takes one.
-  void call_kernel(const kernel::Function& callee, std::vector<llvm::Value*> args);
+  // What is passed on: a value at hand, or what a slot of a record holds; bytes are added to pointers only.
+  struct Passed {
+    llvm::Value* base = nullptr;
+    bool in_record = false;
+    uint64_t slot = 0, offset = 0;
+  };
+  Passed passed(kernel::VarId scalar_or_buffer);
+  Passed passed(kernel::ExprId argument);
+  // Writes slot after slot of a record. Those that come from one place are copied by a loop over a table:
+  // straight code for a thousand of them would be one block, in which LLVM's scheduler looks at every pair.
+  void fill_record(llvm::Value* record, std::span<const Passed> values);
 
   // Set by the emitter of entries.
   llvm::Value* status = nullptr;      // CallStatus*, where the function may fail

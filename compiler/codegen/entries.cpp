@@ -320,13 +320,17 @@ struct EntryEmitter {
 
   // Fills the frame of a phase in the current function.
   llvm::Value* fill_frame(FunctionEmitter& e, const Task& t) {
-    std::vector<llvm::Value*> values;
-    for (uint32_t v : t.captured)
-      for (llvm::Value* value : e.scalars_of(kernel::VarId(size_t{v}))) values.push_back(value);
-    values.push_back(e.status);
+    std::vector<FunctionEmitter::Passed> values;
+    for (uint32_t v : t.captured) {
+      if (function.vars[v].extents.empty()) {
+        values.push_back(e.passed(kernel::VarId(size_t{v})));
+      } else {
+        for (llvm::Value* value : e.scalars_of(kernel::VarId(size_t{v}))) values.push_back({.base = value});
+      }
+    }
+    values.push_back({.base = e.status});
     llvm::AllocaInst* frame = e.alloca_bytes(8 * values.size(), 8);
-    for (size_t i = 0; i < values.size(); ++i)
-      e.builder().CreateAlignedStore(values[i], byte_offset(e.builder(), frame, 8 * i), llvm::Align(8));
+    e.fill_record(frame, values);
     return frame;
   }
 

@@ -258,12 +258,4 @@ Value FunctionEmitter::to_scalar(const Value& v, const char* what) {
 
 llvm::Value* FunctionEmitter::scalar(ExprId e) { return to_scalar(evaluate(e), "a value").scalar(); }
 
-std::vector<llvm::Value*> FunctionEmitter::scalars_of(kernel::VarId var) {
-  if (variables_[var.index].record != nullptr) return {read_slot(var)};
-  std::vector<llvm::Value*> values;
-  for (const Value& v : variables_[var.index].elements)
-    values.push_back(to_scalar(v, "a captured variable").scalar());
-  return values;
-}
-
 }  // namespace tenon::codegen

@@ -19,24 +19,6 @@ llvm::Value* FunctionEmitter::pointer(kernel::VarId buffer) {
   return v.elements[0].scalar();
 }
 
-// Once a block: what is read lives no longer.
-llvm::Value* FunctionEmitter::read_slot(kernel::VarId var) {
-  Variable& v = variables_[var.index];
-  llvm::BasicBlock* block = builder_.GetInsertBlock();
-  if (!elsewhere_ && v.block == block) return v.read;
-  const kernel::Var& declared = f_.var(var);
-  llvm::Type* type =
-      declared.kind == kernel::VarKind::buffer ? builder_.getPtrTy() : m_.register_type(declared.dtype);
-  llvm::Value* at = builder_.CreateConstGEP1_64(builder_.getInt8Ty(), v.record, 8 * v.slot);
-  llvm::LoadInst* read = builder_.CreateAlignedLoad(type, at, llvm::Align(8));
-  read->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(m_.context, {}));
-  if (!elsewhere_) {
-    v.block = block;
-    v.read = read;
-  }
-  return read;
-}
-
 llvm::Value* FunctionEmitter::element_address(kernel::VarId buffer, llvm::Value* index) {
   return builder_.CreateGEP(m_.memory_type(f_.var(buffer).dtype), pointer(buffer), index);
 }

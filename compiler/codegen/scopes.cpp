@@ -64,14 +64,6 @@ void FunctionEmitter::bind_elements(kernel::VarId var, std::vector<llvm::Value*>
   v.bound = true;
 }
 
-void FunctionEmitter::bind_slot(kernel::VarId var, llvm::Value* record, uint64_t slot) {
-  Variable& v = variables_[var.index];
-  v.record = record;
-  v.slot = slot;
-  v.stamp = ++clock_;
-  v.bound = true;
-}
-
 std::vector<uint32_t> FunctionEmitter::live_assigned(const std::vector<Stmt>& body) const {
   std::vector<uint32_t> result;
   for (uint32_t v : assigned_variables(body))

@@ -437,32 +437,36 @@ void FunctionEmitter::emit_call(const Stmt& s) {
   const kernel::Function& g = *callee->second;
   if (s.args.size() != g.params.size())
     return m_.refuse(f_, "a call of " + s.callee + " has the wrong number of arguments");
+  auto differs = [&](size_t i) {
+    m_.refuse(f_, "argument " + std::to_string(i) + " of a call of " + s.callee + " has another type");
+  };
   std::vector<llvm::Value*> args;
-  for (size_t i = 0; i < s.args.size(); ++i) {
-    args.push_back(scalar(s.args[i]));
-    if (args.back()->getType() != m_.parameter_type(g.var(g.params[i])))
-      return m_.refuse(f_,
-                       "argument " + std::to_string(i) + " of a call of " + s.callee + " has another type");
-  }
-  call_kernel(g, std::move(args));
-  memory_changed();
-}
-
-void FunctionEmitter::call_kernel(const kernel::Function& callee, std::vector<llvm::Value*> args) {
-  if (takes_record(callee)) {
-    const uint64_t bytes = 8 * args.size();
+  if (takes_record(g)) {
+    std::vector<Passed> values;
+    for (size_t i = 0; i < s.args.size(); ++i) {
+      const kernel::Expr& given = f_.expr(s.args[i]);
+      const kernel::Var& taken = g.var(g.params[i]);
+      const bool address = given.op == kernel::Op::address;
+      if (address != (taken.kind == kernel::VarKind::buffer) || given.dtype != taken.dtype) return differs(i);
+      values.push_back(passed(s.args[i]));
+    }
+    const uint64_t bytes = 8 * values.size();
     if (record_ == nullptr) record_ = alloca_bytes(bytes, 8);
     // Calls follow one another, so that one record serves them all.
     auto* largest = llvm::cast<llvm::ArrayType>(record_->getAllocatedType());
     if (largest->getNumElements() < bytes)
       record_->setAllocatedType(llvm::ArrayType::get(largest->getElementType(), bytes));
-    for (size_t i = 0; i < args.size(); ++i)
-      builder_.CreateAlignedStore(args[i], builder_.CreateConstGEP1_64(builder_.getInt8Ty(), record_, 8 * i),
-                                  llvm::Align(8));
-    args = {record_};
+    fill_record(record_, values);
+    args.push_back(record_);
+  } else {
+    for (size_t i = 0; i < s.args.size(); ++i) {
+      args.push_back(scalar(s.args[i]));
+      if (args.back()->getType() != m_.parameter_type(g.var(g.params[i]))) return differs(i);
+    }
   }
-  if (m_.facts.status.at(&callee)) args.push_back(status);
-  builder_.CreateCall(m_.declare_kernel(callee), args);
+  if (m_.facts.status.at(&g)) args.push_back(status);
+  builder_.CreateCall(m_.declare_kernel(g), args);
+  memory_changed();
 }
 
 void FunctionEmitter::emit_stop() {

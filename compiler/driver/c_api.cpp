@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "runtime/npy.h"
+#include "support/bytes.h"
 
 namespace tenon::driver::c_api {
 
@@ -47,7 +48,7 @@ Errors null_argument(std::string_view name) {
 char* give_text(std::string_view text) {
   char* out = static_cast<char*>(std::malloc(text.size() + 1));
   if (out == nullptr) throw std::bad_alloc();
-  std::memcpy(out, text.data(), text.size());
+  copy_bytes(out, text.data(), text.size());
   out[text.size()] = '\0';
   return out;
 }
@@ -82,7 +83,7 @@ Result<std::vector<int64_t>> shape_of(const tenon_tensor& tensor) {
 Result<Array> array_of(const tenon_tensor& tensor) {
   TENON_ASSIGN(std::vector<int64_t> shape, shape_of(tensor));
   Array out(dtype_of_c(tensor.dtype), std::move(shape));
-  if (out.bytes() != 0) std::memcpy(out.data(), tensor.data, out.bytes());
+  copy_bytes(out.data(), tensor.data, out.bytes());
   return out;
 }
 

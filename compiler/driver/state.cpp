@@ -4,6 +4,7 @@
 
 #include "driver/program.h"
 #include "runtime/safetensors.h"
+#include "support/bytes.h"
 #include "support/text.h"
 
 namespace tenon::driver {
@@ -80,7 +81,7 @@ Matched match(const std::vector<kernel::StateSlot>& slots, const runtime::Tensor
 void fill(Array* block, const std::vector<kernel::StateSlot>& slots, const Matched& matched) {
   for (size_t i = 0; i < slots.size(); ++i)
     if (matched.arrays[i] != nullptr && slots[i].bytes != 0)
-      std::memcpy(block->data() + slots[i].offset, matched.arrays[i]->data(), slots[i].bytes);
+      copy_bytes(block->data() + slots[i].offset, matched.arrays[i]->data(), slots[i].bytes);
 }
 
 std::string mismatch(const std::string& file, const Matched& matched) {
@@ -129,7 +130,7 @@ Result<Array> State::get(std::string_view tensor) const {
   const kernel::StateSlot* slot = find(tensor);
   if (slot == nullptr) return unknown_tensor(*program_, tensor);
   Array out(slot->dtype, slot->shape);
-  if (slot->bytes != 0) std::memcpy(out.data(), block_.data() + slot->offset, slot->bytes);
+  copy_bytes(out.data(), block_.data() + slot->offset, slot->bytes);
   return out;
 }
 
@@ -141,7 +142,7 @@ Status State::set(std::string_view tensor, const Array& value) {
                                            ", the value is " + type_text(value.dtype(), value.shape()));
   const Writing writing(*this);
   if (!writing) return busy_error();
-  if (slot->bytes != 0) std::memcpy(block_.data() + slot->offset, value.data(), slot->bytes);
+  copy_bytes(block_.data() + slot->offset, value.data(), slot->bytes);
   return Ok{};
 }
 

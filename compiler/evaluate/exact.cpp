@@ -3,6 +3,7 @@
 
 #include "evaluate/exact_forms.h"
 #include "ops/scalar.h"
+#include "support/bytes.h"
 #include "support/float_environment.h"
 #include "support/overloaded.h"
 
@@ -32,8 +33,8 @@ namespace {
 // Moves elements of any type.
 void copy_element(Array* to, int64_t at, const Array& from, int64_t source, int64_t count = 1) {
   const size_t bytes = dtype_bytes(from.dtype());
-  std::memcpy(to->data() + static_cast<size_t>(at) * bytes, from.data() + static_cast<size_t>(source) * bytes,
-              static_cast<size_t>(count) * bytes);
+  copy_bytes(to->data() + static_cast<size_t>(at) * bytes, from.data() + static_cast<size_t>(source) * bytes,
+             static_cast<size_t>(count) * bytes);
 }
 
 class Exact {

@@ -1,6 +1,7 @@
 #include "kernel/parse_function.h"
 #include "kernel/print.h"
 #include "kernel/syntax.h"
+#include "support/bytes.h"
 #include "support/text.h"
 
 namespace tenon::kernel {
@@ -230,7 +231,7 @@ class ModuleParser {
       return nullptr;
     }
     auto array = std::make_shared<Array>(type, std::move(extents));
-    if (!bytes.empty()) std::memcpy(array->data(), bytes.data(), bytes.size());
+    copy_bytes(array->data(), bytes.data(), bytes.size());
     return array;
   }
 

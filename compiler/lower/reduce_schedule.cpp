@@ -142,8 +142,8 @@ std::string why_not(const ReduceTerms& t, const ReduceSchedule& s) {
     if (s.tile_axis) return "tiles are of rows whose reduced axis is in lanes";
     return {};
   }
-  if (t.reduced.empty()) return "nothing is reduced here: a kept axis is in lanes";
-  if (t.finds_position()) return "a position is found with a kept axis in lanes";
+  if (t.reduced.empty() && !t.kept.empty()) return "nothing is reduced here: a kept axis is in lanes";
+  if (t.finds_position() && !t.kept.empty()) return "a position is found with a kept axis in lanes";
   if (!s.tile_axis) return {};
   if (!can_tile(t) || *s.tile_axis != t.kept.back())
     return "tiles are results of a product side by side along the last kept axis, 2 to 8 of them";

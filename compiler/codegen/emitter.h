@@ -194,6 +194,7 @@ class FunctionEmitter {
   const std::vector<llvm::Value*>& lane_scalars(llvm::Value* indices);
   llvm::Value* load_lanes(const kernel::Expr& x, const Value& index, int p);
   void store(const kernel::Stmt& s);
+  void cut_block();
   llvm::Value* any_lane();  // i1: some lane is on
   llvm::Value* full_mask() const;
   llvm::Value* from_memory(DType dtype, llvm::Value* raw);
@@ -256,7 +257,9 @@ class FunctionEmitter {
   std::map<kernel::VarId, llvm::Value*> loop_pointers_;  // see own_pointers
   // By index vector: the block in which its lanes stand as scalars, and they.
   std::map<llvm::Value*, std::pair<llvm::BasicBlock*, std::vector<llvm::Value*>>> lane_scalars_;
-  Loop* loop_ = nullptr;                            // innermost
+  Loop* loop_ = nullptr;                      // innermost
+  llvm::BasicBlock* stored_block_ = nullptr;  // see cut_block
+  int stores_ = 0;
   llvm::AllocaInst* record_ = nullptr;              // of arguments, as large as the largest call's
   std::map<const kernel::Stmt*, uint32_t> places_;  // fail statements
 };

@@ -259,7 +259,24 @@ Value FunctionEmitter::load(const Expr& x, const Value& index) {
   return at(depth(), std::move(v));
 }
 
+// A block of a thousand stores that may meet as many loads has a million pairs of them, which LLVM's
+// scheduler links one by one. It never looks across a label: the one of an annotation is no code, and stays
+// in a block.
+void FunctionEmitter::cut_block() {
+  constexpr int most_stores = 128;
+  llvm::BasicBlock* block = builder_.GetInsertBlock();
+  if (block != stored_block_) {
+    stored_block_ = block;
+    stores_ = 0;
+  }
+  if (++stores_ % most_stores != 0) return;
+  llvm::Metadata* words[] = {llvm::MDString::get(m_.context, "cut")};
+  builder_.CreateIntrinsic(llvm::Intrinsic::codeview_annotation, {},
+                           {llvm::MetadataAsValue::get(m_.context, llvm::MDNode::get(m_.context, words))});
+}
+
 void FunctionEmitter::store(const Stmt& s) {
+  cut_block();
   const Value index = evaluate(s.index);
   const Value value = evaluate(s.value);
   const DType dtype = f_.var(s.var).dtype;

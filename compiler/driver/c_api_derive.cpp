@@ -12,7 +12,7 @@ namespace {
 
 Result<ir::Module> graph_of(const tenon_module& module) {
   if (const auto* graph = std::get_if<ir::Module>(&module.unit->code)) return *graph;
-  return error(Code::bad_option, "the module is a dump of kernels, a graph is wanted");
+  return error(Code::bad_option, "the module is a dump of a later stage, a graph is wanted");
 }
 
 tenon_module* module_of(ir::Module graph, Stage stage) {

@@ -37,7 +37,7 @@ void find_stages(const Graph& graph, const Fusion& fusion, const Group& group, R
   std::map<uint32_t, int> level;  // value -> stage at which it can be computed
   for (NodeId id : group.nodes) {
     const Node& node = graph.node(id);
-    const bool reducing = node.op->iteration() != nullptr && reduces(node_domain(graph, node));
+    const bool reducing = node.op->iteration() != nullptr && reduces(fusion.domains[id.index]);
     int stage = 0;
     for (ValueId operand : node.operands) {
       std::vector<Source> sources;
@@ -234,12 +234,6 @@ Composed compose(const Graph& graph, const Fusion& fusion, int32_t number) {
   Composed out = composed(graph, fusion, number);
   std::visit(Overloaded{[](std::monostate&) {}, [](auto& group) { group.terms.complete(); }}, out);
   return out;
-}
-
-Dim coefficient(const AffineIndex& a, uint32_t axis) {
-  for (const AffineIndex::Part& p : a.parts)
-    if (p.axis == axis) return p.coefficient;
-  return Dim(0);
 }
 
 Dim ReduceTerms::reduced_count() const {

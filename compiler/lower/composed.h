@@ -102,7 +102,4 @@ struct OrderedTerms {
 using Composed = std::variant<std::monostate, PointwiseTerms, ReduceTerms, ContractTerms, OrderedTerms>;
 Composed compose(const Graph& graph, const Fusion& fusion, int32_t group);
 
-// The coefficient of an axis; 0 where it does not appear.
-Dim coefficient(const AffineIndex& a, uint32_t axis);
-
 }  // namespace tenon::lower

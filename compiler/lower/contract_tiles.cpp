@@ -115,9 +115,7 @@ bool ContractEmitter::tall() const {
 // lines of that many would meet in one set of the cache.
 ExprId ContractEmitter::tall_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi) {
   constexpr int64_t page = 4096;
-  Dim apart(0);
-  for (const AffineIndex::Part& p : terms_.term(t_.a).address.parts)
-    if (p.axis == *m_axis_) apart = p.coefficient;
+  const Dim apart = coefficient(terms_.term(t_.a).address, *m_axis_);
   const int64_t elements = page / static_cast<int64_t>(dtype_bytes(terms_.term(t_.a).dtype));
   ExprId meet = b_.constant(DType::bool_, 0);
   if (frame_.may_pass(apart, elements - 1))

@@ -19,10 +19,10 @@ Index axes_of_result(const ir::Iteration& iteration, const Index& at);
 // How a node iterates: its domain, which axes it reduces, and the index of each operand (empty: read by other
 // means).
 struct NodeDomain {
-  GroupKind kind;
-  Shape domain;
-  std::vector<bool> reduced;
-  std::vector<Index> operands;
+  GroupKind kind = GroupKind::pointwise;
+  Shape domain = {};
+  std::vector<bool> reduced = {};
+  std::vector<Index> operands = {};
   std::vector<bool> guarded = {};  // per operand of an iteration: it is not read where it would be outside
 };
 // An iteration over all its axes, in the order of its declaration.

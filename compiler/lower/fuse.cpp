@@ -546,7 +546,6 @@ Fusion Fuser::finish() {
     if (node.op->view() != nullptr && !out_.index_only[i])
       needed[storage_of(graph_, node.operands[0]).index] = true;
     if (out_.group_of[i] < 0) continue;
-    NodeDomain domain = node_domain(graph_, node);
     for (ValueId operand : node.operands) {
       std::vector<Source> sources;
       Index at(graph_.type(operand).rank(), affine_constant(Dim(0)));
@@ -580,6 +579,9 @@ Fusion Fuser::finish() {
         if (needed[v.index] || stores || (ranges_.may_fail(node) && !live[v.index])) g.outputs.push_back(v);
     }
   out_.terms = std::move(terms_);
+  out_.domains.resize(graph_.node_count());
+  for (size_t i = 0; i < graph_.node_count(); ++i)
+    if (out_.group_of[i] >= 0) out_.domains[i] = std::move(*domains_[i]);
   return std::move(out_);
 }
 

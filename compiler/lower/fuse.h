@@ -38,10 +38,11 @@ struct EdgeNote {
 };
 
 struct Fusion {
-  std::vector<Group> groups;      // executable order
-  std::vector<bool> index_only;   // per node
-  std::vector<int32_t> group_of;  // per node; -1: index-only or view
-  std::vector<uint32_t> terms;    // per node: of one element where it is index-only, else 1
+  std::vector<Group> groups;        // executable order
+  std::vector<bool> index_only;     // per node
+  std::vector<int32_t> group_of;    // per node; -1: index-only or view
+  std::vector<uint32_t> terms;      // per node: of one element where it is index-only, else 1
+  std::vector<NodeDomain> domains;  // per node that stands in a group
   std::vector<EdgeNote> notes;
   const IndexRanges* ranges = nullptr;
 };

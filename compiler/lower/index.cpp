@@ -30,6 +30,12 @@ bool affine_equal(const AffineIndex& a, const AffineIndex& b) {
   return true;
 }
 
+Dim coefficient(const AffineIndex& a, uint32_t axis) {
+  for (const AffineIndex::Part& p : a.parts)
+    if (p.axis == axis) return p.coefficient;
+  return Dim(0);
+}
+
 bool affine_is_axis(const AffineIndex& a, uint32_t axis) {
   return a.constant == Dim(0) && a.parts.size() == 1 && a.parts[0].axis == axis &&
          a.parts[0].coefficient == Dim(1);

@@ -28,6 +28,8 @@ using Index = std::vector<AffineIndex>;  // one per dimension of the value
 
 void affine_add(AffineIndex* to, const AffineIndex& a, const Dim& scale);
 bool affine_equal(const AffineIndex& a, const AffineIndex& b);
+// The coefficient of an axis; 0 where it does not appear.
+Dim coefficient(const AffineIndex& a, uint32_t axis);
 bool affine_is_axis(const AffineIndex& a, uint32_t axis);
 std::string affine_text(const AffineIndex& a);
 // Replaces each axis d of `a` by at[d].

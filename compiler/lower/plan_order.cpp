@@ -12,7 +12,7 @@ std::vector<Planner::Read> Planner::reads(const Scope& s, const Group& group) co
   int32_t self = s.fusion.group_of[group.nodes[0].index];
   for (NodeId id : group.nodes) {
     const Node& node = g.node(id);
-    NodeDomain domain = node_domain(g, node);
+    const NodeDomain& domain = s.fusion.domains[id.index];
     for (size_t i = 0; i < node.operands.size(); ++i) {
       ValueId v = node.operands[i];
       bool indexed = i < domain.operands.size() && domain.operands[i].size() == g.type(v).rank();

@@ -141,11 +141,8 @@ class ReduceEmitter::Spread {
              std::all_of(rows_.begin(), rows_.end(), [&](TermId id) {
                const Term& t = e_.terms_.term(id);
                if (!t.is_plain_load()) return false;
-               Dim step(0), next(0);
-               for (const AffineIndex::Part& part : t.address.parts) {
-                 if (part.axis == e_.reduced_[0]) step = part.coefficient;
-                 if (part.axis == e_.reduced_[1]) next = part.coefficient;
-               }
+               const Dim step = coefficient(t.address, e_.reduced_[0]);
+               const Dim next = coefficient(t.address, e_.reduced_[1]);
                return next == Dim(1) && step.is_constant() && step.constant() >= row.constant() &&
                       step.constant() <= widest * row.constant();
              });

@@ -271,14 +271,9 @@ std::vector<uint32_t> collapse_axes(TermGraph* terms, std::vector<AffineIndex*> 
   std::vector<std::pair<AffineIndex*, bool>> all;
   terms->for_each_affine([&](AffineIndex& a, bool guard) { all.push_back({&a, guard}); });
   for (AffineIndex* a : more) all.push_back({a, false});
-  auto coefficient = [](const AffineIndex& a, size_t axis) {
-    for (const AffineIndex::Part& p : a.parts)
-      if (p.axis == axis) return p.coefficient;
-    return Dim(0);
-  };
-  size_t n = extents->size();
+  const auto n = static_cast<uint32_t>(extents->size());
   std::vector<bool> joins(n, false);  // axis a runs on into a+1
-  for (size_t a = 0; a + 1 < n; ++a) {
+  for (uint32_t a = 0; a + 1 < n; ++a) {
     bool ok = (*classes)[a] == (*classes)[a + 1];
     for (size_t i = 0; ok && i < all.size(); ++i) {
       Dim outer = coefficient(*all[i].first, a), inner = coefficient(*all[i].first, a + 1);

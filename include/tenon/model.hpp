@@ -468,7 +468,7 @@ class Module {
   explicit Module(tenon_module* module) : module_(module, tenon_module_free) {}
   const tenon_module* handle() const { return module_.get(); }
 
-  /// The text of a stage: "graph", "optimized", "kernel", "llvm", "asm"; empty: as it is.
+  /// The text of a stage: "graph", "optimized", "scheduled", "kernel", "llvm", "asm"; empty: as it is.
   Result<std::string> try_print(const std::string& stage = {}) const {
     char* text = nullptr;
     TENON_PASS(detail::checked([&](tenon_error** e) {

@@ -105,8 +105,8 @@ TENON_API tenon_status tenon_module_parse(const char* text, size_t length, const
                                           tenon_module** module, tenon_error** error);
 TENON_API tenon_status tenon_module_read(const char* path, tenon_module** module, tenon_error** error);
 TENON_API void tenon_module_free(tenon_module* module);
-/* The text of a stage: "graph", "optimized", "kernel", "llvm", "asm"; NULL: as it is. `options` may be NULL.
- * 610 for another stage, or one that lies behind. */
+/* The text of a stage: "graph", "optimized", "scheduled", "kernel", "llvm", "asm"; NULL: as it is. `options`
+ * may be NULL. 610 for another stage, or one that lies behind. */
 TENON_API tenon_status tenon_module_print(const tenon_module* module, const char* stage,
                                           const tenon_options* options, char** text, tenon_error** error);
 

@@ -473,7 +473,7 @@ TEST_CASE("every stage prints, and the graph reads back") {
   const tn::Module module = line_model().finish();
   const std::string text = module.print();
   CHECK(tn::parse(text).print() == text);
-  for (const char* stage : {"graph", "optimized", "kernel", "llvm", "asm"})
+  for (const char* stage : {"graph", "optimized", "scheduled", "kernel", "llvm", "asm"})
     CHECK(module.print(stage).size() > 100);
   CHECK(code_of([&] { module.print("kernels"); }) == 610);
   CHECK(!module.explain("train").empty());

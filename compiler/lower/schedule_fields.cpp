@@ -88,43 +88,37 @@ std::vector<ScheduleField> pointwise_fields() {
   return {number_field<S>("lanes", [](auto& s) -> auto& { return s.width; }), std::move(exchange)};
 }
 
-std::vector<ScheduleField> reduce_fields() {
+// A field that is a word, or an axis and a number of its own; `none`: the number that stands for the word.
+template <class Axis, class Number>
+ScheduleField axis_field(std::string_view name, std::string_view word, std::string_view takes, int64_t none,
+                         Axis axis_of, Number number_of) {
   using S = ReduceSchedule;
-  ScheduleField lanes{"lanes",
-                      [](const Schedule& s) {
-                        const S& r = std::get<S>(s);
-                        if (!r.lane_axis) return std::string("reduced");
-                        return axis_text(*r.lane_axis) + " x " + std::to_string(r.width);
-                      },
-                      [](std::string_view text, Schedule* s) -> std::string {
-                        S& r = std::get<S>(*s);
-                        const auto a = axis(text, 1);
-                        if (!a && text != "reduced") return "\"reduced\", or a kept axis: \"axis 0 x 16\"";
-                        r.lane_axis.reset();
-                        r.width = 0;
-                        if (!a) return {};
-                        r.lane_axis = static_cast<uint32_t>((*a)[0]);
-                        r.width = (*a)[1];
-                        return {};
-                      }};
-  ScheduleField tile{"tile",
-                     [](const Schedule& s) {
-                       const S& r = std::get<S>(s);
-                       return r.tile_axis ? axis_text(*r.tile_axis) + " x " + std::to_string(r.tile)
-                                          : std::string("none");
-                     },
-                     [](std::string_view text, Schedule* s) -> std::string {
-                       S& r = std::get<S>(*s);
-                       const auto a = axis(text, 1);
-                       if (!a && text != "none") return "\"none\", or the last kept axis: \"axis 1 x 4\"";
-                       r.tile_axis.reset();
-                       r.tile = 1;
-                       if (!a) return {};
-                       r.tile_axis = static_cast<uint32_t>((*a)[0]);
-                       r.tile = (*a)[1];
-                       return {};
-                     }};
-  return {std::move(lanes), std::move(tile)};
+  return {name,
+          [=](const Schedule& s) {
+            const S& r = std::get<S>(s);
+            return axis_of(r) ? axis_text(*axis_of(r)) + " x " + std::to_string(number_of(r))
+                              : std::string(word);
+          },
+          [=](std::string_view text, Schedule* s) -> std::string {
+            S& r = std::get<S>(*s);
+            const auto a = axis(text, 1);
+            if (!a && text != word) return std::string(takes);
+            axis_of(r).reset();
+            number_of(r) = none;
+            if (!a) return {};
+            axis_of(r) = static_cast<uint32_t>((*a)[0]);
+            number_of(r) = (*a)[1];
+            return {};
+          }};
+}
+
+std::vector<ScheduleField> reduce_fields() {
+  return {axis_field(
+              "lanes", "reduced", "\"reduced\", or a kept axis: \"axis 0 x 16\"", 0,
+              [](auto& r) -> auto& { return r.lane_axis; }, [](auto& r) -> auto& { return r.width; }),
+          axis_field(
+              "tile", "none", "\"none\", or the last kept axis: \"axis 1 x 4\"", 1,
+              [](auto& r) -> auto& { return r.tile_axis; }, [](auto& r) -> auto& { return r.tile; })};
 }
 
 std::vector<ScheduleField> contract_fields() {

@@ -96,8 +96,8 @@ TEST_CASE("programs of the pages build against an installed prefix and print wha
 
   folder.write("CMakeLists.txt", "cmake_minimum_required(VERSION 3.25)\nproject(line LANGUAGES CXX)\n" +
                                      fence("docs/install.md", "cmake", "find_package").text);
-  must(folder.shell(prefix +
-                    "cmake -S . -B tree -DCMAKE_PREFIX_PATH=$PREFIX && cmake --build tree && tree/line"));
+  must(folder.shell(
+      prefix + "cmake -G Ninja -S . -B tree -DCMAKE_PREFIX_PATH=$PREFIX && cmake --build tree && tree/line"));
 }
 
 TEST_CASE("models of the pages parse") {

@@ -51,24 +51,35 @@ int64_t edge_of(const ContractSchedule& s, const Dim& n) {
   return rest <= s.lanes / 2 ? rest : 0;
 }
 
-int64_t blocks_of(const ContractTerms& t) { return t.k_extent().constant() / t.block; }
+int64_t block_count(const ContractTerms& t) { return t.k_extent().constant() / t.block; }
+
+// What a group must be for a way to run it: asked where it is chosen, and where an edit asks for it.
+bool can_stand_beside(const ContractTerms& t, int64_t tile_rows) {
+  const Dim k = t.k_extent();
+  return tile_rows == 1 && t.k_axes.size() == 1 && k.is_constant() && k.constant() % t.block == 0 &&
+         block_count(t) <= 8;
+}
+bool can_copy_left(const ContractTerms& t, const ContractSchedule& s) {
+  return t.m_axis && t.n_axis && t.outer.empty() && s.cut == Cut::rows && !s.inner_blocks() &&
+         t.terms.term(t.a).is_plain_load();
+}
+bool can_ask_ahead(const ContractTerms& t, const ContractSchedule& s) {
+  return t.n_axis && t.m_axis && !s.inner_blocks() && s.tile_rows != 1;
+}
 
 int64_t vectors_of(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s) {
   const int64_t n = sizes.high(t.n_extent()) - s.edge;
   // Accumulators, a vector of B each, and a broadcast of A fit the registers: mr * nv + nv + 1.
   int64_t most = std::clamp<int64_t>((sizes.target().registers - 2) / (s.tile_rows + 1), 1, 8);
-  if (s.blocks == Blocks::side_by_side) most = std::max<int64_t>(1, most / blocks_of(t));
+  if (s.blocks == Blocks::side_by_side) most = std::max<int64_t>(1, most / block_count(t));
   return std::max<int64_t>(1, std::min(most, (n + s.lanes - 1) / s.lanes));
 }
 
 Blocks blocks_of(const Sizes& sizes, const ContractTerms& t, int64_t tile_rows) {
-  const Dim k = t.k_extent();
-  if (!sizes.may_pass(k, t.block)) return Blocks::one;
+  if (!sizes.may_pass(t.k_extent(), t.block)) return Blocks::one;
   if (t.block >= outer_block) return Blocks::outer;
   // A single row has too few independent chains: its blocks of K run side by side.
-  const bool side_by_side = tile_rows == 1 && t.k_axes.size() == 1 && k.is_constant() &&
-                            k.constant() % t.block == 0 && blocks_of(t) <= 8;
-  return side_by_side ? Blocks::side_by_side : Blocks::inner;
+  return can_stand_beside(t, tile_rows) ? Blocks::side_by_side : Blocks::inner;
 }
 
 // A left factor whose rows lie across memory. Each product of a tile would read a line of its own: the lines
@@ -76,15 +87,13 @@ Blocks blocks_of(const Sizes& sizes, const ContractTerms& t, int64_t tile_rows) 
 bool copies_left(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s) {
   // A copied element should meet at least so many columns.
   constexpr int64_t least_columns = 256;
-  const Term& term = t.terms.term(t.a);
-  if (!t.m_axis || !t.n_axis || !t.outer.empty() || s.cut != Cut::rows || s.inner_blocks()) return false;
-  if (!term.is_plain_load() || sizes.usual(t.n_extent()) < least_columns) return false;
+  if (!can_copy_left(t, s) || sizes.usual(t.n_extent()) < least_columns) return false;
   if (std::min(sizes.usual(t.k_extent()), t.block) * line_bytes < sizes.target().l1_bytes) return false;
-  return coefficient(term.address, *t.m_axis) == Dim(1);
+  return coefficient(t.terms.term(t.a).address, *t.m_axis) == Dim(1);
 }
 
 void choose_prefetches(const Sizes& sizes, const ContractTerms& t, ContractSchedule* s) {
-  if (!t.n_axis || !t.m_axis || s->inner_blocks() || s->tile_rows == 1) return;
+  if (!can_ask_ahead(t, *s)) return;
   const Dim m = t.m_extent(), n = t.n_extent(), k = t.k_extent();
   const int64_t bytes = static_cast<int64_t>(dtype_bytes(t.dtype));
   auto passes = [&](const Dim& elements, int64_t limit) {
@@ -157,23 +166,17 @@ std::string why_not(const Sizes& sizes, const ContractTerms& t, const ContractSc
   const bool several = sizes.may_pass(k, t.block);
   if (several == (s.blocks == Blocks::one))
     return several ? "the products are summed in several blocks" : "there is one block of products";
-  const bool beside = s.tile_rows == 1 && t.k_axes.size() == 1 && k.is_constant() &&
-                      k.constant() % t.block == 0 && k.constant() / t.block <= 8;
-  if (s.blocks == Blocks::side_by_side && !beside)
+  if (s.blocks == Blocks::side_by_side && !can_stand_beside(t, s.tile_rows))
     return "blocks stand side by side where a tile is one row and there are 8 whole ones at most";
-  if (s.left_copied) {
-    const bool whole = t.m_axis && t.n_axis && t.outer.empty() && s.cut == Cut::rows && !s.inner_blocks();
-    if (!whole || !t.terms.term(t.a).is_plain_load())
-      return "blocks of the left factor are copied of one matrix that is cut in rows";
-  }
+  if (s.left_copied && !can_copy_left(t, s))
+    return "blocks of the left factor are copied of one matrix that is cut in rows";
   if (s.edge != 0) {
     const bool rest = n.is_constant() && n.constant() > s.edge && s.edge == n.constant() % s.lanes;
     if (!rest || s.edge > 8 || s.packed() || s.cut == Cut::columns)
       return "the edge is the columns that are left behind whole vectors, 8 at most, of a factor that is "
              "read in place";
   }
-  if ((s.prefetch_result || s.prefetch_panel) &&
-      (!t.n_axis || !t.m_axis || s.inner_blocks() || s.tile_rows == 1))
+  if ((s.prefetch_result || s.prefetch_panel) && !can_ask_ahead(t, s))
     return "tiles of several rows and columns, in blocks outside of them, ask ahead";
   return {};
 }

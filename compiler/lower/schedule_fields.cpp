@@ -1,7 +1,5 @@
 #include "lower/schedule_fields.h"
 
-#include <algorithm>
-
 #include "support/text.h"
 
 namespace tenon::lower {

@@ -161,10 +161,7 @@ class Parser {
                                         const std::vector<Line>& lines) {
     const std::vector<std::string> names = ir::value_names(g);
     std::unordered_map<std::string, NodeId> nodes;
-    for (size_t i = 0; i < g.node_count(); ++i) {
-      const Node& node = g.node(NodeId(i));
-      nodes.emplace(node.results.empty() ? "#" + std::to_string(i) : names[node.results[0].index], NodeId(i));
-    }
+    for (size_t i = 0; i < g.node_count(); ++i) nodes.emplace(node_name(g, NodeId(i), names), NodeId(i));
     std::vector<int32_t> wanted(g.node_count(), -1);
     for (size_t l = 0; l < lines.size(); ++l)
       for (const auto& [at, name] : lines[l].names) {

@@ -43,7 +43,7 @@ void print_graph(const ScheduledGraph& g, const Graph& named, const std::string&
     const Group& group = g.fusion.groups[n];
     *out += indent + std::string(kind_name(group.kind)) + " ";
     for (size_t i = 0; i < group.nodes.size(); ++i)
-      *out += (i == 0 ? "" : ", ") + node_name(named, group.nodes[i], names);
+      *out += (i == 0 ? "" : ", ") + ir::name_text(node_name(named, group.nodes[i], names));
     if (const std::string fields = schedule_text(g.schedules[n]); !fields.empty()) *out += " " + fields;
     const Node& node = named.node(group.nodes[0]);
     if (!g.regions[n].empty()) *out += " {";
@@ -61,8 +61,7 @@ void print_graph(const ScheduledGraph& g, const Graph& named, const std::string&
 
 std::string node_name(const Graph& graph, NodeId id, const std::vector<std::string>& names) {
   const Node& node = graph.node(id);
-  return node.results.empty() ? "\"#" + std::to_string(id.index) + "\""
-                              : ir::name_text(names[node.results[0].index]);
+  return node.results.empty() ? "#" + std::to_string(id.index) : names[node.results[0].index];
 }
 
 std::string print(const ScheduledModule& module, const ir::PrintOptions& options) {

@@ -86,9 +86,6 @@ class Variance {
           visit(s.other, inner);
           break;
         }
-        case StmtKind::parallel:
-          analysis_.parallel = true;
-          [[fallthrough]];
         default:
           visit(s.body, predicated);
           break;
@@ -161,6 +158,20 @@ bool calls_status(const std::vector<Stmt>& body, const ModuleFacts& facts) {
       if (f != facts.functions.end() && facts.status.at(f->second)) return true;
     }
     if (calls_status(s.body, facts) || calls_status(s.other, facts)) return true;
+  }
+  return false;
+}
+
+// Callees stand before their callers.
+bool runs_phases(const std::vector<Stmt>& body, const ModuleFacts& facts) {
+  for (const Stmt& s : body) {
+    if (s.kind == StmtKind::parallel) return true;
+    if (s.kind == StmtKind::call) {
+      const auto f = facts.functions.find(s.callee);
+      const auto known = f == facts.functions.end() ? facts.phases.end() : facts.phases.find(f->second);
+      if (known != facts.phases.end() && known->second) return true;
+    }
+    if (runs_phases(s.body, facts) || runs_phases(s.other, facts)) return true;
   }
   return false;
 }
@@ -239,7 +250,8 @@ ModuleFacts module_facts(const kernel::Module& module) {
   for (const Function& f : module.functions) {
     facts.functions.emplace(f.name, &f);
     facts.first_place[&f] = place;
-    facts.status[&f] = uses_status(f.body);
+    facts.status[&f] = f.procedure || uses_status(f.body);
+    facts.phases[&f] = runs_phases(f.body, facts);
     place += count_fails(f.body);
   }
   for (bool changed = true; changed;) {

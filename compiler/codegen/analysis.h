@@ -15,7 +15,6 @@ struct Analysis {
   std::vector<std::vector<uint32_t>> reads;  // per expression: indices of the variables it reads, sorted
   std::vector<bool> loads;                   // per expression: it contains a load
   std::vector<bool> varying;                 // per variable: may differ between lanes
-  bool parallel = false;                     // has a parallel statement
 };
 Analysis analyse(const kernel::Function& function);
 
@@ -31,6 +30,7 @@ struct ModuleFacts {
   std::unordered_map<std::string, const kernel::Function*> functions;
   std::unordered_map<const kernel::Function*, bool>
       status;  // it takes the call's status: fails, leaves or counts, itself or by call
+  std::unordered_map<const kernel::Function*, bool> phases;           // it runs phases, itself or by call
   std::unordered_map<const kernel::Function*, uint32_t> first_place;  // number of its first fail statement
 };
 ModuleFacts module_facts(const kernel::Module& module);

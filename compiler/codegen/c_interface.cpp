@@ -2,6 +2,7 @@
 #include <map>
 #include <set>
 
+#include "codegen/analysis.h"
 #include "codegen/c_functions.h"
 #include "codegen/c_names.h"
 #include "kernel/evaluate.h"
@@ -13,12 +14,6 @@ using kernel::Function;
 using kernel::ParamRole;
 
 namespace {
-
-bool has_parallel(const std::vector<kernel::Stmt>& body) {
-  return std::any_of(body.begin(), body.end(), [](const kernel::Stmt& s) {
-    return s.kind == kernel::StmtKind::parallel || has_parallel(s.body) || has_parallel(s.other);
-  });
-}
 
 // The words of every header: types, functions and constants that are there whatever the model holds.
 void take_fixed(CNames& file, const std::string& prefix) {
@@ -167,6 +162,7 @@ Result<CInterface> c_interface(const kernel::Module& module, const std::string& 
         given[&entry] = {&other, order};
         merged.insert(&other);
       }
+  const ModuleFacts facts = module_facts(module);
   for (const Entry& entry : module.entries) {
     if (merged.count(&entry) != 0) continue;
     const Function* f = module.find(entry.function);
@@ -189,7 +185,7 @@ Result<CInterface> c_interface(const kernel::Module& module, const std::string& 
     CEntry e;
     e.entry = &entry;
     // A step takes threads whether or not it uses them now: its signature does not follow from its sizes.
-    e.parallel = entry.writes_state || has_parallel(f->body);
+    e.parallel = entry.writes_state || facts.phases.at(f);
     size_t dim = 0;
     std::vector<CField> all;
     std::vector<int64_t> high;

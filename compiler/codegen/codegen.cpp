@@ -65,7 +65,9 @@ llvm::Function* ModuleEmitter::declare_kernel(const Function& function) {
   } else {
     for (kernel::VarId p : function.params) params.push_back(parameter_type(function.var(p)));
   }
-  if (facts.status.at(&function)) params.push_back(llvm::PointerType::getUnqual(context));
+  llvm::Type* pointer = llvm::PointerType::getUnqual(context);
+  if (facts.status.at(&function)) params.push_back(pointer);
+  if (function.procedure) params.insert(params.end(), {pointer, pointer, llvm::Type::getInt1Ty(context)});
   return new_function(name, llvm::FunctionType::get(llvm::Type::getVoidTy(context), params, false), false);
 }
 
@@ -163,17 +165,7 @@ void emit_kernel(ModuleEmitter& m, const Function& function) {
   llvm::Function* fn = m.declare_kernel(function);
   const Analysis analysis = analyse(function);
   FunctionEmitter e(m, function, analysis, fn);
-  unsigned i = 0;
-  for (kernel::VarId p : function.params) {
-    if (takes_record(function)) {
-      e.bind_slot(p, fn->getArg(0), i++);
-      continue;
-    }
-    llvm::Argument* arg = fn->getArg(i++);
-    arg->setName(function.var(p).name);
-    e.bind(p, arg);
-  }
-  if (takes_record(function)) mark_record(fn->getArg(0), function.params.size());
+  e.bind_parameters(fn);
   for (kernel::VarId v : function.scratch) {
     const kernel::Var& x = function.var(v);
     const uint64_t bytes = static_cast<uint64_t>(x.value) * dtype_bytes(x.dtype);
@@ -220,7 +212,8 @@ Result<std::unique_ptr<llvm::Module>> generate(const kernel::Module& module,
     functions = all;
   }
   for (const Function* f : functions) {
-    if (!f->entry) emit_kernel(m, *f);
+    if (f->procedure) emit_procedure(m, *f);
+    if (!f->runs_phases()) emit_kernel(m, *f);
     for (const kernel::Entry& entry : module.entries) {
       if (f->entry && entry.function == f->name) emit_entry(m, entry, *f);
       if (!f->entry && entry.arena_function == f->name) emit_arena(m, entry, *f);

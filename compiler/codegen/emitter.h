@@ -50,11 +50,19 @@ struct ModuleEmitter {
   llvm::Type* memory_type(DType dtype);    // bool: i8
   llvm::Type* parameter_type(const kernel::Var& var);
   llvm::Function* new_function(const std::string& name, llvm::FunctionType* type, bool exported);
-  // A kernel takes its parameters as arguments or, where they are many, in a record of 8 bytes each.
+  // A kernel takes its parameters as arguments or, where they are many, in a record of 8 bytes each; then the
+  // call's status, where it needs it. A procedure takes what was lent (Lent) as well.
   llvm::Function* declare_kernel(const kernel::Function& function);
   llvm::GlobalVariable* constants_block(bool define);
   llvm::Function* record_failure();  // void (CallStatus*, i32 code, i32 place, i64 detail)
   llvm::Constant* dummy();           // readable zeros for loads whose lanes are all off
+};
+
+// What a host has lent to an entry, as values of the function at hand.
+struct Lent {
+  llvm::Value* parallel = nullptr;  // Parallel*
+  llvm::Value* team = nullptr;      // frame of the team, or null: phases go through the host's `run`
+  llvm::Value* many = nullptr;      // i1: there are several workers
 };
 
 struct Value {
@@ -77,6 +85,8 @@ class FunctionEmitter {
   // Binds a scalar or a buffer to a place in a record of 8 bytes each, and reads it where it is used.
   void bind_slot(kernel::VarId var, llvm::Value* record, uint64_t slot);
   void emit(const std::vector<kernel::Stmt>& body);
+  // Binds the parameters of a kernel or procedure to the arguments of its LLVM function.
+  void bind_parameters(llvm::Function* fn);
   void emit_body();  // all of the function, parameters bound
   llvm::IRBuilderBase& builder() { return builder_; }
   llvm::AllocaInst* alloca_bytes(uint64_t bytes, uint64_t align);
@@ -94,7 +104,7 @@ class FunctionEmitter {
 
   // Set by the emitter of entries.
   llvm::Value* status = nullptr;      // CallStatus*, where the function may fail
-  llvm::Value* parallel = nullptr;    // Parallel*, or null: no phases here
+  const Lent* lent = nullptr;         // for the procedures that are called; null: nothing
   llvm::BasicBlock* leave = nullptr;  // target of stop_on_failure
   std::function<void(const kernel::Stmt&, FunctionEmitter&)> on_parallel;
 
@@ -266,6 +276,8 @@ class FunctionEmitter {
 
 // entries.cpp: the exported functions of an entry, and its arena function.
 void emit_entry(ModuleEmitter& m, const kernel::Entry& entry, const kernel::Function& function);
+// procedures.cpp
+void emit_procedure(ModuleEmitter& m, const kernel::Function& function);
 // c_functions.cpp: the functions of the generated C header.
 void emit_c_functions(ModuleEmitter& m);
 void emit_arena(ModuleEmitter& m, const kernel::Entry& entry, const kernel::Function& function);

@@ -15,6 +15,20 @@ void FunctionEmitter::bind_slot(kernel::VarId var, llvm::Value* record, uint64_t
   v.bound = true;
 }
 
+void FunctionEmitter::bind_parameters(llvm::Function* fn) {
+  unsigned i = 0;
+  for (kernel::VarId p : f_.params) {
+    if (takes_record(f_)) {
+      bind_slot(p, fn->getArg(0), i++);
+      continue;
+    }
+    llvm::Argument* arg = fn->getArg(i++);
+    arg->setName(f_.var(p).name);
+    bind(p, arg);
+  }
+  if (takes_record(f_)) mark_record(fn->getArg(0), f_.params.size());
+}
+
 // Once a block: what is read lives no longer.
 llvm::Value* FunctionEmitter::read_slot(kernel::VarId var) {
   Variable& v = variables_[var.index];

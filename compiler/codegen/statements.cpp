@@ -465,6 +465,13 @@ void FunctionEmitter::emit_call(const Stmt& s) {
     }
   }
   if (m_.facts.status.at(&g)) args.push_back(status);
+  if (g.procedure) {
+    llvm::Constant* none = llvm::ConstantPointerNull::get(builder_.getPtrTy());
+    if (lent != nullptr)
+      args.insert(args.end(), {lent->parallel, lent->team, lent->many});
+    else
+      args.insert(args.end(), {none, none, builder_.getFalse()});
+  }
   builder_.CreateCall(m_.declare_kernel(g), args);
   memory_changed();
 }

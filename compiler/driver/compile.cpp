@@ -6,6 +6,7 @@
 
 #include "codegen/c_functions.h"
 #include "driver/pipeline.h"
+#include "ir/apply.h"
 #include "ir/batch.h"
 #include "ir/builder.h"
 #include "ir/made_names.h"
@@ -81,7 +82,7 @@ void derive_epochs(ir::Module& module, const CompileOptions& options) {
   };
   bool counts = false;
   for (const ir::Function& f : module.functions) {
-    if (f.mode != ir::Mode::training || f.writes.empty() || f.origin.starts_with("epochs") ||
+    if (f.mode != ir::Mode::training || f.writes.empty() || f.procedure || f.origin.starts_with("epochs") ||
         !has_batch(module, f))
       continue;
     // A loop draws the order of rows: a step that has one keeps the counter in its state, looped or not.
@@ -133,19 +134,44 @@ Errors unknown_function(const ir::Module& module, const std::string& name) {
                near.empty() ? "" : "did you mean " + std::string(near) + "?");
 }
 
-// Keeps the functions asked for, and init.
+// Whether a function is an entry: init, and those asked for. Nobody asks for procedures but by their names.
+bool is_entry(const ir::Function& f, const CompileOptions& options) {
+  if (f.name == "init") return options.functions.empty() || options.state_like == nullptr;
+  return wanted(options, f.name) && !(f.procedure && options.functions.empty());
+}
+
+// Entries, and what they apply.
+std::set<std::string> needed(const ir::Module& module, const CompileOptions& options) {
+  std::vector<std::string> entries;
+  for (const ir::Function& f : module.functions)
+    if (is_entry(f, options)) entries.push_back(f.name);
+  std::set<std::string> out = ir::applied_by(module, entries);
+  out.insert(entries.begin(), entries.end());
+  return out;
+}
+
+// Keeps the functions asked for, and init. What only they apply is no entry any more.
 Status select(ir::Module& module, const CompileOptions& options) {
-  if (options.functions.empty()) return Ok{};
   for (const std::string& name : options.functions)
     if (module.find_function(name) == nullptr) return unknown_function(module, name);
-  module.functions.erase_if([&](const ir::Function& f) {
-    return f.name == "init" ? options.state_like != nullptr : !wanted(options, f.name);
-  });
+  const std::set<std::string> kept = needed(module, options);
+  module.functions.erase_if([&](const ir::Function& f) { return !kept.contains(f.name); });
+  for (ir::Function& f : module.functions) f.procedure = !is_entry(f, options);
   return Ok{};
 }
 
 Status bind_dims(ir::Module& module, const ir::DimBindings& bind) {
   return bind.empty() ? Status(Ok{}) : passes::bind(module, bind);
+}
+
+// Those who apply a function give no values for these globals any more: they leave its arguments.
+template <class Leaves>
+void leave(ir::Module& module, const ir::Function& function, const Leaves& leaves) {
+  std::vector<bool> keep;
+  for (const ir::AppliedArgument& a : ir::applied_arguments(module, function))
+    keep.push_back(!(a.global && leaves(std::string(a.name))));
+  if (std::find(keep.begin(), keep.end(), false) != keep.end())
+    ir::drop_operands(module, function.name, keep);
 }
 
 // Parameters that become constants: their arguments are replaced in every function that only reads them.
@@ -175,12 +201,16 @@ Status bake(ir::Module& module, const CompileOptions& options) {
       return error(Code::param_mismatch, "the value of " + name + " is not " + g.type.text());
     arrays.emplace(name, std::make_shared<const Array>(*value));
   }
-  for (ir::Function& f : module.functions) {
+  for (const ir::Function& f : module.functions) {
     if (f.name == "init") continue;
     for (const ir::Write& w : f.writes)
       if (baked.count(w.global) != 0)
         return error(Code::bad_option, f.name + " writes " + w.global + ", which is to be baked",
                      "bake only what no compiled function writes; choose the functions to compile");
+    leave(module, f, [&](const std::string& name) { return baked.contains(name); });
+  }
+  for (ir::Function& f : module.functions) {
+    if (f.name == "init") continue;
     bool any = false;
     for (ir::ValueId a : f.graph.args)
       any = any || (f.graph.value(a).arg == ir::ArgKind::global && baked.count(f.graph.value(a).name) != 0);
@@ -214,6 +244,11 @@ void keep_own_state(ir::Module& module) {
       return f.graph.value(a).arg == ir::ArgKind::global && uses[a.index] == 0;
     };
     if (std::any_of(f.graph.args.begin(), f.graph.args.end(), idle)) {
+      leave(module, f, [&](const std::string& name) {
+        return !transforms::has_write(f, name) &&
+               std::any_of(f.graph.args.begin(), f.graph.args.end(),
+                           [&](ir::ValueId a) { return idle(a) && f.graph.value(a).name == name; });
+      });
       ir::Graph out;
       std::vector<ir::ValueId> map(f.graph.value_count());
       for (const ir::ValueId a : f.graph.args) {
@@ -273,12 +308,13 @@ Result<ir::Module> derive(ir::Module module, const CompileOptions& options) {
     if (options.epochs) derive_epochs(module, options);
     TENON_TRY(transforms::expand_derives(module));
   }
-  // Callees are inlined before those that are not asked for go.
-  for (ir::Function& f : module.functions) {
-    if (f.name != "init" && !wanted(options, f.name)) continue;
-    TENON_TRY(transforms::inline_calls(module, f));
-    if (f.mode == ir::Mode::unresolved) TENON_TRY(transforms::resolve_mode(module, f, ir::Mode::inference));
-  }
+  // Callees are inlined before those that are not asked for go. What they apply, callers may apply then.
+  for (ir::Function& f : module.functions)
+    if (f.name == "init" || wanted(options, f.name)) TENON_TRY(transforms::inline_calls(module, f));
+  const std::set<std::string> kept = needed(module, options);
+  for (ir::Function& f : module.functions)
+    if (f.mode == ir::Mode::unresolved && kept.contains(f.name))
+      TENON_TRY(transforms::resolve_mode(module, f, ir::Mode::inference));
   share_batches(module);
   TENON_TRY(select(module, options));
   TENON_TRY(bake(module, options));

@@ -14,6 +14,7 @@
 #include <unordered_map>
 
 #include "evaluate/sizes.h"
+#include "ir/apply.h"
 #include "ir/builder.h"
 
 namespace tenon::evaluate {
@@ -93,12 +94,8 @@ class Walker {
     for (ir::ValueId a : graph.args) {
       const ir::Value& arg = graph.value(a);
       if (arg.arg == ir::ArgKind::global) {
-        Ref& known = globals_[arg.name];
-        if (known == nullptr) {
-          TENON_ASSIGN(Tensor value, global_(arg.name, arg.type));
-          known = std::make_shared<Tensor>(std::move(value));
-        }
-        args.push_back(known);
+        TENON_ASSIGN(Ref value, global(arg.name, arg.type));
+        args.push_back(std::move(value));
       } else {
         TENON_CHECK(next < inputs.size());
         args.push_back(inputs[next++]);
@@ -116,6 +113,8 @@ class Walker {
           return cond(node, std::move(operands), out);
         case ir::Control::call:
           return call(node, operands, out);
+        case ir::Control::apply:
+          return apply(graph, node, operands, out);
       }
     }
     if (node.op->composite() != nullptr) return run(body(graph, node), std::move(operands), out);
@@ -218,6 +217,50 @@ class Walker {
     --depth_;
     if (fine) out->resize(callee->returns);
     return fine;
+  }
+
+  // The function's graph on the operands, at the sizes that they have.
+  Result<bool> apply(const ir::Graph& graph, const ir::Node& node, const Refs& operands, Refs* out) {
+    const std::string& name = node.get<std::string>("callee");
+    const ir::Function* callee = module_ == nullptr ? nullptr : module_->find_function(name);
+    if (callee == nullptr) return error(Code::undefined_name, "no function is named " + name);
+    Refs args(callee->graph.args.size());
+    const std::vector<ir::AppliedArgument> arguments = ir::applied_arguments(*module_, *callee);
+    for (size_t i = 0; i < arguments.size(); ++i)
+      if (arguments[i].value.valid()) args[callee->graph.value(arguments[i].value).result] = operands[i];
+    for (size_t i = 0; i < args.size(); ++i) {
+      if (args[i] != nullptr) continue;
+      const ir::Value& hyper = callee->graph.value(callee->graph.args[i]);
+      TENON_ASSIGN(args[i], global(hyper.name, hyper.type));
+    }
+    if (++depth_ > max_call_depth) return error(Code::compile_limit, "calls nest too deep at " + name);
+    Refs results;
+    bool fine = false;
+    if (const ir::AppliedSizes sizes = ir::applied_sizes(*module_, graph, node); sizes.empty()) {
+      TENON_ASSIGN(fine, run(callee->graph, std::move(args), &results));
+    } else {
+      ir::DimBindings dims = dims_;
+      for (const auto& [dim, size] : sizes) {
+        TENON_ASSIGN(dims[dim], dim_value(size, dims_));
+      }
+      Walker inner(policy_, module_, dims, global_);
+      inner.depth_ = depth_;
+      TENON_ASSIGN(fine, inner.run(callee->graph, std::move(args), &results));
+      failure_ = inner.failure_;
+    }
+    --depth_;
+    if (fine)
+      for (const size_t r : ir::applied_results(*module_, *callee)) out->push_back(results[r]);
+    return fine;
+  }
+
+  Result<Ref> global(const std::string& name, const ir::Type& type) {
+    Ref& known = globals_[name];
+    if (known == nullptr) {
+      TENON_ASSIGN(Tensor value, global_(name, type));
+      known = std::make_shared<Tensor>(std::move(value));
+    }
+    return known;
   }
 
   // A composite's body: the region it carries, or built once from its declaration.

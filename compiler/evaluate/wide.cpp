@@ -1,6 +1,7 @@
 // The wide evaluator: independent arithmetic in a wider type with a running error bound.
 #include "evaluate/evaluate.h"
 #include "evaluate/wide_forms.h"
+#include "ir/apply.h"
 #include "support/float_environment.h"
 #include "support/overloaded.h"
 
@@ -147,7 +148,7 @@ bool needs_wider(const ir::Module& module, const ir::Graph& graph, std::map<cons
     const ir::Node& node = graph.node(ir::NodeId(n));
     if (node.op->generate() != nullptr) wider |= !node.operands.empty();  // seed and counters
     for (const auto& region : node.regions) wider |= needs_wider(module, *region, seen);
-    if (node.op->control() != nullptr && node.op->control()->what == ir::Control::call)
+    if (ir::is_control(node, ir::Control::call) || ir::is_apply(node))
       if (const ir::Function* callee = module.find_function(node.get<std::string>("callee")))
         wider |= needs_wider(module, callee->graph, seen);
   }

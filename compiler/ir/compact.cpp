@@ -157,8 +157,10 @@ Graph rebuild(const Module& module, const Graph& graph, const Live& live, const 
 
 }  // namespace
 
-bool compact(const Module& module, Graph& graph) {
-  const Live live = mark(graph, Flags(graph.results.size(), 1));
+bool compact(const Module& module, Graph& graph, bool keep_globals) {
+  Live live = mark(graph, Flags(graph.results.size(), 1));
+  if (keep_globals)
+    for (ValueId a : graph.args) live.values[a.index] = 1;
   if (dropped(graph, live) == 0) return false;
   Flags keep;
   for (ValueId a : graph.args) keep.push_back(graph.value(a).arg != ArgKind::global || live.values[a.index]);

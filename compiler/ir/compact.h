@@ -10,8 +10,8 @@
 
 namespace tenon::ir {
 
-// True where something was dropped.
-bool compact(const Module& module, Graph& graph);
+// True where something was dropped. `keep_globals`: of a function that others apply, who give what it reads.
+bool compact(const Module& module, Graph& graph, bool keep_globals = false);
 // Number of nodes, those in regions included.
 size_t count_nodes(const Graph& graph);
 

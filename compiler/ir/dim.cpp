@@ -281,4 +281,14 @@ std::strong_ordering operator<=>(const Dim& a, const Dim& b) {
 
 bool operator==(const Dim& a, const Dim& b) { return (a <=> b) == 0; }
 
+DimRanges usual_ranges(const DimRanges& dims) {
+  constexpr int64_t usual = 64;
+  DimRanges out;
+  for (const auto& [name, range] : dims) {
+    const int64_t value = std::max(usual, range.low);
+    out[name] = {value, value};
+  }
+  return out;
+}
+
 }  // namespace tenon::ir

@@ -106,6 +106,10 @@ std::map<std::string, Dim, std::less<>> computed_dims(const DimRanges& ranges);
 // lies outside its range.
 Status bind_computed(const DimRanges& ranges, DimBindings* bindings);
 
+// Every dimension at a usual size, not below its range: what work is estimated by. How far a range reaches
+// changes nothing.
+DimRanges usual_ranges(const DimRanges& dims);
+
 // Parses "2*batch+1", "rows/batch" (floor), parentheses; names must be known unless `known` is null.
 Result<Dim> parse_dim(std::string_view text, const DimRanges* known);
 

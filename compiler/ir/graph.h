@@ -165,8 +165,9 @@ struct Function {
   std::vector<std::string> result_names;  // one per returned value; may be empty strings
   std::vector<Write> writes;
   Mode mode = Mode::unresolved;
-  std::string origin;  // "step(loss)" where a derive directive made it
-  Batch batch;         // where it does not follow from the inputs' types
+  std::string origin;      // "step(loss)" where a derive directive made it
+  Batch batch;             // where it does not follow from the inputs' types
+  bool procedure = false;  // other functions apply it, and nobody else calls it
   Location location;
   std::string comment = {};
 };

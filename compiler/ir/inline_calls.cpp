@@ -5,9 +5,11 @@
 #include <set>
 #include <unordered_map>
 
+#include "ir/apply.h"
 #include "ir/builder.h"
 #include "ir/made_names.h"
 #include "ir/op_def.h"
+#include "ir/substitute.h"
 
 namespace tenon::ir {
 namespace {
@@ -15,16 +17,19 @@ namespace {
 using Names = std::vector<std::string>;
 using Callees = std::map<std::string, Graph, std::less<>>;  // without calls
 
-bool is_call(const Node& node) {
-  return node.op->control() != nullptr && node.op->control()->what == Control::call;
+bool is_call(const Node& node) { return is_control(node, Control::call); }
+
+// What is replaced: calls, and the applications that are asked for.
+bool replaced(const Node& node, const InlineApplied& applied) {
+  return is_call(node) || (is_apply(node) && applied && applied(node.get<std::string>("callee")));
 }
 
 // Names of functions that a graph calls, its regions included.
-void collect_callees(const Graph& graph, Names* names) {
+void collect_callees(const Graph& graph, const InlineApplied& applied, Names* names) {
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const Node& node = graph.node(NodeId(i));
-    if (is_call(node)) names->push_back(node.get<std::string>("callee"));
-    for (const std::unique_ptr<Graph>& region : node.regions) collect_callees(*region, names);
+    if (replaced(node, applied)) names->push_back(node.get<std::string>("callee"));
+    for (const std::unique_ptr<Graph>& region : node.regions) collect_callees(*region, applied, names);
   }
 }
 
@@ -39,18 +44,22 @@ Location first_call(const Graph& graph) {
 }
 
 // Globals that inlining brings into a graph, its regions included; in order of first need.
-void collect_globals(const Graph& graph, const Callees& callees, Names* names) {
+void collect_globals(const Module& module, const Graph& graph, const Callees& callees,
+                     const InlineApplied& applied, Names* names) {
   auto add = [&](const std::string& name) {
     if (std::find(names->begin(), names->end(), name) == names->end()) names->push_back(name);
   };
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const Node& node = graph.node(NodeId(i));
-    if (is_call(node)) {
+    if (replaced(node, applied)) {
       const Graph& callee = callees.find(node.get<std::string>("callee"))->second;
       for (ValueId a : callee.args)
-        if (callee.value(a).arg == ArgKind::global) add(callee.value(a).name);
+        if (callee.value(a).arg == ArgKind::global &&
+            (is_call(node) || module.find_global(callee.value(a).name)->kind == GlobalKind::hyper))
+          add(callee.value(a).name);
     }
-    for (const std::unique_ptr<Graph>& region : node.regions) collect_globals(*region, callees, names);
+    for (const std::unique_ptr<Graph>& region : node.regions)
+      collect_globals(module, *region, callees, applied, names);
   }
 }
 
@@ -70,7 +79,8 @@ bool draws_by_name(const Graph& graph) {
 
 class Inliner {
  public:
-  Inliner(const Module& module, const Callees& callees) : module_(module), callees_(callees) {}
+  Inliner(const Module& module, const Callees& callees, const InlineApplied& applied)
+      : module_(module), callees_(callees), applied_(applied) {}
 
   // The graph without calls. `globals`: value of each global in `out`, whose arguments are in `map` already.
   void fill(const Graph& from, Graph* out, std::vector<ValueId>* map,
@@ -89,9 +99,14 @@ class Inliner {
         for (ValueId r : node.results)
           if (!args.has(from.value(r).name)) b.release_name(from.value(r).name);
       };
-      const bool called = is_call(node);
+      const bool called = is_call(node), applies = !called && replaced(node, applied_);
       if (!called) release();
-      if (called) {
+      if (applies) {
+        const size_t first = out->value_count();
+        results = apply(from, node, *map, globals, b);
+        for (size_t r = 0; r < node.results.size(); ++r)
+          if (results[r].index >= first) b.set_name(results[r], from.value(node.results[r]).name);
+      } else if (called) {
         std::string key = node.get<std::string>("callee");
         for (ValueId v : node.operands) key += ' ' + std::to_string((*map)[v.index].index);
         const Graph& callee = callees_.find(node.get<std::string>("callee"))->second;
@@ -126,6 +141,31 @@ class Inliner {
            std::to_string(unnamed_[node.get<std::string>("callee")]++);
   }
 
+  std::vector<ValueId> apply(const Graph& from, const Node& node, const std::vector<ValueId>& map,
+                             const std::map<std::string, ValueId>& globals, Builder& b) {
+    const Function& function = *module_.find_function(node.get<std::string>("callee"));
+    const Graph* callee = &callees_.find(function.name)->second;
+    Graph resized;
+    if (const AppliedSizes sizes = applied_sizes(module_, from, node); !sizes.empty()) {
+      resized = *callee;
+      substitute_dims(resized, sizes);
+      callee = &resized;
+    }
+    std::map<std::string_view, ValueId> given;  // by name: without its calls a graph may have more arguments
+    const std::vector<AppliedArgument> arguments = applied_arguments(module_, function);
+    for (size_t i = 0; i < arguments.size(); ++i) given[arguments[i].name] = map[node.operands[i].index];
+    std::vector<ValueId> inner(callee->value_count());
+    for (ValueId a : callee->args) {
+      const std::string& name = callee->value(a).name;
+      const auto operand = given.find(name);
+      inner[a.index] = operand != given.end() ? operand->second : globals.at(name);
+    }
+    const std::vector<ValueId> results = b.inline_graph(*callee, inner);
+    std::vector<ValueId> out;
+    for (const size_t r : applied_results(module_, function)) out.push_back(results[r]);
+    return out;
+  }
+
   // `site`: where it is not empty, what draws by its name in the callee gets the name "site/name", so that
   // every call draws on its own, whichever call stands first.
   std::vector<ValueId> call(const Graph& callee, const Node& node, const std::vector<ValueId>& map,
@@ -157,7 +197,8 @@ class Inliner {
     for (ValueId v : node.operands) operands.push_back(map[v.index]);
     // All regions of a node take the same arguments.
     Names needed;
-    for (const std::unique_ptr<Graph>& region : node.regions) collect_globals(*region, callees_, &needed);
+    for (const std::unique_ptr<Graph>& region : node.regions)
+      collect_globals(module_, *region, callees_, applied_, &needed);
     const size_t own = operands.size(), first = node.op->control()->what == Control::cond ? 1 : 0;
     std::map<std::string, size_t> position;  // of the argument that carries a global into the regions
     for (const std::string& name : needed) {
@@ -204,17 +245,19 @@ class Inliner {
 
   const Module& module_;
   const Callees& callees_;
+  const InlineApplied& applied_;
   std::map<std::string, size_t> unnamed_;  // calls without a name, by callee
 };
 
 // Operations of a graph once its calls are put in. `sizes`: those of callees. Saturates past the limit.
 constexpr uint64_t most_operations = 1 << 20;
-uint64_t size_inlined(const Graph& graph, const std::map<std::string, uint64_t, std::less<>>& sizes) {
+uint64_t size_inlined(const Graph& graph, const std::map<std::string, uint64_t, std::less<>>& sizes,
+                      const InlineApplied& applied) {
   uint64_t size = 0;
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const Node& node = graph.node(NodeId(i));
-    size += is_call(node) ? sizes.at(node.get<std::string>("callee")) : 1;
-    for (const std::unique_ptr<Graph>& region : node.regions) size += size_inlined(*region, sizes);
+    size += replaced(node, applied) ? sizes.at(node.get<std::string>("callee")) : 1;
+    for (const std::unique_ptr<Graph>& region : node.regions) size += size_inlined(*region, sizes, applied);
     if (size > most_operations) return most_operations + 1;
   }
   return size;
@@ -225,7 +268,8 @@ Errors too_large(const std::string& what) {
                "calls that double at every level multiply: repeat the work in a loop instead");
 }
 
-Graph without_calls(const Module& module, const Callees& callees, const Graph& from) {
+Graph without_calls(const Module& module, const Callees& callees, const Graph& from,
+                    const InlineApplied& applied) {
   Graph out;
   std::vector<ValueId> map(from.value_count());
   std::map<std::string, ValueId> globals;
@@ -235,21 +279,22 @@ Graph without_calls(const Module& module, const Callees& callees, const Graph& f
     if (arg.arg == ArgKind::global) globals[arg.name] = map[a.index];
   }
   Names needed;
-  collect_globals(from, callees, &needed);
+  collect_globals(module, from, callees, applied, &needed);
   for (const std::string& name : needed) {
     if (globals.contains(name)) continue;
     globals[name] = out.add_arg(module.find_global(name)->type, ArgKind::global, name);
   }
-  Inliner(module, callees).fill(from, &out, &map, std::move(globals));
+  Inliner(module, callees, applied).fill(from, &out, &map, std::move(globals));
   return out;
 }
 
 }  // namespace
 
 // An input keeps its name, and so does a global: both cannot stand in one function.
-static Status none_hidden(const Module& module, const Callees& callees, const Graph& graph) {
+static Status none_hidden(const Module& module, const Callees& callees, const Graph& graph,
+                          const InlineApplied& applied) {
   Names needed;
-  collect_globals(graph, callees, &needed);
+  collect_globals(module, graph, callees, applied, &needed);
   Errors errors;
   for (ValueId a : graph.args) {
     const Value& v = graph.value(a);
@@ -272,13 +317,13 @@ static Status none_hidden(const Module& module, const Callees& callees, const Gr
 
 bool has_calls(const Graph& graph) {
   Names names;
-  collect_callees(graph, &names);
+  collect_callees(graph, {}, &names);
   return !names.empty();
 }
 
-Status inline_calls(const Module& module, Graph& graph) {
+Status inline_calls(const Module& module, Graph& graph, const InlineApplied& applied) {
   Names wanted;
-  collect_callees(graph, &wanted);
+  collect_callees(graph, applied, &wanted);
   if (wanted.empty()) return Ok{};
   // All functions reached, by their place in the module, so that each callee is ready before its callers.
   std::set<size_t> reached;
@@ -287,30 +332,31 @@ Status inline_calls(const Module& module, Graph& graph) {
     wanted.pop_back();
     const Function* callee = module.find_function(name);
     if (callee == nullptr) return error(Code::undefined_name, "call: no function is named " + name);
-    if (reached.insert(module.functions.position(*callee)).second) collect_callees(callee->graph, &wanted);
+    if (reached.insert(module.functions.position(*callee)).second)
+      collect_callees(callee->graph, applied, &wanted);
   }
   std::map<std::string, uint64_t, std::less<>> sizes;
   for (const size_t at : reached) {
     const Function& f = module.functions[at];
     Names inner;
-    collect_callees(f.graph, &inner);
+    collect_callees(f.graph, applied, &inner);
     for (const std::string& name : inner) {
       if (!sizes.contains(name))
         return error(Code::undefined_name,
                      "call: " + name + " is not declared before " + f.name + ", which calls it");
     }
-    const uint64_t size = sizes[f.name] = size_inlined(f.graph, sizes);
+    const uint64_t size = sizes[f.name] = size_inlined(f.graph, sizes, applied);
     if (size > most_operations) return too_large("function " + f.name);
   }
-  if (size_inlined(graph, sizes) > most_operations) return too_large("a function");
+  if (size_inlined(graph, sizes, applied) > most_operations) return too_large("a function");
   Callees callees;
   for (const size_t at : reached) {
     const Function& f = module.functions[at];
-    TENON_TRY(none_hidden(module, callees, f.graph));
-    callees.emplace(f.name, without_calls(module, callees, f.graph));
+    TENON_TRY(none_hidden(module, callees, f.graph, applied));
+    callees.emplace(f.name, without_calls(module, callees, f.graph, applied));
   }
-  TENON_TRY(none_hidden(module, callees, graph));
-  graph = without_calls(module, callees, graph);
+  TENON_TRY(none_hidden(module, callees, graph, applied));
+  graph = without_calls(module, callees, graph, applied);
   return Ok{};
 }
 

@@ -5,15 +5,22 @@
 // calls of one function with the same operands are one value, but for functions that draw random numbers by
 // name (dropout): each call draws on its own, and what draws is named after the call, "site/name". Callees
 // that call are inlined first, in module order (a function is declared before its use), without recursion
-// over the depth of calls.
+// over the depth of calls. An `apply` is a pure function of its operands: it is replaced where it is asked
+// for, at the sizes of its operands.
 #pragma once
+
+#include <functional>
+#include <string_view>
 
 #include "ir/graph.h"
 
 namespace tenon::ir {
 
+// Whether the applications of a function are inlined as well; none: they stay.
+using InlineApplied = std::function<bool(std::string_view function)>;
+
 // T103 where a callee does not exist; T502 where the graph would pass 2^20 operations.
-Status inline_calls(const Module& module, Graph& graph);
+Status inline_calls(const Module& module, Graph& graph, const InlineApplied& applied = {});
 bool has_calls(const Graph& graph);
 
 }  // namespace tenon::ir

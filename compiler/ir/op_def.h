@@ -141,7 +141,7 @@ struct GenerateForm {
 };
 
 // loop, cond, call: see ops/control.cpp. They are the only operations with regions or callees.
-enum class Control : uint8_t { loop, cond, call };
+enum class Control : uint8_t { loop, cond, call, apply };
 struct ControlForm {
   Control what;
 };

@@ -110,14 +110,14 @@ bool Parser::declaration() {
   if (word.word("hyper")) return hyper();
   if (word.word("param")) return global(GlobalKind::param);
   if (word.word("state")) return global(GlobalKind::state);
-  if (word.word("func")) return function();
+  if (word.word("func") || word.word("procedure")) return function(word.word("procedure"));
   if (word.word("derive")) return derive();
-  static constexpr std::string_view words[] = {"stage", "module", "dim",  "hyper",
-                                               "param", "state",  "func", "derive"};
+  static constexpr std::string_view words[] = {"stage", "module", "dim",       "hyper", "param",
+                                               "state", "func",   "procedure", "derive"};
   if (word.kind == Token::Kind::error) return fail(Code::syntax, word.value, word);
   std::string_view near = word.kind == Token::Kind::name ? nearest(word.text, words) : std::string_view();
   return fail(Code::syntax, "declaration expected, found '" + std::string(word.text) + "'", word,
-              near.empty() ? "one of: stage, module, dim, hyper, param, state, func, derive"
+              near.empty() ? "one of: stage, module, dim, hyper, param, state, func, procedure, derive"
                            : "did you mean " + std::string(near) + "?");
 }
 

@@ -69,11 +69,12 @@ bool Parser::function_batch(Function* f) {
   return expect(")");
 }
 
-bool Parser::function() {
+bool Parser::function(bool procedure) {
   Token named;
   if (!name("a function's name", &named)) return false;
   Function f;
   f.name = name_of(named);
+  f.procedure = procedure;
   f.comment = std::move(comment_);
   if (file_ == ~0u) file_ = module_.file_index(options_.file);
   f.location = {file_, named.line, named.column};

@@ -4,6 +4,7 @@
 // (lookup()); both branches of a cond then get it, since they share one list of captures.
 #include <algorithm>
 
+#include "ir/apply.h"
 #include "ir/parser.h"
 #include "ir/print_detail.h"
 #include "support/text.h"
@@ -286,14 +287,12 @@ bool Parser::call(Scope& scope, Statement& s) {
   if (s.poisoned) return true;
   s.attrs[positional_attr(*s.op)] = key;
   // A literal takes the type of the argument it stands for.
-  const Graph& graph = module_.functions[found->second].graph;
-  size_t at = 0;
-  for (ValueId a : graph.args) {
-    if (graph.value(a).arg != ArgKind::input || at == s.operands.size()) continue;
-    Operand& o = s.operands[at++];
-    if (!o.literal) continue;
+  const std::vector<AppliedArgument> arguments = applied_arguments(module_, module_.functions[found->second]);
+  for (size_t i = 0; i < arguments.size() && i < s.operands.size(); ++i) {
+    Operand& o = s.operands[i];
+    if (!o.literal || (arguments[i].global && s.op->control()->what == Control::call)) continue;
     std::shared_ptr<const Array> array;
-    if (!scalar_array(o, graph.type(a).dtype, &array)) return false;
+    if (!scalar_array(o, arguments[i].type->dtype, &array)) return false;
     o.value = scope.builder.constant(std::move(array));
     o.literal = false;
   }

@@ -55,6 +55,7 @@ bool Parser::statement_body(Scope& scope, Statement& s) {
       case Control::cond:
         return cond(scope, s);
       case Control::call:
+      case Control::apply:
         return call(scope, s);
     }
   }

@@ -90,7 +90,7 @@ class Parser {
   bool number(Number* out, Token* at = nullptr);
   bool fits(const Number& number, DType dtype, const Token& at);
   // parse_function.cpp
-  bool function();
+  bool function(bool procedure);
   bool function_rest(Function f, bool fresh);
   bool function_batch(Function* f);
   bool function_results(Function* f, std::vector<Type>* types);

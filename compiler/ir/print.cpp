@@ -149,7 +149,7 @@ void Printer::module_text() {
 void Printer::function(const Function& f) {
   std::vector<std::string> names = value_names(f.graph);
   comment(f.comment);
-  out_ += "func " + name_text(f.name) + "(";
+  out_ += (f.procedure ? "procedure " : "func ") + name_text(f.name) + "(";
   bool first = true;
   for (ValueId a : f.graph.args) {
     if (f.graph.value(a).arg != ArgKind::input) continue;

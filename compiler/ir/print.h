@@ -36,5 +36,7 @@ std::string name_text(std::string_view name);
 std::string array_hash(const Array& array);
 // Unique printable name of each value (its own, or v<n>), indexed by ValueId.
 std::vector<std::string> value_names(const Graph& graph);
+// Gives every value, in regions too, the name that it prints by.
+void name_values(Graph& graph);
 
 }  // namespace tenon::ir

@@ -95,8 +95,15 @@ std::string attr_text(const Attr& attr) {
   return "none";
 }
 
+namespace {
+bool names_callee(const OpDef& op) {
+  const ControlForm* control = op.control();
+  return control != nullptr && (control->what == Control::call || control->what == Control::apply);
+}
+}  // namespace
+
 size_t positional_attr(const OpDef& op) {
-  if (op.control() != nullptr && op.control()->what == Control::call) return op.attr_index("callee");
+  if (names_callee(op)) return op.attr_index("callee");
   if (op.operands.empty())
     for (size_t i = 0; i < op.attrs.size(); ++i)
       if (op.attrs[i].kind == AttrKind::array) return i;
@@ -209,7 +216,7 @@ std::string Printer::operation(const Graph& graph, const Node& node, const std::
     }
     return list;
   };
-  if (op.control() != nullptr && op.control()->what != Control::call) {
+  if (op.control() != nullptr && !names_callee(op)) {
     out += " " + sections(graph, node, names);
   } else if (op.control() != nullptr) {
     out += " " + attr_text(node.attrs[positional]) + "(" + operand_list(0) + ")";

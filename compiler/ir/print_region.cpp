@@ -22,6 +22,25 @@ void Printer::regions(const Graph&, const Node& node, const std::vector<std::str
   out_ += margin + "}\n";
 }
 
+namespace {
+
+void name_values(Graph& graph, const std::vector<std::string>* arg_names) {
+  const std::vector<std::string> names = value_names(graph, arg_names);
+  for (size_t i = 0; i < graph.value_count(); ++i) graph.value(ValueId(i)).name = names[i];
+  for (size_t i = 0; i < graph.node_count(); ++i) {
+    std::vector<std::string> first;  // of the node's first region
+    for (const auto& region : graph.node(NodeId(i)).regions) {
+      name_values(*region, first.empty() ? nullptr : &first);
+      if (first.empty())
+        for (ValueId a : region->args) first.push_back(region->value(a).name);
+    }
+  }
+}
+
+}  // namespace
+
+void name_values(Graph& graph) { name_values(graph, nullptr); }
+
 // "(s = s0; x in xs; W, u = outer; i)" of a loop, "p (W, x)" of a cond. The region's arguments tell the
 // sections.
 std::string Printer::sections(const Graph&, const Node& node, const std::vector<std::string>& names) {

@@ -1,6 +1,7 @@
 // Verifier. One walk over all graphs; every check collects, none stops the walk unless what follows would
 // read a broken structure.
 #include "ir/verify.h"
+#include "ir/apply.h"
 
 #include <algorithm>
 #include <set>
@@ -372,6 +373,8 @@ class Verifier {
     switch (n.op->control()->what) {
       case Control::call:
         return call(n);
+      case Control::apply:
+        return call(n) && sizes(g, n);
       case Control::loop:
         return n.regions.size() == 1 ? region(g, n, *n.regions[0], 0) : misfit(n, "one region");
       case Control::cond:
@@ -401,6 +404,32 @@ class Verifier {
       return false;
     }
     return true;
+  }
+
+  // What is shown of a function holds for its dimensions' ranges: it is applied within them.
+  bool sizes(const Graph& g, const Node& n) {
+    const Function& callee = module_.functions[functions_.find(n.get<std::string>("callee"))->second];
+    std::vector<Type> operands;
+    for (const ValueId v : n.operands) operands.push_back(g.type(v));
+    const Result<AppliedSizes> sizes = applied_sizes(callee, applied_arguments(module_, callee), operands);
+    if (!sizes) return true;  // infer reports it
+    // There computed dimensions are written out, and tested where sizes are bound.
+    if (module_.stage == "scheduled") return true;
+    bool good = true;
+    for (const auto& [name, size] : *sizes) {
+      const auto declared = module_.dims.find(name);
+      const DimRange given = size.range(module_.dims);
+      if (declared == module_.dims.end() ||
+          (given.low >= declared->second.low && given.high <= declared->second.high))
+        continue;
+      good = false;
+      report(Code::dim_range,
+             where_ + ": " + callee.name + " is applied at " + name + " = " + size.text() + ", which is " +
+                 std::to_string(given.low) + ".." + std::to_string(given.high) + "; " + name + " is " +
+                 std::to_string(declared->second.low) + ".." + std::to_string(declared->second.high),
+             n.location, "declare a dimension with a range within that of " + name);
+    }
+    return good;
   }
 
   // Arguments of a region against the operands from `first` on.

@@ -48,7 +48,7 @@ class ModuleGuard {
         refuse("kernel " + a->name + ": ",
                "the bytes of an arena are one expression of sizes: lets, then one store to element 0");
     }
-    // What no interface names never runs.
+    // An entry that no interface names never runs.
     m_.functions.erase_if([&](const Function& f) { return f.entry && !interfaces_.contains(f.name); });
   }
 
@@ -61,13 +61,21 @@ class ModuleGuard {
                        [](const Stmt& s) { return s.kind == StmtKind::let; });
   }
 
+  // Kernels and procedures.
   void kernel(Function& f) {
     FunctionGuard guard(f, m_, closed_);
     const std::vector<VarId> params = f.params;
     for (VarId p : params)
       if (f.var(p).kind == VarKind::buffer) {
-        const VarId elements = guard.builder().scalar(f.var(p).name + "_elements");
-        guard.extent(p).elements = guard.builder().use(elements);
+        const Var& v = f.var(p);
+        const auto size = static_cast<int64_t>(dtype_bytes(v.dtype));
+        const uint32_t align = std::max(v.align, static_cast<uint32_t>(size));
+        const VarId elements = guard.builder().scalar(v.name + "_elements");
+        Extent& x = guard.extent(p);
+        x.elements = guard.builder().use(elements);
+        x.align = align;
+        // Those of a procedure are addresses to its kernels.
+        if (f.procedure) x.bytes = guard.builder().mul(x.elements, guard.builder().index(size));
       }
     errors_.append(guard.run());
   }

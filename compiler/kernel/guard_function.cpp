@@ -59,7 +59,7 @@ Stmt& FunctionGuard::emit(StmtKind kind) {
 void FunctionGuard::refuse(const Stmt& at, std::string message) {
   Diagnostic d;
   d.code = Code::graph_invalid;
-  d.message = (f_.entry ? "entry " : "kernel ") + f_.name + ": " + std::move(message);
+  d.message = std::string(f_.word()) + " " + f_.name + ": " + std::move(message);
   d.notes.push_back("in: " + statement_text(f_, at));
   errors_.add(std::move(d));
 }

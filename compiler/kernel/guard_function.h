@@ -11,7 +11,7 @@ namespace tenon::kernel {
 // What is known of a buffer.
 struct Extent {
   ExprId elements;         // accessible from its pointer on
-  ExprId bytes;            // entries: the same for addresses
+  ExprId bytes;            // entries and procedures: the same for addresses
   int64_t first_byte = 0;  // entries: addresses begin here
   uint32_t align = 1;      // entries: of the pointer
   bool written = false;    // out: stored to, here or in a callee

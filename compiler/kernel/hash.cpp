@@ -11,7 +11,7 @@ class Structure {
       : f_(function), vars_(function.vars.size(), 0), exprs_(function.exprs.size(), 0) {}
 
   Hasher hash() {
-    h_.add(uint64_t{f_.entry});
+    h_.add(uint64_t{f_.entry} | uint64_t{f_.procedure} << 1);
     h_.add(uint64_t{f_.params.size()});
     for (VarId v : f_.params) variable(v);
     if (!f_.scratch.empty()) h_.add(uint64_t{f_.scratch.size()});

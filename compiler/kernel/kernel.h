@@ -1,4 +1,5 @@
 // Kernel IR: what runs. A module of leaf kernels (loop nests over buffers) and entries (sequences of phases).
+// A procedure is a sequence of phases that entries share: the step that the loops over batches call.
 //
 // It is a small structured language, written as scalar code in which some loops are `lanes` loops: their
 // iterations are independent and execute many at a time in vector lanes. The schedule is visible: tile sizes
@@ -69,7 +70,7 @@ enum class Op : uint8_t {
   constant,  // `bits` in the dtype's representation
   variable,  // `var`, args: static subscripts of an array variable
   load,      // `var` is a buffer parameter; args: {element index}
-  address,   // entries only: pointer value; `var` base buffer (u8), args: {byte offset}
+  address,   // entries and procedures only: pointer value; `var` base buffer (u8), args: {byte offset}
   // arithmetic (dtype of the operands)
   add,
   sub,
@@ -145,7 +146,7 @@ enum class StmtKind : uint8_t {
   fail,             // code, value: condition that means failure; detail (i64 expression)
   prefetch,         // var (buffer), index, write
   call,             // callee, args (scalars and addresses)
-  parallel,         // entries only: var (chunk), hi (count); body: calls and lets
+  parallel,         // a phase, in entries and procedures: var (chunk), hi (count); body: calls and lets
   stop_on_failure,  // leaves the function where a failure is recorded; not inside parallel
   progress,         // value (i64) is added to the number of committed steps; not inside lanes or parallel
   exit_if,          // leaves the innermost `for` where value (uniform bool) holds; not inside lanes between
@@ -176,8 +177,11 @@ struct Stmt {
 
 // What an entry's parameters are, in the order of the call record (see object/abi.h).
 struct Function {
-  std::string name;  // kernels: from content, "k_" + 12 hex digits, or given by hand in a dump
-  bool entry = false;
+  std::string name;        // kernels: from content, "k_" + 12 hex digits, or given by hand in a dump
+  bool entry = false;      // hosts call it
+  bool procedure = false;  // entries and procedures call it, outside of phases
+  bool runs_phases() const { return entry || procedure; }
+  std::string_view word() const { return entry ? "entry" : procedure ? "procedure" : "kernel"; }
   std::vector<VarId> params;        // buffers and scalars, in call order
   std::vector<VarId> scratch = {};  // buffers of its own, on the stack; what was not written is not known
   std::vector<VarId> fixed;         // static integers
@@ -244,7 +248,8 @@ struct Module {
   uint64_t state_bytes = 0;  // with the 64-byte header (see object/abi.h)
   std::vector<Constant> constants;
   uint64_t constant_bytes = 0;
-  Named<Function> functions;  // leaf kernels first, then arena functions, then entries
+  Named<Function>
+      functions;  // callees before their callers; leaf kernels, arena functions, procedures, entries
   std::vector<Entry> entries;
   // Read from a text that is not word for word Tenon's own (see seal): nothing vouches for its accesses, so
   // it is compiled as guard() makes it.

@@ -17,7 +17,7 @@ class ModuleParser {
     header();
     while (c_.peek().kind != Token::Kind::end) {
       const Token at = c_.peek();
-      if (at.is("kernel") || at.is("entry")) {
+      if (at.is("kernel") || at.is("procedure") || at.is("entry")) {
         // Built in place: ids of one function mean nothing in another.
         Function f;
         FunctionParser(c_, f).function();
@@ -34,7 +34,8 @@ class ModuleParser {
         seal_ = name();
       } else {
         c_.error(Code::syntax, at,
-                 "expected state, constants, interface, kernel, entry or seal, found " + Cursor::found(at));
+                 "expected state, constants, interface, kernel, procedure, entry or seal, found " +
+                     Cursor::found(at));
         c_.skip_line();
         if (c_.peek().is("}")) c_.take();
       }

@@ -61,7 +61,9 @@ VarId FunctionParser::lookup(const Token& name) {
 
 void FunctionParser::function() {
   f_.comment = c_.leading_comment();
-  f_.entry = c_.take().is("entry");
+  const Token word = c_.take();
+  f_.entry = word.is("entry");
+  f_.procedure = word.is("procedure");
   const Token name = c_.peek();
   if (name.kind == Token::Kind::name) {
     f_.name = std::string(c_.take().text);

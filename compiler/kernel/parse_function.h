@@ -12,7 +12,7 @@ namespace tenon::kernel {
 class FunctionParser {
  public:
   FunctionParser(Cursor& cursor, Function& function) : c_(cursor), f_(function), b_(function) {}
-  // From the word `kernel` or `entry` to the closing brace.
+  // From the word `kernel`, `procedure` or `entry` to the closing brace.
   void function();
 
  private:

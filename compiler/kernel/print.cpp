@@ -49,7 +49,7 @@ class Printer {
       const std::string text = comment_text(std::string(line));
       if (!text.empty()) out_ += "// " + text + "\n";
     }
-    out_ += (f_.entry ? "entry " : "kernel ") + word_or_quoted(f_.name) + "(";
+    out_ += std::string(f_.word()) + " " + word_or_quoted(f_.name) + "(";
     for (size_t i = 0; i < f_.params.size(); ++i) {
       if (i != 0) out_ += ", ";
       parameter(f_.var(f_.params[i]));

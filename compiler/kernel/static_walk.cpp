@@ -32,7 +32,7 @@ class StaticWalk {
     stop_ = true;  // each further step would say it again
     Diagnostic d;
     d.code = code;
-    d.message = (f_.entry ? "entry " : "kernel ") + f_.name + ": " + std::move(message);
+    d.message = std::string(f_.word()) + " " + f_.name + ": " + std::move(message);
     d.notes.push_back("in: " + statement_text(f_, at));
     d.help = std::move(help);
     errors_.add(std::move(d));

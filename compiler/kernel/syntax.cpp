@@ -37,10 +37,10 @@ constexpr std::string_view stmt_words[] = {
     "progress",   "exit_if", "exchange"};
 constexpr std::string_view role_words[] = {"state", "arena", "constants", "input", "output", "hyper", "dim"};
 constexpr std::string_view keywords[] = {
-    "exit_if", "kernel",   "entry",           "module",     "var",  "let",    "for",  "in",       "step",
-    "lanes",   "width",    "unroll",          "specialize", "if",   "else",   "fail", "prefetch", "write",
-    "call",    "parallel", "stop_on_failure", "progress",   "fold", "define", "true", "false",    "inf",
-    "nan",     "as",       "exchange"};
+    "exit_if", "kernel", "procedure", "entry",           "module",     "var",  "let",    "for",  "in",
+    "step",    "lanes",  "width",     "unroll",          "specialize", "if",   "else",   "fail", "prefetch",
+    "write",   "call",   "parallel",  "stop_on_failure", "progress",   "fold", "define", "true", "false",
+    "inf",     "nan",    "as",        "exchange"};
 
 const OpWord& word(Op op) { return op_words[static_cast<size_t>(op)]; }
 

@@ -50,7 +50,7 @@ class Verifier {
     if (errors_.list.size() >= most_errors) return;
     Diagnostic d;
     d.code = code;
-    d.message = (f_.entry ? "entry " : "kernel ") + f_.name + ": " + std::move(message);
+    d.message = std::string(f_.word()) + " " + f_.name + ": " + std::move(message);
     if (at != nullptr) d.notes.push_back("in: " + statement_text(f_, *at));
     d.help = std::move(help);
     errors_.add(std::move(d));
@@ -110,7 +110,7 @@ class Verifier {
       if (v.index >= f_.vars.size()) continue;
       const Var& x = f_.var(v);
       const auto size = static_cast<int64_t>(dtype_bytes(x.dtype));
-      if (f_.entry || x.value < 1 || x.align != 0 || !x.read || !x.written)
+      if (f_.runs_phases() || x.value < 1 || x.align != 0 || !x.read || !x.written)
         invalid(x.name + ": scratch has elements that are read and written, and no entry has it");
       bytes += std::clamp<int64_t>(x.value, 0, limits_.scratch_bytes + 1) * size;
       if (bytes <= limits_.scratch_bytes) continue;
@@ -223,7 +223,7 @@ class Verifier {
         return {};
       }
       case Op::address:
-        if (!f_.entry) return "addresses stand in entries only";
+        if (!f_.runs_phases()) return "addresses stand in entries and procedures only";
         if (f_.var(e.var).kind != VarKind::buffer) return f_.var(e.var).name + " is no buffer";
         if (!one_index) return "an address takes one i64 offset in bytes";
         return {};
@@ -295,7 +295,8 @@ class Verifier {
   void statement(const Stmt& s, std::vector<VarId>& declared) {
     if (in_parallel_ && s.kind != StmtKind::let && s.kind != StmtKind::call)
       invalid("a parallel body holds calls and lets only", &s);
-    if (s.kind == StmtKind::parallel && !f_.entry) invalid("parallel stands in entries only", &s);
+    if (s.kind == StmtKind::parallel && !f_.runs_phases())
+      invalid("parallel stands in entries and procedures only", &s);
     switch (s.kind) {
       case StmtKind::parallel:
       case StmtKind::progress:
@@ -489,6 +490,8 @@ class Verifier {
       return;
     }
     if (callee->entry) invalid(s.callee + " is an entry: it is not called", &s);
+    if (callee->procedure && (in_parallel_ || !f_.runs_phases()))
+      invalid(s.callee + " is a procedure: entries and procedures call it, outside of phases", &s);
     if (callee->params.size() != s.args.size()) {
       fail(Code::operand_count,
            s.callee + " takes " + std::to_string(callee->params.size()) + " arguments, has " +

@@ -68,11 +68,12 @@ bool can_ask_ahead(const ContractTerms& t, const ContractSchedule& s) {
 }
 
 int64_t vectors_of(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s) {
-  const int64_t n = sizes.high(t.n_extent()) - s.edge;
+  const Dim n = t.n_extent();
   // Accumulators, a vector of B each, and a broadcast of A fit the registers: mr * nv + nv + 1.
   int64_t most = std::clamp<int64_t>((sizes.target().registers - 2) / (s.tile_rows + 1), 1, 8);
   if (s.blocks == Blocks::side_by_side) most = std::max<int64_t>(1, most / block_count(t));
-  return std::max<int64_t>(1, std::min(most, (n + s.lanes - 1) / s.lanes));
+  if (n.is_constant()) most = std::min(most, (n.constant() - s.edge + s.lanes - 1) / s.lanes);
+  return std::max<int64_t>(1, most);
 }
 
 Blocks blocks_of(const Sizes& sizes, const ContractTerms& t, int64_t tile_rows) {
@@ -125,10 +126,12 @@ std::optional<std::vector<int64_t>> panel_strides(const ContractTerms& t) {
 ContractSchedule schedule_contract(const Graph& graph, const Group& group, const Sizes& sizes,
                                    const ContractTerms& t, bool constant) {
   ContractSchedule s;
-  s.tile_rows = std::min<int64_t>(sizes.target().tile_rows, std::max<int64_t>(1, sizes.high(t.m_extent())));
-  s.cut = !t.outer.empty()                                           ? Cut::outer
-          : sizes.high(t.m_extent()) >= 2 * s.tile_rows || !t.n_axis ? Cut::rows
-                                                                     : Cut::columns;
+  const Dim m = t.m_extent();
+  s.tile_rows = sizes.target().tile_rows;
+  if (m.is_constant()) s.tile_rows = std::clamp<int64_t>(m.constant(), 1, s.tile_rows);
+  s.cut = !t.outer.empty()                                      ? Cut::outer
+          : sizes.may_pass(m, 2 * s.tile_rows - 1) || !t.n_axis ? Cut::rows
+                                                                : Cut::columns;
   s.blocks = blocks_of(sizes, t, s.tile_rows);
   s.lanes = lanes_of(sizes, t);
   s.right = constant ? Right::constant : packs_right(graph, *t.dot) ? Right::copied : Right::in_place;

@@ -2,11 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <set>
 
-#include "ir/batch.h"
-#include "ir/made_names.h"
 #include "kernel/print.h"
 
 namespace tenon::lower {
@@ -16,110 +12,18 @@ std::vector<Copy> initial_copies(const Scope& outer, int32_t group, const Scope&
 
 namespace {
 
-constexpr int64_t alignment = 64;
 constexpr int64_t most_chunks = 64;
 
 }  // namespace
 
-void collect_dims(const Graph& graph, std::set<std::string>* names) {
-  std::vector<std::string> found;
-  for (size_t v = 0; v < graph.value_count(); ++v)
-    for (const Dim& d : graph.type(ValueId(v)).shape) d.collect_symbols(&found);
-  for (size_t i = 0; i < graph.node_count(); ++i) {
-    const Node& node = graph.node(NodeId(i));
-    for (const ir::Attr& a : node.attrs) {
-      if (const Dim* d = std::get_if<Dim>(&a)) d->collect_symbols(&found);
-      if (const auto* list = std::get_if<std::vector<Dim>>(&a))
-        for (const Dim& d : *list) d.collect_symbols(&found);
-    }
-    for (const auto& region : node.regions) collect_dims(*region, names);
-  }
-  names->insert(found.begin(), found.end());
-}
-
-namespace {
-
-// The highest end of what is placed, by when it is live: a tree over the positions, each node with the ends
-// of all of it and of some of it, so that placing and asking take as many maxima as the tree is deep.
-class Ends {
- public:
-  Ends(kernel::Builder& b, uint32_t positions) : b_(b) {
-    while (leaves_ < positions) leaves_ *= 2;
-    all_.resize(2 * leaves_);
-    some_.resize(2 * leaves_);
-  }
-  void place(uint32_t first, uint32_t last, ExprId end) { place(1, 0, leaves_, first, last + 1, end); }
-  ExprId over(uint32_t first, uint32_t last) {
-    ExprId out = b_.index(0);
-    ask(1, 0, leaves_, first, last + 1, &out);
-    return out;
-  }
-
- private:
-  void raise(ExprId* to, ExprId end) { *to = to->valid() ? b_.binary(kernel::Op::max, *to, end) : end; }
-  void place(size_t node, uint32_t low, uint32_t high, uint32_t first, uint32_t last, ExprId end) {
-    if (last <= low || high <= first) return;
-    raise(&some_[node], end);
-    if (first <= low && high <= last) return raise(&all_[node], end);
-    const uint32_t middle = low + (high - low) / 2;
-    place(2 * node, low, middle, first, last, end);
-    place(2 * node + 1, middle, high, first, last, end);
-  }
-  void ask(size_t node, uint32_t low, uint32_t high, uint32_t first, uint32_t last, ExprId* out) {
-    if (last <= low || high <= first) return;
-    const bool inside = first <= low && high <= last;
-    const ExprId end = inside ? some_[node] : all_[node];
-    if (end.valid()) raise(out, end);
-    if (inside) return;
-    const uint32_t middle = low + (high - low) / 2;
-    ask(2 * node, low, middle, first, last, out);
-    ask(2 * node + 1, middle, high, first, last, out);
-  }
-
-  kernel::Builder& b_;
-  uint32_t leaves_ = 1;
-  std::vector<ExprId> all_, some_;  // of each node; invalid: none
-};
-
-}  // namespace
-
-std::vector<ExprId> arena_layout(kernel::Builder& b, const Plan& plan,
-                                 const std::function<ExprId(const Dim&)>& dim) {
-  // Each block stands behind the highest end among the blocks placed before it that are live with it.
-  // Of few, all pairs are looked at: shorter expressions.
-  constexpr size_t few = 256;
-  const bool pairs = plan.arena.size() <= few;
-  uint32_t positions = 1;
-  for (const auto& [root, bytes] : plan.arena)
-    positions = std::max(positions, plan.roots[root.index].last + 1);
-  Ends live(b, pairs ? 1 : positions);
-  std::vector<ExprId> offsets, ends;
-  ExprId total = b.index(0);
-  for (size_t i = 0; i < plan.arena.size(); ++i) {
-    const Root& r = plan.roots[plan.arena[i].first.index];
-    ExprId offset = pairs ? b.index(0) : live.over(r.first, r.last);
-    for (size_t j = 0; pairs && j < i; ++j) {
-      const Root& other = plan.roots[plan.arena[j].first.index];
-      if (other.first <= r.last && r.first <= other.last) offset = b.binary(kernel::Op::max, offset, ends[j]);
-    }
-    ExprId a = b.index(alignment);
-    ExprId bytes =
-        b.mul(b.binary(kernel::Op::div, b.add(dim(plan.arena[i].second), b.index(alignment - 1)), a), a);
-    offsets.push_back(offset);
-    ends.push_back(b.let("end", b.add(offset, bytes)));
-    if (!pairs) live.place(r.first, r.last, ends.back());
-    total = b.binary(kernel::Op::max, total, ends.back());
-  }
-  offsets.push_back(total);
-  return offsets;
-}
-
 EntryEmitter::EntryEmitter(const ScheduledModule& module, const ScheduledFunction& function, const Plan& plan,
-                           const Options& options, kernel::Module* out, Kernels* kernels)
+                           const Layout& layout, const Options& options, kernel::Module* out,
+                           Kernels* kernels)
     : module_(*module.module),
       function_(*function.function),
       graph_(function.function->graph),
       plan_(plan),
+      layout_(layout),
       options_(options),
       sizes_(*module.sizes),
       out_(out),
@@ -133,95 +37,6 @@ ExprId EntryEmitter::dim(const Dim& d) {
     TENON_CHECK(it != dims_.end(), name);
     return it->second;
   });
-}
-
-void EntryEmitter::parameters() {
-  entry_.name = "entry_" + function_.name;
-  entry_.entry = true;
-  interface_.name = function_.name;
-  interface_.origin = function_.origin;
-  interface_.function = entry_.name;
-  interface_.arena_function = "arena_" + function_.name;
-  interface_.writes_state = !function_.writes.empty();
-  for (const Loop& l : plan_.loops) interface_.loops = interface_.loops || l.commit;
-  bool uses_constants = false;
-  for (const Root& r : plan_.roots) uses_constants = uses_constants || r.base == RootBase::constants;
-  auto add = [&](kernel::ParamRole role, std::string name, DType dtype, const Shape& shape) {
-    kernel::EntryParam p{role, std::move(name), dtype, {}};
-    for (const Dim& d : shape) p.shape.push_back(d.text());
-    interface_.params.push_back(std::move(p));
-  };
-  state_ = b_.buffer("state", DType::u8, alignment, true, true);
-  add(kernel::ParamRole::state, "state", DType::u8, {});
-  arena_ = b_.buffer("arena", DType::u8, alignment, true, true);
-  add(kernel::ParamRole::arena, "arena", DType::u8, {});
-  if (uses_constants) {
-    constants_ = b_.buffer("constants", DType::u8, alignment, true, false);
-    add(kernel::ParamRole::constants, "constants", DType::u8, {});
-  }
-  for (ValueId v : plan_.inputs) {
-    const ir::Value& value = graph_.value(v);
-    inputs_.push_back(b_.buffer(value.name, value.type.dtype, 0, true, false));
-    add(kernel::ParamRole::input, value.name, value.type.dtype, value.type.shape);
-  }
-  const std::vector<std::string> results = ir::result_names(function_);
-  for (size_t i = 0; i < function_.returns; ++i) {
-    const ir::Type& type = graph_.type(graph_.results[i]);
-    const std::string& name = results[i];
-    outputs_.push_back(b_.buffer(name, type.dtype, 0, true, true));
-    add(kernel::ParamRole::output, name, type.dtype, type.shape);
-  }
-  for (uint32_t r = 0; r < plan_.roots.size(); ++r) {
-    const Root& root = plan_.roots[r];
-    if (root.base != RootBase::hyper) continue;
-    hypers_[r] = b_.scalar(root.name, root.dtype);
-    add(kernel::ParamRole::hyper, root.name, root.dtype, {});
-    const ir::Global* hyper = module_.find_global(root.name);
-    if (hyper != nullptr && !hyper->init.args.empty()) {
-      with_dtype(root.dtype, [&]<class T>() {
-        const T value = hyper->init.args[0].as<T>();
-        std::memcpy(&interface_.params.back().bits, &value, sizeof value);
-      });
-    }
-  }
-  if (!interface_.loops) {
-    if (const std::optional<ir::Batch> batch = ir::find_batch(function_).batch) {
-      interface_.batch = batch->dim;
-      std::unordered_map<std::string_view, const ir::BatchInput*> inputs;
-      for (const ir::BatchInput& input : batch->inputs) inputs[input.name] = &input;
-      for (kernel::EntryParam& p : interface_.params)
-        if (const auto at = inputs.find(p.name); at != inputs.end() && p.role == kernel::ParamRole::input)
-          p.cut = at->second->axes;
-    }
-  }
-  std::set<std::string> names;
-  collect_dims(graph_, &names);
-  for (const std::string& name : module_.dim_order) {
-    if (names.count(name) == 0) continue;
-    dims_[name] = b_.use(b_.scalar(name));
-    add(kernel::ParamRole::dim, name, DType::i64, {});
-    const ir::DimRange& range = module_.dims.find(name)->second;
-    interface_.dims.push_back({name, range.low, range.high});
-  }
-}
-
-void EntryEmitter::arena_offsets() {
-  std::vector<ExprId> offsets = arena_layout(b_, plan_, [this](const Dim& d) { return dim(d); });
-  for (size_t i = 0; i < plan_.arena.size(); ++i)
-    offsets_[plan_.arena[i].first.index] = b_.let("offset", offsets[i]);
-
-  kernel::Function f;
-  f.name = interface_.arena_function;
-  kernel::Builder b(f);
-  std::map<std::string, ExprId> dims;
-  for (const kernel::DimSlot& d : interface_.dims) dims[d.name] = b.use(b.scalar(d.name));
-  VarId out = b.buffer("bytes", DType::i64, 0, false, true);
-  std::vector<ExprId> layout = arena_layout(b, plan_, [&](const Dim& d) {
-    return dim_value(b, d, module_.dims, [&](const std::string& n) { return dims.at(n); });
-  });
-  b.store(out, b.index(0), layout.back());
-  f.comment = "bytes of arena that " + function_.name + " needs";
-  out_->functions.push_back(std::move(f));
 }
 
 ExprId EntryEmitter::address(const Place& place) {
@@ -242,6 +57,9 @@ ExprId EntryEmitter::address(const Place& place) {
       break;
     case RootBase::input:
       base = inputs_[root.slot];
+      break;
+    case RootBase::global:
+      base = globals_[root.slot];
       break;
     case RootBase::output:
       base = outputs_[root.slot];
@@ -370,6 +188,27 @@ void EntryEmitter::loop(const Scope& s, int32_t number) {
   b_.end();
 }
 
+void EntryEmitter::apply(const Scope& s, int32_t number) {
+  for (const Copy& c : s.moves[static_cast<size_t>(number)]) copy(c);
+  b_.comment(group_comment(s, number));
+  call_procedure(*s.applications[static_cast<size_t>(number)]);
+}
+
+// In the order of procedure_parameters.
+void EntryEmitter::call_procedure(const Application& a) {
+  const Plan& callee = *a.procedure->plan;
+  std::vector<ExprId> args{
+      b_.address(arena_, a.arena.valid() ? offsets_.at(a.arena.index) : b_.index(0), DType::u8)};
+  if (uses_constants(callee)) args.push_back(b_.address(constants_, b_.index(0), DType::u8));
+  for (const std::vector<Place>* places : {&a.inputs, &a.globals, &a.outputs})
+    for (const Place& p : *places) args.push_back(address(p));
+  for (const Root& root : callee.roots)
+    if (root.base == RootBase::hyper) args.push_back(b_.use(hypers_.at(a.hypers.at(root.name).index)));
+  for (const std::string& name : dims_of(module_, a.procedure->function->graph, callee))
+    args.push_back(dim(Dim::symbol(name).substitute(a.sizes)));
+  b_.call(procedure_name(*a.procedure->function), std::move(args));
+}
+
 void EntryEmitter::scope(const Scope& s) {
   bool stopped = !s.may_fail;
   for (const Item& item : s.items) {
@@ -384,6 +223,11 @@ void EntryEmitter::scope(const Scope& s) {
     const Group& g = s.fusion.groups[static_cast<size_t>(item.group)];
     if (g.kind != GroupKind::control) {
       group(s, item.group);
+      continue;
+    }
+    if (s.applications[static_cast<size_t>(item.group)]) {
+      apply(s, item.group);
+      if (s.may_fail) b_.stop_on_failure();
       continue;
     }
     const Node& node = s.graph->node(g.nodes[0]);
@@ -438,8 +282,7 @@ void EntryEmitter::test_sizes() {
   if (!guards_.empty()) b_.stop_on_failure();
 }
 
-void EntryEmitter::run() {
-  parameters();
+void EntryEmitter::body() {
   test_sizes();
   arena_offsets();
   if (scope_cycles(sizes_, *plan_.scope) <= options_.inline_cycles) {
@@ -447,9 +290,22 @@ void EntryEmitter::run() {
   } else {
     scope(*plan_.scope);
   }
+}
+
+void EntryEmitter::run() {
+  interface();
+  arena_function();
+  body();
   entry_.comment = function_.name;
   out_->functions.push_back(std::move(entry_));
   out_->entries.push_back(std::move(interface_));
+}
+
+void EntryEmitter::run_procedure() {
+  procedure_parameters();
+  body();
+  entry_.comment = function_.name + ", for those that apply it";
+  out_->functions.push_back(std::move(entry_));
 }
 
 }  // namespace tenon::lower

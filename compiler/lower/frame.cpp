@@ -120,8 +120,7 @@ std::pair<VarId, ExprId> Frame::resolve(const Place& place, DType dtype, ExprId 
   auto it = buffers_.find(key);
   if (it == buffers_.end()) {
     const Root& root = plan_.roots[place.root.index];
-    bool ours =
-        root.base == RootBase::state || root.base == RootBase::arena || root.base == RootBase::constants;
+    bool ours = root.base != RootBase::input && root.base != RootBase::output && root.base != RootBase::hyper;
     VarId var = b.buffer(root.name.empty() ? "t" : root.name, dtype, ours && aligned ? 64 : 0, false, false);
     arguments.push_back(std::move(a));
     it = buffers_.emplace(key, var).first;

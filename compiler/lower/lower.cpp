@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ir/made_names.h"
 #include "ir/print.h"
 #include "ir/substitute.h"
 #include "lower/canonical.h"
@@ -89,7 +90,7 @@ Result<ScheduledModule> schedule_module(const ir::Module& given, const Options& 
     const std::set<std::string_view> wanted(options.functions.begin(), options.functions.end());
     Named<ir::Function> kept;
     for (ir::Function& f : module.functions)
-      if (wanted.contains(f.name)) kept.push_back(std::move(f));
+      if (wanted.contains(f.name) || f.procedure) kept.push_back(std::move(f));
     module.functions = std::move(kept);
   }
   std::map<std::string, std::vector<SizeGuard>> guards;
@@ -99,10 +100,15 @@ Result<ScheduledModule> schedule_module(const ir::Module& given, const Options& 
   for (ir::Function& f : module.functions) {
     order_globals(module, &f);
     f.graph = prepare_contractions(f.graph, module);
+    // Kernels and explanations speak of values as the dump does.
+    f.result_names = ir::result_names(f);
+    ir::name_values(f.graph);
   }
+  std::set<std::string> cannot_fail;
   for (const ir::Function& f : module.functions) {
     ScheduledFunction s{&f, std::move(guards[f.name])};
-    s.ranges = std::make_unique<IndexRanges>(f.graph, module.dims);
+    s.ranges = std::make_unique<IndexRanges>(f.graph, module.dims, cannot_fail);
+    if (!s.ranges->may_fail(f.graph) && s.guards.empty()) cannot_fail.insert(f.name);
     s.graph = schedule_graph(f.graph, *s.ranges, *out.sizes, options.fuse);
     out.functions.push_back(std::move(s));
   }
@@ -116,9 +122,24 @@ kernel::Module emit_module(const ScheduledModule& scheduled, const Options& opti
   out.target = std::string(scheduled.sizes->target().name);
   Layout layout = layout_state(module, options.state_like);
   Kernels kernels;
+  std::set<std::string> applied;
+  for (const ScheduledFunction& f : scheduled.functions) ir::collect_applied(f.function->graph, &applied);
+  Procedures procedures;
+  std::vector<std::unique_ptr<const Plan>> plans;  // procedures' plans are read by those that apply them
   for (const ScheduledFunction& f : scheduled.functions) {
-    const Plan p = plan(module, *f.function, *f.graph, *scheduled.sizes, &layout, options.plan);
-    EntryEmitter(scheduled, f, p, options, &out, &kernels).run();
+    const bool procedure = applied.contains(f.function->name);
+    plans.push_back(std::make_unique<const Plan>(
+        plan(module, *f.function, *f.graph, *scheduled.sizes, &layout, procedures, procedure, options.plan)));
+    const Plan& p = *plans.back();
+    auto emitter = [&] { return EntryEmitter(scheduled, f, p, layout, options, &out, &kernels); };
+    if (!procedure) {
+      emitter().run();
+      plans.pop_back();
+      continue;
+    }
+    emitter().run_procedure();
+    if (!f.function->procedure) emitter().run_caller();
+    procedures[f.function->name] = {f.function, &p};
   }
   out.state = layout.state;
   out.state_bytes = layout.state_bytes;

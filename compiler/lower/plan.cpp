@@ -22,6 +22,9 @@ Plan Planner::run(const ScheduledGraph& scheduled) {
   std::unordered_set<std::string_view> hypers;
   for (const ir::Global& g : module_.globals)
     if (g.kind == ir::GlobalKind::hyper) hypers.insert(g.name);
+  if (procedure_)
+    for (const ir::AppliedArgument& a : ir::applied_arguments(module_, function_))
+      if (a.global) out_.globals.emplace_back(a.name);
   for (size_t i = 0; i < graph.args.size(); ++i) {
     const ir::Value& v = graph.value(graph.args[i]);
     Root root;
@@ -29,12 +32,8 @@ Plan Planner::run(const ScheduledGraph& scheduled) {
     root.count = v.type.count();
     root.name = v.name;
     if (v.arg == ir::ArgKind::global) {
-      if (hypers.contains(v.name)) {
-        root.base = RootBase::hyper;
-      } else {
-        args[i].root = state_root(v.name);
-        continue;
-      }
+      args[i].root = hypers.contains(v.name) ? hyper_root(v.name, v.type.dtype) : global_root(v.name);
+      continue;
     } else {
       root.base = RootBase::input;
       root.slot = inputs++;
@@ -50,7 +49,7 @@ Plan Planner::run(const ScheduledGraph& scheduled) {
       root.slot = static_cast<uint32_t>(i);
       results[i].place.root = add(std::move(root));
     } else {
-      results[i].place.root = state_root(function_.writes[i - function_.returns].global);
+      results[i].place.root = global_root(function_.writes[i - function_.returns].global);
       results[i].holds_old = true;
     }
   }
@@ -61,17 +60,32 @@ Plan Planner::run(const ScheduledGraph& scheduled) {
   return std::move(out_);
 }
 
-RootId Planner::state_root(const std::string& name) {
-  auto [it, fresh] = state_roots_.try_emplace(name);
-  if (fresh) {
+RootId Planner::global_root(const std::string& name) {
+  auto [it, fresh] = global_roots_.try_emplace(name);
+  if (!fresh) return it->second;
+  Root root;
+  root.name = name;
+  if (procedure_) {
+    const ir::Type& type = module_.find_global(name)->type;
+    root.base = RootBase::global;
+    root.dtype = type.dtype;
+    root.count = type.count();
+    root.slot = static_cast<uint32_t>(std::find(out_.globals.begin(), out_.globals.end(), name) -
+                                      out_.globals.begin());
+  } else {
     const kernel::StateSlot* slot = layout_->find(name);
     TENON_CHECK(slot != nullptr, name);
-    Root root{RootBase::state, slot->dtype,
-              Dim(static_cast<int64_t>(slot->bytes / dtype_bytes(slot->dtype)))};
-    root.name = name;
+    root.base = RootBase::state;
+    root.dtype = slot->dtype;
+    root.count = Dim(static_cast<int64_t>(slot->bytes / dtype_bytes(slot->dtype)));
     root.offset = slot->offset;
-    it->second = add(std::move(root));
   }
+  return it->second = add(std::move(root));
+}
+
+RootId Planner::hyper_root(const std::string& name, DType dtype) {
+  auto [it, fresh] = hyper_roots_.try_emplace(name);
+  if (fresh) it->second = add(Root{RootBase::hyper, dtype, Dim(1), name});
   return it->second;
 }
 
@@ -98,6 +112,8 @@ std::unique_ptr<Scope> Planner::scope(const ScheduledGraph& scheduled, const std
   s->touches.resize(groups);
   s->works.resize(groups);
   s->packs.resize(groups);
+  s->applications.resize(groups);
+  s->moves.resize(groups);
   s->sums.assign(groups, -1);
   s->may_fail = s->fusion.ranges->may_fail(graph);
   for (size_t i = 0; i < graph.args.size(); ++i) s->places[graph.args[i].index] = args[i];
@@ -235,79 +251,26 @@ void Planner::cut_group(Scope* s, int32_t number) {
   s->packs[n] = pack_work(s->composed[n], s->schedules[n]);
 }
 
-void Planner::control(const ScheduledGraph& scheduled, Scope* s, int32_t group_number) {
-  const Graph& graph = *s->graph;
-  const Group& group = s->fusion.groups[static_cast<size_t>(group_number)];
-  const Node& node = graph.node(group.nodes[0]);
-  uint32_t begin = position_;
-  auto operand_place = [&](size_t i) { return s->places[storage_of(graph, node.operands[i]).index]; };
-  std::vector<std::unique_ptr<Scope>>& regions = s->regions[static_cast<size_t>(group_number)];
-  const auto& inside = scheduled.regions[static_cast<size_t>(group_number)];
-  if (node.op->control()->what == ir::Control::loop) {
-    const Graph& body = *node.regions[0];
-    Loop loop;
-    loop.trip = std::get_if<Dim>(&node.attr("trip")) != nullptr ? node.get<Dim>("trip") : Dim(0);
-    loop.predicate = node.get<bool>("predicate");
-    loop.reverse = node.get<bool>("reverse");
-    loop.commit = node.get<bool>("commit");
-    out_.loops.push_back(loop);
-    LoopId id(out_.loops.size() - 1);
-    std::vector<Place> args;
-    std::vector<Destination> results;
-    size_t operand = 0, carries = 0;
-    for (ValueId a : body.args) {
-      const ir::Value& v = body.value(a);
-      Place p;
-      switch (v.arg) {
-        case ir::ArgKind::carry:
-          p = s->places[node.results[carries].index];
-          results.push_back({p, true});
-          ++carries;
-          ++operand;
-          break;
-        case ir::ArgKind::slice:
-          p = operand_place(operand++);
-          p.steps.push_back({id, v.type.count()});
-          break;
-        case ir::ArgKind::index:
-          p.index = id;
-          break;
-        default:
-          p = operand_place(operand++);
-          break;
-      }
-      args.push_back(std::move(p));
-    }
-    std::vector<std::pair<Place, ir::Type>> cleared;
-    for (size_t r = carries; r < node.results.size(); ++r) {
-      Place p = s->places[node.results[r].index];
-      if (loop.predicate) cleared.push_back({p, graph.type(node.results[r])});
-      p.steps.push_back({id, body.type(body.results[r]).count()});
-      results.push_back({std::move(p), false});
-    }
-    Place go_on;
-    if (loop.predicate) {
-      go_on.root = arena_root(body.type(body.results.back()), "go_on");
-      results.push_back({go_on, false});
-      touch(go_on);
-    }
-    std::unique_ptr<Scope> inner = scope(*inside[0], args, results);
-    inner->loop = id;
-    inner->go_on = go_on;
-    inner->cleared = std::move(cleared);
-    // Initial values: copied into the carries, unless they are there already.
-    for (size_t c = 0; c < carries; ++c)
-      inner->carries.push_back({operand_place(c), s->places[node.results[c].index]});
-    regions.push_back(std::move(inner));
-  } else {
-    for (const auto& branch : inside) {
-      const Graph* region = branch->graph;
-      std::vector<Place> args;
-      std::vector<Destination> results;
-      for (size_t i = 0; i < region->args.size(); ++i) args.push_back(operand_place(i + 1));
-      for (ValueId r : node.results) results.push_back({s->places[r.index], false});
-      regions.push_back(scope(*branch, args, results));
-    }
+// Where the operands of a control operation lie.
+Place Planner::operand_place(const Scope& s, const Node& node, size_t i) const {
+  return s.places[storage_of(*s.graph, node.operands[i]).index];
+}
+
+void Planner::control(const ScheduledGraph& scheduled, Scope* s, int32_t number) {
+  const Node& node = s->graph->node(s->fusion.groups[static_cast<size_t>(number)].nodes[0]);
+  const uint32_t begin = position_;
+  switch (node.op->control()->what) {
+    case ir::Control::loop:
+      loop(scheduled, s, number);
+      break;
+    case ir::Control::cond:
+      cond(scheduled, s, number);
+      break;
+    case ir::Control::apply:
+      apply(s, number);
+      break;
+    case ir::Control::call:
+      TENON_CHECK(false, "a call is lowered");
   }
   ++position_;
   // What was live at the loop's entry and is used in it stays live until its end.
@@ -315,22 +278,161 @@ void Planner::control(const ScheduledGraph& scheduled, Scope* s, int32_t group_n
     if (r.first <= begin && r.last >= begin) r.last = std::max(r.last, position_);
 }
 
+void Planner::loop(const ScheduledGraph& scheduled, Scope* s, int32_t group) {
+  const Graph& graph = *s->graph;
+  const auto number = static_cast<size_t>(group);
+  const Node& node = graph.node(s->fusion.groups[number].nodes[0]);
+  const Graph& body = *node.regions[0];
+  Loop loop;
+  loop.trip = std::get_if<Dim>(&node.attr("trip")) != nullptr ? node.get<Dim>("trip") : Dim(0);
+  loop.predicate = node.get<bool>("predicate");
+  loop.reverse = node.get<bool>("reverse");
+  loop.commit = node.get<bool>("commit");
+  out_.loops.push_back(loop);
+  LoopId id(out_.loops.size() - 1);
+  std::vector<Place> args;
+  std::vector<Destination> results;
+  size_t operand = 0, carries = 0;
+  for (ValueId a : body.args) {
+    const ir::Value& v = body.value(a);
+    Place p;
+    switch (v.arg) {
+      case ir::ArgKind::carry:
+        p = s->places[node.results[carries].index];
+        results.push_back({p, true});
+        ++carries;
+        ++operand;
+        break;
+      case ir::ArgKind::slice:
+        p = operand_place(*s, node, operand++);
+        p.steps.push_back({id, v.type.count()});
+        break;
+      case ir::ArgKind::index:
+        p.index = id;
+        break;
+      default:
+        p = operand_place(*s, node, operand++);
+        break;
+    }
+    args.push_back(std::move(p));
+  }
+  std::vector<std::pair<Place, ir::Type>> cleared;
+  for (size_t r = carries; r < node.results.size(); ++r) {
+    Place p = s->places[node.results[r].index];
+    if (loop.predicate) cleared.push_back({p, graph.type(node.results[r])});
+    p.steps.push_back({id, body.type(body.results[r]).count()});
+    results.push_back({std::move(p), false});
+  }
+  Place go_on;
+  if (loop.predicate) {
+    go_on.root = arena_root(body.type(body.results.back()), "go_on");
+    results.push_back({go_on, false});
+    touch(go_on);
+  }
+  std::unique_ptr<Scope> inner = scope(*scheduled.regions[number][0], args, results);
+  inner->loop = id;
+  inner->go_on = go_on;
+  inner->cleared = std::move(cleared);
+  // Initial values: copied into the carries, unless they are there already.
+  for (size_t c = 0; c < carries; ++c)
+    inner->carries.push_back({operand_place(*s, node, c), s->places[node.results[c].index]});
+  s->regions[number].push_back(std::move(inner));
+}
+
+void Planner::cond(const ScheduledGraph& scheduled, Scope* s, int32_t group) {
+  const auto number = static_cast<size_t>(group);
+  const Node& node = s->graph->node(s->fusion.groups[number].nodes[0]);
+  for (const auto& branch : scheduled.regions[number]) {
+    const Graph* region = branch->graph;
+    std::vector<Place> args;
+    std::vector<Destination> results;
+    for (size_t i = 0; i < region->args.size(); ++i) args.push_back(operand_place(*s, node, i + 1));
+    for (ValueId r : node.results) results.push_back({s->places[r.index], false});
+    s->regions[number].push_back(scope(*branch, args, results));
+  }
+}
+
+// What a procedure updates lies where its new value is wanted; it is moved there first, where it does not.
+void Planner::apply(Scope* s, int32_t group) {
+  const Graph& graph = *s->graph;
+  const auto number = static_cast<size_t>(group);
+  const Node& node = graph.node(s->fusion.groups[number].nodes[0]);
+  const Procedure& procedure = procedures_.find(node.get<std::string>("callee"))->second;
+  Application a;
+  a.procedure = &procedure;
+  a.sizes = ir::applied_sizes(module_, graph, node);
+  auto in_memory = [&](const Place& p) {
+    return p.root.valid() && out_.roots[p.root.index].base != RootBase::hyper;
+  };
+  // Kernels of a procedure rely on the alignment of what is state to them.
+  auto aligned = [&](const Place& p) {
+    const RootBase base = out_.roots[p.root.index].base;
+    const bool ours = base == RootBase::state || base == RootBase::arena || base == RootBase::global;
+    return ours && p.offset == Dim(0) && p.steps.empty();
+  };
+  const std::vector<ir::AppliedArgument> arguments = ir::applied_arguments(module_, *procedure.function);
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const Place from = operand_place(*s, node, i);
+    const ir::Type& type = graph.type(node.operands[i]);
+    Place to = from;
+    if (const size_t result = arguments[i].result; result != ~size_t{0}) {
+      to = s->places[node.results[result].index];
+    } else if (!in_memory(from) || (arguments[i].global && !aligned(from))) {
+      to = {};
+      to.root = arena_root(type, std::string(arguments[i].name));
+      touch(to);
+    }
+    if (!same_place(from, to)) s->moves[number].push_back({from, to, type});
+    (arguments[i].global ? a.globals : a.inputs).push_back(std::move(to));
+  }
+  for (size_t r = 0; r < procedure.function->returns; ++r)
+    a.outputs.push_back(s->places[node.results[r].index]);
+  for (const Root& root : procedure.plan->roots)
+    if (root.base == RootBase::hyper) a.hypers[root.name] = hyper_root(root.name, root.dtype);
+  a.arena = arena_root({DType::u8, {}}, "arena");
+  Place arena;
+  arena.root = a.arena;
+  touch(arena);
+  s->applications[number] = std::move(a);
+  arenas_.emplace_back(s->applications[number]->arena, &*s->applications[number]);
+}
+
+namespace {
+
+// Of an arena, at usual sizes: enough to tell what is large.
+int64_t usual_bytes(const Sizes& sizes, const Plan& plan) {
+  int64_t all = 0;
+  for (const Plan::Block& block : plan.arena)
+    all += block.application == nullptr ? sizes.usual(block.bytes)
+                                        : usual_bytes(sizes, *block.application->procedure->plan);
+  return all;
+}
+
+}  // namespace
+
 void Planner::place_arena() {
   // Large first. Symbolic sizes are compared at a usual value, so that the layout does not depend on ranges.
+  std::vector<const Application*> applied(out_.roots.size());
+  for (const auto& [root, application] : arenas_) applied[root.index] = application;
   std::vector<uint32_t> order;
   for (uint32_t r = 0; r < out_.roots.size(); ++r)
     if (out_.roots[r].base == RootBase::arena && out_.roots[r].first != ~0u) order.push_back(r);
-  auto high = [&](uint32_t r) { return sizes_.usual(out_.roots[r].count); };
+  auto high = [&](uint32_t r) {
+    return applied[r] != nullptr ? usual_bytes(sizes_, *applied[r]->procedure->plan)
+                                 : sizes_.usual(out_.roots[r].count);
+  };
   std::sort(order.begin(), order.end(),
             [&](uint32_t a, uint32_t b) { return high(a) != high(b) ? high(a) > high(b) : a < b; });
   for (uint32_t r : order)
-    out_.arena.push_back(
-        {RootId(r), out_.roots[r].count * Dim(static_cast<int64_t>(dtype_bytes(out_.roots[r].dtype)))});
+    out_.arena.push_back({RootId(r),
+                          out_.roots[r].count * Dim(static_cast<int64_t>(dtype_bytes(out_.roots[r].dtype))),
+                          applied[r]});
 }
 
 Plan plan(const ir::Module& module, const ir::Function& function, const ScheduledGraph& graph,
-          const Sizes& sizes, Layout* layout, const PlanOptions& options) {
-  return Planner(module, function, sizes, layout, options).run(graph);
+          const Sizes& sizes, Layout* layout, const Procedures& procedures, bool procedure,
+          const PlanOptions& options) {
+  return Planner(module, function, sizes, layout, procedures, procedure, options).run(graph);
 }
 
 }  // namespace tenon::lower

@@ -7,12 +7,14 @@
 // from liveness; offsets are expressions of dimensions, exact for every binding.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "ir/apply.h"
 #include "kernel/kernel.h"
 #include "lower/schedule.h"
 
@@ -21,7 +23,7 @@ namespace tenon::lower {
 using RootId = Id<struct RootTag>;
 using LoopId = Id<struct LoopTag>;
 
-enum class RootBase : uint8_t { state, arena, constants, input, output, hyper };
+enum class RootBase : uint8_t { state, arena, constants, input, global, output, hyper };
 
 struct Root {
   RootBase base = RootBase::arena;
@@ -29,7 +31,7 @@ struct Root {
   Dim count = {};  // elements
   std::string name = {};
   uint64_t offset = 0;             // state, constants: bytes
-  uint32_t slot = 0;               // input, output, hyper: which one
+  uint32_t slot = 0;               // input, global, output: which one
   uint32_t first = ~0u, last = 0;  // arena: positions at which it is live
 };
 
@@ -47,6 +49,23 @@ struct Place {
 };
 
 bool same_place(const Place& a, const Place& b);
+
+struct Plan;
+// A function that others apply: what its callers must know of it.
+struct Procedure {
+  const ir::Function* function = nullptr;
+  const Plan* plan = nullptr;
+};
+using Procedures = std::map<std::string, Procedure, std::less<>>;
+
+// Where a procedure is applied: what it is given.
+struct Application {
+  const Procedure* procedure = nullptr;
+  ir::AppliedSizes sizes;                       // of its dimensions, those that are others here
+  std::vector<Place> inputs, globals, outputs;  // by slot of its roots; a global that it writes is both
+  std::map<std::string, RootId> hypers;
+  RootId arena;
+};
 
 struct Scope;
 struct Copy {
@@ -94,7 +113,10 @@ struct Scope {
   std::vector<std::pair<Place, ir::Type>> cleared;  // stacked results that a predicate may leave unwritten
   Place go_on;                                      // of a loop with a predicate: where the body puts it
   std::vector<std::vector<RootId>> scratch;         // per group
-  std::vector<std::vector<Touch>> touches;          // per group; control flow: none of its own
+  // Per group that applies a procedure; and what is copied before it: values into the places it updates.
+  std::vector<std::optional<Application>> applications;
+  std::vector<std::vector<Copy>> moves;
+  std::vector<std::vector<Touch>> touches;  // per group; control flow: none of its own
   std::vector<RootId> panels;  // per group: a contraction's constant right factor, laid out in panels
   std::vector<int32_t> sums;   // per group: the output where a contraction may keep partial sums; -1: none
   bool may_fail = false;
@@ -105,9 +127,16 @@ struct Plan {
   std::vector<Root> roots;
   std::vector<Loop> loops;
   std::unique_ptr<Scope> scope;
-  std::vector<ValueId> inputs;                // graph arguments that are inputs, in order
-  std::vector<std::pair<RootId, Dim>> arena;  // placement order: root and its bytes
-  std::vector<uint32_t> uses;                 // of each root, see count_uses
+  std::vector<ValueId> inputs;       // graph arguments that are inputs, in order
+  std::vector<std::string> globals;  // of a procedure: parameters and states that it is given, by slot
+  // Placement order: root and its bytes; those of a procedure's arena follow from its plan at these sizes.
+  struct Block {
+    RootId root;
+    Dim bytes;
+    const Application* application = nullptr;
+  };
+  std::vector<Block> arena;
+  std::vector<uint32_t> uses;  // of each root, see count_uses
 };
 
 // Where the module's globals lie; made once a module.
@@ -129,8 +158,10 @@ Layout layout_state(const ir::Module& module, const std::vector<kernel::StateSlo
 struct PlanOptions {
   bool in_place = true;
 };
-// `graph`: the function's; it outlives the plan.
+// `graph`: the function's; it outlives the plan. `procedures`: those that stand before the function.
+// `procedure`: parameters and states are given by the caller, in memory of any place.
 Plan plan(const ir::Module& module, const ir::Function& function, const ScheduledGraph& graph,
-          const Sizes& sizes, Layout* layout, const PlanOptions& options);
+          const Sizes& sizes, Layout* layout, const Procedures& procedures, bool procedure,
+          const PlanOptions& options);
 
 }  // namespace tenon::lower

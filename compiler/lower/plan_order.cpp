@@ -60,119 +60,174 @@ bool Planner::group_fails(const Scope& s, const Group& group) const {
   return false;
 }
 
-// Decides which results are written straight into the place of their old value, and reorders groups so that
-// reads of old values and everything that may fail come before.
-void Planner::order_groups(Scope* s, const std::vector<Destination>& results, std::vector<bool>* direct) {
-  const Graph& graph = *s->graph;
-  size_t n = s->fusion.groups.size();
-  GroupOrder order(n);
-  std::map<uint32_t, std::vector<std::pair<uint32_t, bool>>> readers;  // root -> (group, aligned)
-  for (uint32_t g = 0; g < n; ++g) {
-    for (const Read& r : reads(*s, s->fusion.groups[g])) {
-      NodeId producer = graph.value(r.value).node;
-      if (producer.valid()) order.add(static_cast<uint32_t>(s->fusion.group_of[producer.index]), g);
-      const Place& p = s->places[r.value.index];
-      if (!producer.valid() && p.root.valid()) readers[p.root.index].push_back({g, r.aligned});
-    }
-  }
-  std::vector<uint32_t> failing;
-  for (uint32_t g = 0; g < n; ++g)
-    if (group_fails(*s, s->fusion.groups[g])) failing.push_back(g);
+namespace {
 
-  auto commits = [&](const Node& node) {
-    return node.op->control() != nullptr && node.op->control()->what == ir::Control::loop &&
-           node.get<bool>("commit");
-  };
-  // Whether a value can be written straight into `place`, which holds an old value. `go_on`: a place that
-  // another committing loop takes over; that one may fail later, for what is committed by then stays.
-  auto claim = [&](ValueId v, const Place& place, bool go_on) {
-    const NodeId producer = graph.value(v).node;
-    uint32_t writer = static_cast<uint32_t>(s->fusion.group_of[producer.index]);
-    const Group& group = s->fusion.groups[writer];
-    bool control = group.kind == GroupKind::control;
-    const Node& node = graph.node(producer);
-    bool ok = true;
-    bool is_loop = control && node.op->control()->what == ir::Control::loop;
-    if (control && !is_loop) ok = false;
-    std::vector<uint32_t> before;
-    if (auto it = readers.find(place.root.index); it != readers.end()) {
-      for (auto [g, aligned] : it->second) {
-        if (g != writer) {
-          before.push_back(g);
-        } else if (is_loop) {
-          // The loop may read the old value only as the initial value of the carry that it becomes.
-          size_t uses = 0;
-          for (ValueId o : node.operands)
-            if (s->places[o.index].root == place.root) ++uses;
-          size_t carry = graph.value(v).result;
-          ok = ok && uses == 1 && s->places[node.operands[carry].index].root == place.root;
-        } else {
-          ok = ok && aligned;
-        }
-      }
-    }
-    // A failing iteration must leave state untouched unless iterations commit one by one.
-    if (is_loop && s->fusion.ranges->may_fail(*node.regions[0]) && !node.get<bool>("commit")) ok = false;
-    for (uint32_t g : failing)
-      if (g != writer && !(go_on && commits(graph.node(s->fusion.groups[g].nodes[0])))) before.push_back(g);
-    if (!is_loop && group_fails(*s, group) && !writes_after_checks(graph, group)) ok = false;
-    for (uint32_t g : before) ok = ok && !order.reaches(writer, g);
-    // Several outputs of one group: each reads the old values of the others at the same element only, which
-    // holds because every read was checked as aligned above and all loads of an element precede its stores.
-    if (ok)
-      for (uint32_t g : before) order.add(g, writer);
-    return ok;
-  };
+bool commits(const Node& node) { return ir::is_control(node, ir::Control::loop) && node.get<bool>("commit"); }
+
+std::vector<uint32_t> uses_of(const Graph& graph) {
   std::vector<uint32_t> uses(graph.value_count(), 0);
   for (size_t i = 0; i < graph.node_count(); ++i)
     for (ValueId v : graph.node(NodeId(i)).operands) ++uses[v.index];
   for (ValueId v : graph.results) ++uses[v.index];
+  return uses;
+}
 
+}  // namespace
+
+// The order of a scope's groups: what reads a value after what makes it, and before what overwrites it; what
+// may fail before what overwrites anything.
+class Planner::Order {
+ public:
+  Order(const Planner& planner, Scope* s)
+      : planner_(planner), s_(*s), graph_(*s->graph), order_(s->fusion.groups.size()) {
+    for (uint32_t g = 0; g < s_.fusion.groups.size(); ++g) {
+      for (const Read& r : planner_.reads(s_, s_.fusion.groups[g])) {
+        const NodeId producer = graph_.value(r.value).node;
+        if (producer.valid()) order_.add(static_cast<uint32_t>(s_.fusion.group_of[producer.index]), g);
+        const Place& p = s_.places[r.value.index];
+        if (!producer.valid() && p.root.valid()) readers_[p.root.index].push_back({g, r.aligned});
+      }
+      if (planner_.group_fails(s_, s_.fusion.groups[g])) failing_.push_back(g);
+    }
+  }
+
+  // Whether a value can be written straight into `place`, which holds an old value; what has to come before
+  // is ordered so. `go_on`: a place that another committing loop takes over; that one may fail later, for
+  // what is committed by then stays.
+  bool claim(ValueId v, const Place& place, bool go_on) {
+    const NodeId producer = graph_.value(v).node;
+    const auto writer = static_cast<uint32_t>(s_.fusion.group_of[producer.index]);
+    const Group& group = s_.fusion.groups[writer];
+    const Node& node = graph_.node(producer);
+    std::vector<uint32_t> before;
+    if (!may_replace(group, node) || !reads_aside(v, node, writer, place, &before)) return false;
+    for (uint32_t g : failing_)
+      if (g != writer && !(go_on && commits(graph_.node(s_.fusion.groups[g].nodes[0])))) before.push_back(g);
+    for (uint32_t g : before)
+      if (order_.reaches(writer, g)) return false;
+    // Several outputs of one group: each reads the old values of the others at the same element only, which
+    // holds because every read was checked as aligned above and all loads of an element precede its stores.
+    for (uint32_t g : before) order_.add(g, writer);
+    return true;
+  }
+
+  // The value whose place a result takes over: of a loop that commits, its carry; of a procedure, what it
+  // updates. Invalid: none.
+  ValueId replaced(ValueId v) const {
+    const Node& node = *graph_.producer(v);
+    if (!commits(node) && !ir::is_apply(node)) return {};
+    const size_t old = operand_of(node, graph_.value(v).result);
+    return old < node.operands.size() ? node.operands[old] : ValueId();
+  }
+
+  // Groups in dependence order, ties by their old number.
+  void run(std::vector<Item>* items) const {
+    const size_t n = s_.fusion.groups.size(), first = items->size();
+    std::vector<uint32_t> waiting(n);
+    std::vector<std::vector<uint32_t>> succs(n);
+    std::set<uint32_t> ready;
+    for (uint32_t g = 0; g < n; ++g) {
+      waiting[g] = static_cast<uint32_t>(order_.before(g).size());
+      for (uint32_t p : order_.before(g)) succs[p].push_back(g);
+      if (waiting[g] == 0) ready.insert(g);
+    }
+    while (!ready.empty()) {
+      const uint32_t g = *ready.begin();
+      ready.erase(ready.begin());
+      items->emplace_back().group = static_cast<int32_t>(g);
+      for (uint32_t t : succs[g])
+        if (--waiting[t] == 0) ready.insert(t);
+    }
+    TENON_CHECK(items->size() - first == n, "in-place writes made a cycle");
+  }
+
+ private:
+  // The operand that becomes a result where it lies. Past the last: the result replaces none.
+  size_t operand_of(const Node& node, size_t result) const {
+    if (!ir::is_apply(node)) return result;
+    const std::vector<ir::AppliedArgument> arguments = ir::applied_arguments(
+        planner_.module_, *planner_.procedures_.find(node.get<std::string>("callee"))->second.function);
+    for (size_t i = 0; i < arguments.size(); ++i)
+      if (arguments[i].result == result) return i;
+    return node.operands.size();
+  }
+
+  // A failing call leaves state untouched, but for the iterations that were committed.
+  bool may_replace(const Group& group, const Node& node) const {
+    if (ir::is_control(node, ir::Control::loop))
+      return node.get<bool>("commit") || !s_.fusion.ranges->may_fail(*node.regions[0]);
+    if (group.kind == GroupKind::control) return ir::is_apply(node);  // it tests before it writes
+    return !planner_.group_fails(s_, group) || writes_after_checks(graph_, group);
+  }
+
+  // Whether the writer itself reads the old value at the element that it writes, or as the operand that
+  // becomes the new one. `before`: the others that read it.
+  bool reads_aside(ValueId v, const Node& node, uint32_t writer, const Place& place,
+                   std::vector<uint32_t>* before) const {
+    const bool control = s_.fusion.groups[writer].kind == GroupKind::control;
+    const size_t old = control ? operand_of(node, graph_.value(v).result) : 0;
+    if (ir::is_apply(node) && old == node.operands.size()) return false;
+    const auto readers = readers_.find(place.root.index);
+    if (readers == readers_.end()) return true;
+    for (const auto& [g, aligned] : readers->second) {
+      if (g != writer) {
+        before->push_back(g);
+      } else if (control) {
+        const auto uses = std::count_if(node.operands.begin(), node.operands.end(),
+                                        [&](ValueId o) { return s_.places[o.index].root == place.root; });
+        if (uses != 1 || old >= node.operands.size() ||
+            !(s_.places[node.operands[old].index].root == place.root))
+          return false;
+      } else if (!aligned) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  const Planner& planner_;
+  const Scope& s_;
+  const Graph& graph_;
+  GroupOrder order_;
+  std::map<uint32_t, std::vector<std::pair<uint32_t, bool>>> readers_;  // root -> (group, aligned)
+  std::vector<uint32_t> failing_;
+};
+
+// Decides which results are written straight into the place of their old value, and reorders groups so that
+// reads of old values and everything that may fail come before.
+void Planner::order_groups(Scope* s, const std::vector<Destination>& results, std::vector<bool>* direct) {
+  const Graph& graph = *s->graph;
+  Order order(*this, s);
+  const std::vector<uint32_t> uses = uses_of(graph);
+  // Views share their operand's place: they are copied out.
+  auto is_made = [&](ValueId v) {
+    const NodeId producer = graph.value(v).node;
+    return producer.valid() && graph.node(producer).op->view() == nullptr &&
+           s->fusion.group_of[producer.index] >= 0;
+  };
   direct->assign(results.size(), false);
   std::set<uint32_t> taken;  // values that have a destination
   for (size_t i = 0; i < results.size(); ++i) {
     ValueId v = graph.results[i];
-    NodeId producer = graph.value(v).node;
-    // Views share their operand's place: they are copied out.
-    if (!producer.valid() || graph.node(producer).op->view() != nullptr ||
-        s->fusion.group_of[producer.index] < 0)
-      continue;
-    if (taken.count(v.index) != 0) continue;
-    if (results[i].holds_old && (!options_.in_place || !claim(v, results[i].place, false))) continue;
+    if (!is_made(v) || taken.count(v.index) != 0) continue;
+    if (results[i].holds_old && (!options_.in_place || !order.claim(v, results[i].place, false))) continue;
     (*direct)[i] = true;
     taken.insert(v.index);
     if (!results[i].holds_old) continue;
     // A loop that commits goes on from where the one before it has left the place, and from what that one has
-    // committed if it fails.
-    while (commits(graph.node(graph.value(v).node))) {
-      v = graph.node(graph.value(v).node).operands[graph.value(v).result];
-      producer = graph.value(v).node;
-      if (!producer.valid() || uses[v.index] != 1 || s->fusion.group_of[producer.index] < 0) break;
-      if (!commits(graph.node(producer)) || taken.count(v.index) != 0) break;
-      if (!claim(v, results[i].place, true)) break;
+    // committed if it fails. So does a procedure behind another, where neither may fail.
+    for (ValueId old = order.replaced(v); old.valid(); old = order.replaced(v)) {
+      const bool both = commits(*graph.producer(v));
+      v = old;
+      if (!is_made(v) || uses[v.index] != 1 || taken.count(v.index) != 0) break;
+      const Node& maker = *graph.producer(v);
+      if (!commits(maker) && !ir::is_apply(maker)) break;
+      if (!order.claim(v, results[i].place, both && commits(maker))) break;
       s->places[v.index] = results[i].place;
       taken.insert(v.index);
     }
   }
-  // Groups in dependence order, ties by their old number.
-  std::vector<uint32_t> waiting(n);
-  std::vector<std::vector<uint32_t>> succs(n);
-  std::set<uint32_t> ready;
-  for (uint32_t g = 0; g < n; ++g) {
-    waiting[g] = static_cast<uint32_t>(order.before(g).size());
-    for (uint32_t p : order.before(g)) succs[p].push_back(g);
-    if (waiting[g] == 0) ready.insert(g);
-  }
-  while (!ready.empty()) {
-    uint32_t g = *ready.begin();
-    ready.erase(ready.begin());
-    Item item;
-    item.group = static_cast<int32_t>(g);
-    s->items.push_back(std::move(item));
-    for (uint32_t t : succs[g])
-      if (--waiting[t] == 0) ready.insert(t);
-  }
-  TENON_CHECK(s->items.size() == n, "in-place writes made a cycle");
+  order.run(&s->items);
 }
 
 }  // namespace tenon::lower

@@ -85,6 +85,7 @@ bool Planner::movable(const Scope& s, ValueId stored, const std::vector<bool>& r
   if (!maker.valid() || returned[stored.index] || !s.places[stored.index].none()) return false;
   // Carries live where their loop is told to keep them, for as long as it runs.
   const Node& node = graph.node(maker);
+  if (ir::is_apply(node)) return false;  // what it updates is aligned
   if (node.op->control() != nullptr && node.op->control()->what == ir::Control::loop &&
       graph.value(stored).result < carry_count(*node.regions[0]))
     return false;

@@ -13,8 +13,14 @@ namespace tenon::lower {
 class Planner {
  public:
   Planner(const ir::Module& module, const ir::Function& function, const Sizes& sizes, Layout* layout,
-          const PlanOptions& options)
-      : module_(module), function_(function), sizes_(sizes), layout_(layout), options_(options) {}
+          const Procedures& procedures, bool procedure, const PlanOptions& options)
+      : module_(module),
+        function_(function),
+        sizes_(sizes),
+        layout_(layout),
+        procedures_(procedures),
+        procedure_(procedure),
+        options_(options) {}
   Plan run(const ScheduledGraph& graph);
 
  private:
@@ -34,7 +40,9 @@ class Planner {
     out_.roots.push_back(std::move(root));
     return RootId(out_.roots.size() - 1);
   }
-  RootId state_root(const std::string& name);
+  // Of a parameter or state: its slot in the state, or what a procedure's caller gives.
+  RootId global_root(const std::string& name);
+  RootId hyper_root(const std::string& name, DType dtype);
   RootId arena_root(const ir::Type& type, std::string name);
   RootId constant_root(const std::shared_ptr<const Array>& array);
   void touch(const Place& p) {
@@ -49,9 +57,14 @@ class Planner {
   void add_scratch(Scope* s, int32_t group);
   void cut_group(Scope* s, int32_t group);
   void control(const ScheduledGraph& scheduled, Scope* s, int32_t group);
+  Place operand_place(const Scope& s, const Node& node, size_t i) const;
+  void loop(const ScheduledGraph& scheduled, Scope* s, int32_t group);
+  void cond(const ScheduledGraph& scheduled, Scope* s, int32_t group);
+  void apply(Scope* s, int32_t group);
   void place_arena();
 
   // Order: plan_order.cpp.
+  class Order;
   std::vector<Read> reads(const Scope& s, const Group& group) const;
   bool group_fails(const Scope& s, const Group& group) const;
   void order_groups(Scope* s, const std::vector<Destination>& results, std::vector<bool>* direct);
@@ -68,9 +81,12 @@ class Planner {
   const ir::Function& function_;
   const Sizes& sizes_;
   Layout* layout_;
+  const Procedures& procedures_;
+  const bool procedure_;
   const PlanOptions& options_;
   Plan out_;
-  std::map<std::string, RootId> state_roots_;
+  std::map<std::string, RootId> global_roots_, hyper_roots_;
+  std::vector<std::pair<RootId, const Application*>> arenas_;  // of procedures that are applied
   uint32_t position_ = 0;
 };
 

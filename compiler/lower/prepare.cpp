@@ -13,7 +13,7 @@ using Axes = std::vector<int64_t>;
 // Contractions with fewer rows than this read a transposed right factor as often as a copy of it would.
 constexpr int64_t least_rows = 8;
 
-bool wants_copy(const ir::Graph& graph, const ir::Node& node, const ir::Module& module) {
+bool wants_copy(const ir::Graph& graph, const ir::Node& node) {
   if (!ir::multiplies(*node.op) || chain_length(graph, node) != 0) return false;
   if (packs_right(graph, node)) return false;  // packing reads it in any order
   if (graph.type(node.operands[1]).shape.empty()) return false;
@@ -32,7 +32,7 @@ bool wants_copy(const ir::Graph& graph, const ir::Node& node, const ir::Module& 
         std::find(inner.begin(), inner.end(), axis) == inner.end())
       rows = rows * lhs[d];
   }
-  return rows.range(module.dims).high >= least_rows;
+  return !rows.is_constant() || rows.constant() >= least_rows;
 }
 
 // Reads rows that were chosen by an index?
@@ -156,7 +156,7 @@ struct CapturedCopy {
   Axes perm;
   bool operator==(const CapturedCopy&) const = default;
 };
-std::vector<CapturedCopy> captured_copies(const ir::Graph& body, const ir::Module& module) {
+std::vector<CapturedCopy> captured_copies(const ir::Graph& body) {
   std::vector<size_t> arg_of(body.value_count(), body.args.size());
   for (size_t i = 0; i < body.args.size(); ++i)
     if (body.value(body.args[i]).arg == ir::ArgKind::capture) arg_of[body.args[i].index] = i;
@@ -168,10 +168,9 @@ std::vector<CapturedCopy> captured_copies(const ir::Graph& body, const ir::Modul
   };
   for (size_t i = 0; i < body.node_count(); ++i) {
     const ir::Node& node = body.node(ir::NodeId(i));
-    if (wants_copy(body, node, module) && !unstacks(body, node))
-      want(node.operands[1], turned(body, node).perm);
+    if (wants_copy(body, node) && !unstacks(body, node)) want(node.operands[1], turned(body, node).perm);
     if (node.op->control() == nullptr || node.op->control()->what != ir::Control::loop) continue;
-    for (const CapturedCopy& inner : captured_copies(*node.regions[0], module))
+    for (const CapturedCopy& inner : captured_copies(*node.regions[0]))
       want(node.operands[inner.arg], inner.perm);
   }
   return out;
@@ -229,7 +228,7 @@ ir::Graph prepared(const ir::Graph& graph, const ir::Module& module,
       continue;
     }
     ir::Attrs attrs = node.attrs;
-    if (wants_copy(graph, node, module)) {
+    if (wants_copy(graph, node)) {
       Turned right = turned(graph, node);
       operands[1] = turn(node.operands[1], right.perm);
       attrs[node.op->attr_index("rhs_batch")] = std::move(right.batch);
@@ -239,7 +238,7 @@ ir::Graph prepared(const ir::Graph& graph, const ir::Module& module,
     const bool loop = node.op->control() != nullptr && node.op->control()->what == ir::Control::loop;
     for (const auto& region : node.regions) {
       std::vector<CapturedCopy> inner;
-      if (loop) inner = captured_copies(*region, module);
+      if (loop) inner = captured_copies(*region);
       const size_t given = operands.size();
       for (const CapturedCopy& c : inner) operands.push_back(turn(node.operands[c.arg], c.perm));
       regions.push_back(std::make_unique<ir::Graph>(prepared(*region, module, inner, given)));

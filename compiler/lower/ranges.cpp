@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ir/apply.h"
 #include "lower/domain.h"
 
 namespace tenon::lower {
@@ -24,8 +25,9 @@ std::optional<Dim> constant_bound(const Array& array) {
 
 }  // namespace
 
-IndexRanges::IndexRanges(const Graph& graph, const ir::DimRanges& dims) {
-  visit(graph, dims, Bounds(graph.value_count()));
+IndexRanges::IndexRanges(const Graph& graph, const ir::DimRanges& dims,
+                         const std::set<std::string>& cannot_fail) {
+  visit(graph, dims, cannot_fail, Bounds(graph.value_count()));
 }
 
 bool IndexRanges::declared_to_fail(const Node& node) { return node.op->may_fail; }
@@ -40,7 +42,8 @@ bool IndexRanges::may_fail(const Graph& graph) const {
   return false;
 }
 
-void IndexRanges::visit(const Graph& graph, const ir::DimRanges& dims, Bounds bounds) {
+void IndexRanges::visit(const Graph& graph, const ir::DimRanges& dims,
+                        const std::set<std::string>& cannot_fail, Bounds bounds) {
   auto bound = [&](ValueId v) -> const std::optional<Dim>& { return bounds[v.index]; };
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const Node& node = graph.node(NodeId(i));
@@ -59,8 +62,9 @@ void IndexRanges::visit(const Graph& graph, const ir::DimRanges& dims, Bounds bo
         if (kind != ir::ArgKind::carry) inner[a.index] = bound(node.operands[operand]);
         ++operand;
       }
-      visit(*region, dims, std::move(inner));
+      visit(*region, dims, cannot_fail, std::move(inner));
     }
+    if (ir::is_apply(node) && cannot_fail.contains(node.get<std::string>("callee"))) inside_.insert(&node);
     if (ir::finds_position(op)) {
       // Of the position: the extreme value beside it may be any number.
       Dim count(1);

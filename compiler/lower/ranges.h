@@ -4,6 +4,8 @@
 #pragma once
 
 #include <optional>
+#include <set>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
@@ -14,8 +16,8 @@ namespace tenon::lower {
 class IndexRanges {
  public:
   IndexRanges() = default;
-  // Of a function's graph and every region in it. Linear in nodes.
-  IndexRanges(const Graph& graph, const ir::DimRanges& dims);
+  // Of a function's graph and every region in it. Linear in nodes. `cannot_fail`: functions, where applied.
+  IndexRanges(const Graph& graph, const ir::DimRanges& dims, const std::set<std::string>& cannot_fail = {});
 
   bool may_fail(const Node& node) const { return declared_to_fail(node) && inside_.count(&node) == 0; }
   // Any node of the graph or of its regions.
@@ -24,7 +26,8 @@ class IndexRanges {
  private:
   static bool declared_to_fail(const Node& node);
   using Bounds = std::vector<std::optional<Dim>>;  // per value: elements are below it, and not negative
-  void visit(const Graph& graph, const ir::DimRanges& dims, Bounds bounds);
+  void visit(const Graph& graph, const ir::DimRanges& dims, const std::set<std::string>& cannot_fail,
+             Bounds bounds);
 
   std::unordered_set<const Node*> inside_;
 };

@@ -55,6 +55,13 @@ void collect(const Scope& s, Uses* uses) {
       continue;
     }
     const Node& node = s.graph->node(group.nodes[0]);
+    if (const std::optional<Application>& a = s.applications[number]) {
+      for (const Place& p : a->inputs) note(uses, p, false, false);
+      for (const Place& p : a->globals) note(uses, p, false, true);
+      for (const Place& p : a->outputs) note(uses, p, false, true);
+      for (const Copy& c : s.moves[number]) note(uses, c.from, false, false);
+      continue;
+    }
     if (node.op->control()->what != ir::Control::loop)
       note(uses, s.places[storage_of(*s.graph, node.operands[0]).index], true, false);
     for (const auto& region : s.regions[number]) {
@@ -122,7 +129,7 @@ std::vector<RegisterRoot> register_roots(const Frame& frame, const Scope& body) 
     if (!use.fixed || !use.written || !fits_registers(root.count) || frame.keeps(RootId(index))) continue;
     // A failure leaves the loop where it is, and must find state as the last committed step left it.
     const bool ours = root.base == RootBase::arena || root.base == RootBase::output ||
-                      (root.base == RootBase::state && !body.may_fail);
+                      ((root.base == RootBase::state || root.base == RootBase::global) && !body.may_fail);
     if (!ours || registers + root.count.constant() > most_registers) continue;
     registers += root.count.constant();
     out.push_back({RootId(index), root.base == RootBase::arena && use.count == plan.uses[index]});

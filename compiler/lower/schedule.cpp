@@ -106,16 +106,6 @@ Work ordered_work(const Group& group, const Sizes& sizes, const OrderedTerms& o,
 
 }  // namespace
 
-ir::DimRanges usual_ranges(const ir::DimRanges& dims) {
-  constexpr int64_t usual = 64;
-  ir::DimRanges out;
-  for (const auto& [name, range] : dims) {
-    const int64_t value = std::clamp(usual, range.low, std::max(range.low, range.high));
-    out[name] = {value, value};
-  }
-  return out;
-}
-
 PointwiseSchedule schedule_pointwise(const Graph& graph, const Group& group, const Sizes& sizes,
                                      const PointwiseTerms& p) {
   // Little work is done on many lanes at once; much of it, which stands in the code once for each vector, on

@@ -37,9 +37,11 @@ class Parser {
     const ir::DimRanges& dims = out.module->dims;
     out.usual = std::make_unique<ir::DimRanges>(usual_ranges(dims));
     out.sizes = std::make_unique<Sizes>(dims, *out.usual, *target);
+    std::set<std::string> cannot_fail;
     for (const ir::Function& f : out.module->functions) {
       ScheduledFunction s{&f};
-      s.ranges = std::make_unique<IndexRanges>(f.graph, dims);
+      s.ranges = std::make_unique<IndexRanges>(f.graph, dims, cannot_fail);
+      if (!s.ranges->may_fail(f.graph)) cannot_fail.insert(f.name);
       std::vector<Line> lines;
       if (!section(f, dims, &s, &lines)) return std::move(errors_);
       s.graph = graph(f.graph, *s.ranges, *out.sizes, lines);

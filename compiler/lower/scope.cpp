@@ -1,6 +1,7 @@
 // Whole scopes in one kernel: small loops and functions, where calls and phases would cost more than the
 // work.
 #include <algorithm>
+#include <limits>
 
 #include "lower/cost.h"
 #include "lower/entry.h"
@@ -17,6 +18,8 @@ double scope_cycles(const Sizes& sizes, const Scope& s) {
     }
     const Group& group = s.fusion.groups[static_cast<size_t>(item.group)];
     if (group.kind == GroupKind::control) {
+      // Kernels call nothing: what applies a procedure is no kernel.
+      if (s.applications[static_cast<size_t>(item.group)]) return std::numeric_limits<double>::infinity();
       for (const auto& region : s.regions[static_cast<size_t>(item.group)])
         cycles += scope_cycles(sizes, *region);
     } else {

@@ -8,12 +8,9 @@
 
 namespace tenon::lower {
 
-// Every dimension at a usual size within its range.
-ir::DimRanges usual_ranges(const ir::DimRanges& dims);
-
 class Sizes {
  public:
-  // All outlive it. `usual`: every dimension at one size, see usual_ranges.
+  // All outlive it. `usual`: every dimension at one size, see ir::usual_ranges.
   Sizes(const ir::DimRanges& ranges, const ir::DimRanges& usual, const target::Target& target)
       : ranges_(ranges), usual_(usual), target_(target) {}
 

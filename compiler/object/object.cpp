@@ -264,7 +264,7 @@ Result<Object> compile(const kernel::Module& module, const target::Target& targe
       return error(Code::backend, "generated code calls " + name + ", which no object may need");
   Object object;
   object.elf = std::move(merged.elf);
-  for (const kernel::Function& f : module.functions) object.kernels += !f.entry;
+  for (const kernel::Function& f : module.functions) object.kernels += !f.runs_phases();
   object.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return object;
 }

@@ -16,9 +16,12 @@
 // cond: operands are the predicate (bool[]) and the captures; the regions {then, else} take all captures as
 //   arguments and yield values of the same types, which are the results.
 // call: the returned values of a function of the module; operands are its inputs. Globals are read by name.
+// apply: all results of a function of the module, what it writes included; operands are its inputs and the
+//   parameters and states that it reads or writes (ir/apply.h). Its dimensions take the operands' sizes.
 //
 // Derivatives of loop and cond are graphs built by transforms/, which need the surrounding graph; a call is
 // inlined before it is differentiated.
+#include "ir/apply.h"
 #include "ops/family.h"
 #include "ops/rules.h"
 
@@ -208,8 +211,47 @@ Status infer_call(InferContext& c) {
   return Ok{};
 }
 
+// --- apply -----------------------------------------------------------------------------------------------
+
+// What is put into it later brings arguments along that its operands would not name.
+bool is_complete(const Graph& graph, bool training) {
+  for (size_t i = 0; i < graph.node_count(); ++i) {
+    const ir::Node& node = graph.node(ir::NodeId(i));
+    if (ir::is_control(node, ir::Control::call) || (training && node.op->mode != nullptr)) return false;
+    for (const auto& region : node.regions)
+      if (!is_complete(*region, training)) return false;
+  }
+  return true;
+}
+
+Status infer_apply(InferContext& c) {
+  const std::string& callee = c.get<std::string>("callee");
+  const ir::Function* function = c.module == nullptr ? nullptr : c.module->find_function(callee);
+  if (function == nullptr) {
+    return c.fail(Code::undefined_name, "no function is named " + callee,
+                  "functions are declared before their use");
+  }
+  if (!is_complete(function->graph, function->mode == ir::Mode::training))
+    return c.fail(
+        Code::graph_invalid,
+        callee + " calls functions, or draws random numbers for training: what it reads is not known",
+        "apply a function of operations alone, or one that a directive has made");
+  Result<ir::AppliedSizes> sizes =
+      ir::applied_sizes(*function, ir::applied_arguments(*c.module, *function), c.operands);
+  if (!sizes) {
+    const Diagnostic d = sizes.errors().list.front();
+    return c.fail(d.code, d.message, d.help);
+  }
+  for (const size_t r : ir::applied_results(*c.module, *function)) {
+    Type type = function->graph.type(function->graph.results[r]);
+    for (Dim& d : type.shape) d = d.substitute(*sizes);
+    c.results.push_back(std::move(type));
+  }
+  return Ok{};
+}
+
 constexpr ir::ControlForm loop_form{ir::Control::loop}, cond_form{ir::Control::cond},
-    call_form{ir::Control::call};
+    call_form{ir::Control::call}, apply_form{ir::Control::apply};
 
 constexpr OperandDef loop_operands[] = {
     {.name = "operands",
@@ -241,6 +283,12 @@ constexpr OperandDef call_operands[] = {
 constexpr AttrDef call_attrs[] = {
     {.name = "callee", .kind = AttrKind::text, .doc = "name of a function declared before"}};
 
+constexpr OperandDef apply_operands[] = {
+    {.name = "values",
+     .doc = "one per input of the function, then one per parameter and state that it reads or writes, in the "
+            "order of their declarations",
+     .variadic = true}};
+
 constexpr OpDef defs[] = {
     {.name = "loop",
      .doc =
@@ -265,6 +313,19 @@ constexpr OpDef defs[] = {
      .attrs = call_attrs,
      .form = &call_form,
      .infer = infer_call},
+    {.name = "apply",
+     .doc = "All results of a function of the module: what it returns, then the new values of what it "
+            "writes, in "
+            "the order of their declarations; nothing is written. Dimensions of the function take the sizes "
+            "that "
+            "the operands have; hyper-parameters are read by name. A function that is large is compiled once "
+            "for "
+            "all that apply it.",
+     .operands = apply_operands,
+     .attrs = call_attrs,
+     .form = &apply_form,
+     .infer = infer_apply,
+     .may_fail = true},
 };
 
 }  // namespace

@@ -87,7 +87,9 @@ bool apply_rules(const ir::Module& module, ir::Graph& graph, const Rules& rules,
   return changed;
 }
 
-const Pass canonicalize{"canonicalize",
-                        "constants last where operands commute; drops operations that do nothing", run};
+const Pass canonicalize{
+    "canonicalize",
+    "needs primitives; constants stand last where operands commute, operations that do nothing are gone",
+    run};
 
 }  // namespace tenon::passes

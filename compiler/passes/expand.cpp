@@ -48,6 +48,8 @@ Result<bool> run(ir::Module& module, pass::Counts& counts) {
 
 }  // namespace
 
-const Pass expand{"expand", "inlines composites; needs modes resolved, leaves primitives only", run};
+const Pass expand{"expand",
+                  "needs modes resolved; puts in the bodies of composites, so that only primitives are left",
+                  run};
 
 }  // namespace tenon::passes

@@ -21,6 +21,8 @@ Result<bool> run(ir::Module& module, pass::Counts& counts) {
 
 }  // namespace
 
-const Pass inline_calls{"inline", "replaces calls by the callee's nodes; afterwards there are none", run};
+const Pass inline_calls{
+    "inline", "needs nothing; afterwards no call is left, so that every later pass sees whole functions",
+    run};
 
 }  // namespace tenon::passes

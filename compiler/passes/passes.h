@@ -15,6 +15,7 @@ using Pass = pass::Pass<ir::Module>;
 
 extern const Pass inline_calls;  // inline.cpp
 extern const Pass expand;        // expand.cpp
+extern const Pass procedures;    // procedures.cpp
 extern const Pass canonicalize;  // canonicalize.cpp
 extern const Pass fold;          // fold.cpp
 extern const Pass simplify;      // simplify.cpp
@@ -28,6 +29,9 @@ const std::vector<const Pass*>& all();
 // What compiling runs, in this order; the reasons stand beside the rows in pipeline.cpp.
 const std::vector<const Pass*>& pipeline();
 std::string pipeline_text();  // "inline,expand,..."
+// docs/passes.md: every pass, the order with its reasons, every rule with its algebra.
+std::string reference();
+std::string rules_reference();  // its last part, simplify.cpp
 
 // Specializes named dimensions to constants: T112 outside the declared range, T103 on an unknown name. Orders
 // of reductions and contractions stay as they were resolved, so bits do not change.

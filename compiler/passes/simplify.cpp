@@ -20,6 +20,26 @@ Result<bool> run(ir::Module& module, pass::Counts& counts) {
 
 }  // namespace
 
+std::string rules_reference() {
+  const std::pair<std::string_view, std::span<const Rule>> themes[] = {
+      {"Canonical forms (`canonicalize`, `simplify`)", canonical_rules()},
+      {"Arithmetic and logic (`simplify`)", arithmetic_rules()},
+      {"Moves of elements (`simplify`)", structure_rules()}};
+  std::string out;
+  auto cell = [](std::string_view text) {
+    std::string plain;
+    for (const char c : text) plain += c == '|' ? std::string("\\|") : std::string(1, c);
+    return plain;
+  };
+  for (const auto& [title, rows] : themes) {
+    out += "\n### " + std::string(title) + "\n\n| rule | of | algebra | holds |\n| --- | --- | --- | --- |\n";
+    for (const Rule& r : rows)
+      out += "| `" + std::string(r.name) + "` | `" + std::string(r.key) + "` | `" + cell(r.algebra) + "` | " +
+             cell(r.conditions) + " |\n";
+  }
+  return out;
+}
+
 const Pass simplify{"simplify", "algebraic rules that keep bits, to a fixed point", run};
 
 }  // namespace tenon::passes

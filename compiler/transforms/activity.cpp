@@ -34,7 +34,7 @@ void extend_activity(const Graph& graph, size_t first, Flags* active) {
     bool any = false;
     for (ValueId v : node.operands) any = any || (*active)[v.index];
     if (!any || (node.op->zero_gradient && node.op->vjp == nullptr)) continue;
-    if (node.op->control() != nullptr && node.op->control()->what != ir::Control::call) {
+    if (node.op->control() != nullptr && !node.regions.empty()) {
       const Flags operands = operand_flags(node, *active);
       const RegionActivity inside = node.op->control()->what == ir::Control::loop
                                         ? loop_activity(node, operands)

@@ -163,7 +163,7 @@ Result<Function> derive_step(Module& module, const Derive& derive) {
     for (const std::string& other : f.result_names) names.add(other);
     f.result_names[0] = names.claim("loss");
   }
-  if (Status s = inline_calls(module, f); !s) return at_derive(module, derive, s.take_errors());
+  if (Status s = inline_calls(module, f, true); !s) return at_derive(module, derive, s.take_errors());
   if (const ir::Option* metrics = find_option(derive.options, "metrics")) {
     for (const std::string& name : names_of(*metrics)) TENON_TRY(add_metric(module, derive, name, &f));
   }
@@ -200,7 +200,7 @@ Result<Function> derive_grad(Module& module, const Derive& derive) {
       return derive_error(module, derive, "mode is " + option->word + ", wants inference or training");
     if (option->word == "training") mode = ir::Mode::training;
   }
-  if (Status s = inline_calls(module, f); !s) return at_derive(module, derive, s.take_errors());
+  if (Status s = inline_calls(module, f, true); !s) return at_derive(module, derive, s.take_errors());
   std::vector<std::string> patterns{"*"};
   if (const ir::Option* option = find_option(derive.options, "wrt")) patterns = names_of(*option);
   // Names are looked up before the mode is resolved as well: a dropout that goes away in inference stands for
@@ -292,7 +292,7 @@ ir::BatchFinding step_batch(const Module& module, std::string_view step) {
   if (source == nullptr || words.dim == no_batch) return {};
   Module own = module;
   Function f = *source;
-  if (!inline_calls(own, f)) return {};
+  if (!inline_calls(own, f, true)) return {};
   return ir::find_batch(f, words);
 }
 

@@ -1,12 +1,14 @@
-// The native training loop (design decision 8), derived from a step function: for every epoch the rows in an
-// order of its own, full batches, then one shorter batch of what is left, all as ordinary loops.
+// The native training loop (design decisions 8 and 19), derived from a step function: for every epoch the
+// rows in an order of its own, full batches, then one shorter batch of what is left, all as ordinary loops.
+// The step itself stands once: both loops apply it, each at its size.
 //
 //   func NAME(x: f32[rows,...], y: i32[rows], ...) -> loss: f32[epochs * ceil(rows/batch)]
 //     loop over epochs (carries: what the step writes; commit) {
 //       order = permutation {n = rows} of the state's rng.seed and rng.step, or row e of the input `order`
-//       loop over rows/batch full batches (slices: order as [rows/batch, batch]; commit) { take rows; the
-//       step } loop with trip ceil(rows/batch) - rows/batch, 0 or 1 (commit) { the step at batch = batch.tail
+//       loop over rows/batch full batches (slices: order as [rows/batch, batch]; commit) {
+//         take rows; apply the step
 //       }
+//       loop with trip ceil(rows/batch) - rows/batch, 0 or 1 (commit) { the same at batch = batch.tail }
 //     }
 //
 // The last batch has a dimension of its own, with the range of `batch`: what is shown of the step for any
@@ -17,10 +19,11 @@
 // stacked, one row a step, unless its shape depends on the batch.
 #include <algorithm>
 
+#include "ir/apply.h"
 #include "ir/builder.h"
 #include "ir/compact.h"
 #include "ir/made_names.h"
-#include "ir/substitute.h"
+#include "ir/print.h"
 #include "support/hash.h"
 #include "transforms/derive.h"
 #include "transforms/globals.h"
@@ -77,13 +80,14 @@ ValueId order_of_rows(ir::Builder& b, ValueId seed, ValueId counter, const Dim& 
   return b.emit("permutation", {seed, counter}, {{"n", rows}, {"stream", stream}});
 }
 
-// An argument of the step, and how it comes into the loops.
+// An operand of the step, and how it comes into the loops.
 struct Input {
-  ValueId in_step;
   enum { carry, rows, same } kind = same;
   std::vector<uint32_t> axes;  // rows: where it is cut
   Type type;                   // in the epochs function
   std::string name;
+  ArgKind arg = ArgKind::input;
+  size_t result = ~size_t{0};  // carry: of the step applied, where its next value comes out
 };
 
 class Epochs {
@@ -101,14 +105,17 @@ class Epochs {
     ir::DimRange tail = module.dims.find(batch_name_)->second;
     tail.value = std::make_shared<const Dim>(rows_ - last_);
     rest_ = Dim::symbol(add_dim(module, batch_name_ + ".tail", tail));
-    for (ValueId a : step.graph.args) {
-      const ir::Value& arg = step.graph.value(a);
-      Input input{a, Input::same, {}, arg.type, arg.name};
-      if (arg.arg == ArgKind::global && has_write(step, arg.name)) {
-        input.kind = Input::carry;
-      } else if (arg.arg == ArgKind::input) {
+    for (const ir::AppliedArgument& a : ir::applied_arguments(module, step)) {
+      Input input;
+      input.type = *a.type;
+      input.name = a.name;
+      if (a.global) {
+        input.arg = ArgKind::global;
+        if (a.result != ~size_t{0}) input.kind = Input::carry;
+        input.result = a.result;
+      } else {
         for (const ir::BatchInput& cut : batch.inputs)
-          if (cut.name == arg.name) input.axes = cut.axes;
+          if (cut.name == a.name) input.axes = cut.axes;
         if (!input.axes.empty()) input.kind = Input::rows;
         for (const uint32_t axis : input.axes) input.type.shape[axis] = rows_;
       }
@@ -125,10 +132,7 @@ class Epochs {
     Graph& g = f.graph;
     std::vector<ValueId> values;  // per input_
     ValueId order;
-    for (const Input& i : inputs_) {
-      const ArgKind kind = step_.graph.value(i.in_step).arg;
-      values.push_back(g.add_arg(i.type, kind, i.name));
-    }
+    for (const Input& i : inputs_) values.push_back(g.add_arg(i.type, i.arg, i.name));
     if (given_) order = g.add_arg({DType::u32, {epochs_, rows_}}, ArgKind::input, order_name_);
     const ValueId seed = given_ ? ValueId() : seed_value(g);
 
@@ -230,7 +234,7 @@ class Epochs {
         index = body.add_arg({DType::u32, {extent}}, ArgKind::capture, index_name_);
         operands.push_back(last);
       }
-      step(body, inner, index, tail);
+      step(body, inner, index);
       const std::vector<ValueId> results =
           loop(b, std::move(operands), tail ? tail_ : full_, std::move(body));
       size_t at = 0;
@@ -245,28 +249,30 @@ class Epochs {
   }
 
   // The step on the rows of `index`: yields the carries, then the stacked results.
-  void step(Graph& g, const std::vector<ValueId>& inputs, ValueId index, bool tail) {
-    Graph from = step_.graph;
-    if (tail) ir::substitute_dims(from, {{batch_name_, rest_}});
+  void step(Graph& g, const std::vector<ValueId>& inputs, ValueId index) {
     ir::Builder b(g, &module_);
-    std::vector<ValueId> map(from.value_count());
+    std::vector<ValueId> operands;
     for (size_t i = 0; i < inputs_.size(); ++i) {
-      ValueId& to = map[inputs_[i].in_step.index];
-      to = inputs[i];
+      ValueId value = inputs[i];
       for (const uint32_t axis : inputs_[i].axes)
-        to = b.emit("take", {to, index}, {{"axis", static_cast<int64_t>(axis)}});
+        value = b.emit("take", {value, index}, {{"axis", static_cast<int64_t>(axis)}});
+      operands.push_back(value);
     }
-    const std::vector<ValueId> results = b.inline_graph(from, map);
+    const ir::OpDef& op = *ir::op_table().find("apply");
+    ir::Attrs attrs(op.attrs.size());
+    attrs[op.attr_index("callee")] = step_.name;
+    const std::vector<ValueId> results = b.emit_all(op, std::move(operands), std::move(attrs));
+    for (size_t r = 0; r < step_.returns; ++r) b.set_name(results[r], step_.result_names[r]);
     for (const Input& i : inputs_) {
       if (i.kind != Input::carry) continue;
-      for (size_t w = 0; w < step_.writes.size(); ++w)
-        if (step_.writes[w].global == i.name) g.results.push_back(results[step_.returns + w]);
+      b.set_name(results[i.result], i.name + "'");
+      g.results.push_back(results[i.result]);
     }
     for (size_t r : stacked_) g.results.push_back(results[r]);
   }
 
   bool is_global(size_t input, const std::string& name) const {
-    return step_.graph.value(inputs_[input].in_step).arg == ArgKind::global && inputs_[input].name == name;
+    return inputs_[input].arg == ArgKind::global && inputs_[input].name == name;
   }
 
   ir::Module& module_;
@@ -333,10 +339,16 @@ Result<ir::Function> derive_epochs(ir::Module& module, const ir::Derive& derive)
   TENON_TRY(resolve_mode(module, step, ir::Mode::training));
   ensure_rng(module);
   count_step(module, step);
-  // A global that is written but never read still has its value carried.
-  for (const ir::Write& w : step.writes) global_value(module, step.graph, w.global);
   if (module.dims.find(batch.dim)->second.low < 1)
     return derive_error(module, derive, "dimension " + batch.dim + " may be 0", "let its range start at 1");
+  // The module's own function, where it is what the loops run: else one beside it.
+  if (const ir::Function& own = *module.find_function(derive.source);
+      ir::print(own, module) != ir::print(step, module)) {
+    for (int n = 1; module.find_function(step.name) != nullptr; ++n)
+      step.name = derive.name + ".step" + (n == 1 ? "" : std::to_string(n));
+    step.procedure = true;
+    module.functions.push_back(step);
+  }
   ir::Function f = Epochs(module, step, batch, given).make(derive.name);
   f.origin = "epochs(" + derive.source + ")";
   f.location = derive.location;

@@ -217,6 +217,7 @@ Status Sweep::visit(NodeId id) {
         TENON_TRY(cond(id));
         break;
       case ir::Control::call:
+      case ir::Control::apply:
         return refuse(node, "calls are inlined before they are differentiated");
     }
   } else if (op.vjp != nullptr) {

@@ -10,8 +10,9 @@
 namespace tenon::transforms {
 using namespace support;
 
-// Inlines every `call` of a function (callee's globals become arguments; inside regions, captures).
-Status inline_calls(ir::Module& module, ir::Function& function);
+// Inlines every `call` of a function (callee's globals become arguments; inside regions, captures), and with
+// `applied` every `apply`: what is differentiated has neither.
+Status inline_calls(ir::Module& module, ir::Function& function, bool applied = false);
 
 // Gradients of a rank-0 float value of `graph` with respect to `wrt` (values of the same graph), appended to
 // the graph; any order, through loops, conds and composites. Zeros where no path leads. T113 where an

@@ -33,7 +33,7 @@ Emitted emit_sample(const OpDef& op, const ir::Module& module, test::Draw& draw,
 
 // Operations whose attributes no generic sample can draw.
 bool has_sample(const OpDef& op) {
-  static const std::set<std::string_view> by_hand = {"call", "cast", "cond", "loop"};
+  static const std::set<std::string_view> by_hand = {"apply", "call", "cast", "cond", "loop"};
   return by_hand.count(op.name) == 0;
 }
 

@@ -5,9 +5,9 @@
 #include <numeric>
 #include <optional>
 
-#include "driver/command/counts.h"
 #include "driver/command/engine.h"
 #include "driver/command/probe.h"
+#include "ir/counts.h"
 #include "runtime/parallel.h"
 #include "support/text.h"
 
@@ -130,7 +130,7 @@ class Bench : public Verb {
     std::optional<double> flops;
     if (derived) {
       const ir::Function* function = derived->find_function(function_);
-      if (const Result<int64_t> n = graph_flops(*derived, function->graph).evaluate(dims); n)
+      if (const Result<int64_t> n = ir::graph_flops(*derived, function->graph).evaluate(dims); n)
         flops = static_cast<double>(*n);
     }
     const double rate = flops.value_or(0) / best;

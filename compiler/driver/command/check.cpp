@@ -1,8 +1,8 @@
 // tenon check: reads a model or dump, verifies it and carries out its derive directives.
 #include <nlohmann/json.hpp>
 
-#include "driver/command/counts.h"
 #include "driver/command/model.h"
+#include "ir/counts.h"
 #include "kernel/verify.h"
 
 namespace tenon::command {
@@ -100,12 +100,12 @@ class Check : public Verb {
       else
         ++steps;
     }
-    const int64_t parameters = elements(module, ir::GlobalKind::param);
+    const int64_t parameters = ir::elements(module, ir::GlobalKind::param);
     r["stage"] = module.stage;
     r["module"] = module.name;
     r["declared_functions"] = declared;
     r["parameters"] = parameters;
-    r["state_elements"] = elements(derived, ir::GlobalKind::state);
+    r["state_elements"] = ir::elements(derived, ir::GlobalKind::state);
     r["functions"] = Json::array();
     for (const ir::Function& f : derived.functions) r["functions"].push_back(signature(f));
     r["dims"] = Json::object();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "ir/apply.h"
 #include "ir/op_def.h"
 #include "support/text.h"
 
@@ -91,7 +92,7 @@ namespace {
 void collect_callees(const ir::Graph& graph, std::set<std::string>* names) {
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const ir::Node& node = graph.node(ir::NodeId(i));
-    if (node.op->control() != nullptr && node.op->control()->what == ir::Control::call)
+    if (ir::is_control(node, ir::Control::call) || ir::is_apply(node))
       names->insert(node.get<std::string>("callee"));
     for (const auto& region : node.regions) collect_callees(*region, names);
   }

@@ -3,8 +3,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "driver/command/counts.h"
 #include "driver/command/model.h"
+#include "ir/counts.h"
 #include "ir/print.h"
 #include "lower/schedule_text.h"
 #include "object/object.h"
@@ -246,7 +246,7 @@ class Show : public Verb {
           if (g != nullptr && g->kind == ir::GlobalKind::param && g->type.count().is_constant())
             parameters += g->type.count().constant();
         }
-        const ir::Dim flops = node_flops(module, f.graph, n);
+        const ir::Dim flops = ir::node_flops(module, f.graph, n);
         const std::string& name = names[n.results[0].index];
         const std::string shape = f.graph.type(n.results[0]).text();
         const auto kernel = kernels.find(name);
@@ -271,12 +271,12 @@ class Show : public Verb {
       for (const ir::ValueId a : f.graph.args)
         if (f.graph.value(a).arg == ir::ArgKind::input)
           inputs += (inputs.empty() ? "" : ", ") + f.graph.value(a).name + " " + f.graph.type(a).text();
-      const std::string flops = graph_flops(derived, f.graph).text();
+      const std::string flops = ir::graph_flops(derived, f.graph).text();
       totals.push_back({f.name, inputs, flops, f.writes.empty() ? "" : std::to_string(f.writes.size())});
       all.push_back({{"name", f.name}, {"inputs", inputs}, {"flops", flops}, {"writes", f.writes.size()}});
     }
-    const int64_t parameters = elements(module, ir::GlobalKind::param);
-    const int64_t state = elements(derived, ir::GlobalKind::state);
+    const int64_t parameters = ir::elements(module, ir::GlobalKind::param);
+    const int64_t state = ir::elements(derived, ir::GlobalKind::state);
     c.print(table(totals));
     c.print("\n" + grouped(parameters) + " parameters, " + grouped(state) + " elements of other state\n");
     c.report()["functions"] = std::move(functions);

@@ -133,7 +133,7 @@ TEST_CASE("kernel verify: expanded size is bounded before anything expands") {
 }
 
 TEST_CASE("kernel verify: statements stand where they may") {
-  refused(of_body("parallel c in 0 .. n {\n}"), Code::graph_invalid, "entries only");
+  refused(of_body("parallel c in 0 .. n {\n}"), Code::graph_invalid, "entries and procedures only");
   passes(of_body("lanes i in 0 .. n width 8 {\n stop_on_failure\n}"));
   refused(of_body("R[0] = x"), Code::graph_invalid, "not declared as written");
   refused(of_body("A[0] = W[0]"), Code::dtype_mismatch, "not declared as read");

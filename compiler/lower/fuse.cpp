@@ -1,4 +1,5 @@
 #include "lower/fuse.h"
+#include "lower/narrow.h"
 
 #include <algorithm>
 #include <optional>
@@ -199,7 +200,7 @@ class Fuser {
     }
   }
   bool reads_across(ValueId v, bool alone) const {
-    constexpr int64_t near = 4, narrow = 6;
+    constexpr int64_t near = 4, narrow = narrow_row;
     const Shape& shape = graph_.type(v).shape;
     std::vector<Source> sources;
     Index at;

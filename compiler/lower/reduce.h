@@ -9,6 +9,10 @@
 
 namespace tenon::lower {
 
+// Vector registers that the lanes of a tile's results take, and in how many passes those lanes can be taken.
+int64_t tile_registers(const target::Target& target, const ReduceTerms& t, int64_t tile);
+int64_t most_passes(const target::Target& target, const ReduceTerms& t);
+
 class ReduceEmitter {
  public:
   ReduceEmitter(Frame& frame, const Scope& scope, int32_t number)
@@ -59,6 +63,9 @@ class ReduceEmitter {
   void row_segments(const Reductions& reductions, const Outputs& outputs, ExprId lo, ExprId hi, int64_t width,
                     ExprId l, const std::function<void(ExprId)>& each);
   void counted_rows(ExprId lo, ExprId hi, int64_t width, ExprId l, const std::function<void()>& each);
+  int64_t passes() const;
+  void row_vectors(ExprId lo, ExprId hi, int64_t width, int64_t parts, ExprId l,
+                   const std::function<void(ExprId, const std::vector<ExprId>&)>& each);
   void narrow_rows(const Reductions& reductions, const Outputs& outputs, ExprId n, int64_t narrow);
   void fold_all(const Reductions& reductions, const Accumulators& accs, int64_t width, int64_t parts);
   void store_tile(const Reductions& reductions, bool blocked, ExprId n);

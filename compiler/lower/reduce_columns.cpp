@@ -78,33 +78,41 @@ void ReduceEmitter::columns(const Reductions& reductions, const Outputs& outputs
   active = std::min(active, lanes);
   // Accumulators of a pass: as many as fit beside wide columns, which read longer pieces of a row.
   const bool in_passes = active > 16 && reduced_.size() == 1;
-  const int64_t most_lanes = width_ >= 4 * frame_.target().lanes(4) ? 4 : 8;
+  const int64_t vector = frame_.target().lanes(4);
+  int64_t most_lanes = width_ >= 4 * vector ? 4 : 8;
+  if (tile_axis_) {
+    const int64_t each =
+        tile_ * static_cast<int64_t>(reductions.size()) * std::max<int64_t>(1, width_ / vector);
+    most_lanes = std::clamp<int64_t>((frame_.target().registers - 2) / each, 1, 8);
+    most_lanes = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(most_lanes)));
+  }
   const int64_t taken = in_passes ? most_lanes : active, passes = active / taken;
   const bool blocked = frame_.may_pass(count, block);
+  // Of every result of a tile, one reduction after the other.
   Accumulators totals, parts, accs;
-  for (const Reduction* r : reductions) totals.push_back(b_.declare("total", r->dtype, neutral(*r)));
+  Reductions all;
+  for (int64_t t = 0; t < tile_; ++t) all.insert(all.end(), reductions.begin(), reductions.end());
+  for (const Reduction* r : all) totals.push_back(b_.declare("total", r->dtype, neutral(*r)));
   ExprId lo = b_.index(0), hi = n;
   if (blocked) {
     lo = b_.begin_for("block", b_.index(0), n, b_.index(block));
     hi = b_.let("stop", b_.binary(Op::min, b_.add(lo, b_.index(block)), n));
   }
   if (in_passes)
-    for (const Reduction* r : reductions)
+    for (const Reduction* r : all)
       parts.push_back(b_.declare("part", r->dtype, identity(*r), {b_.index(passes)}));
   Walk walk(*this);
   auto body = [&](ExprId r, ExprId l) {
     auto memo = emitter_.save();
     walk.set(r);
-    for (size_t i = 0; i < reductions.size(); ++i)
-      b_.assign(accs[i], accumulate(*reductions[i], b_.use(accs[i], {l})), {l});
-    for (const Output* o : outputs) store(*o);
+    row_elements(reductions, outputs, accs, {l});
     walk.next();
     emitter_.restore(std::move(memo));
   };
   // Logical lanes c, c + passes, …; `filled` of them have an element where the count is a short constant.
   auto pass = [&](ExprId c, int64_t filled) {
     accs.clear();
-    for (const Reduction* r : reductions)
+    for (const Reduction* r : all)
       accs.push_back(b_.declare("acc", r->dtype, identity(*r), {b_.index(taken)}));
     auto lane = [&](ExprId q) { return b_.add(c, b_.mul(q, b_.index(passes))); };
     walk.begin(lo);
@@ -129,8 +137,8 @@ void ReduceEmitter::columns(const Reductions& reductions, const Outputs& outputs
         b_.end();
       }
     }
-    for (size_t i = 0; i < reductions.size(); ++i) {
-      const Reduction& r = *reductions[i];
+    for (size_t i = 0; i < all.size(); ++i) {
+      const Reduction& r = *all[i];
       if (active < lanes && r.operands.size() == 2) {
         ExprId l = b_.begin_unroll("l", b_.index(0), b_.index(taken));
         b_.assign(accs[i], settle(r, b_.use(accs[i], {l}), active), {l});
@@ -155,13 +163,18 @@ void ReduceEmitter::columns(const Reductions& reductions, const Outputs& outputs
   } else {
     run_passes(0, passes, 0);
   }
-  for (size_t i = 0; i < reductions.size(); ++i) {
-    const Reduction& r = *reductions[i];
+  for (size_t i = 0; i < all.size(); ++i) {
+    const Reduction& r = *all[i];
     if (in_passes) column_tree(r, parts[i], passes);
     ExprId first = b_.use(in_passes ? parts[i] : accs[i], {b_.index(0)});
     b_.assign(totals[i], combine(r, b_.use(totals[i]), first));
   }
   if (blocked) b_.end();
+  if (tile_axis_) {
+    for (size_t i = 0; i < reductions.size(); ++i) totals_[reductions[i]].clear();
+    for (size_t i = 0; i < all.size(); ++i) totals_[all[i]].push_back(totals[i]);
+    return store_tile(reductions, blocked, n);
+  }
   for (size_t i = 0; i < reductions.size(); ++i)
     emitter_.hold(reductions[i]->result, reduced(*reductions[i], b_.use(totals[i]), blocked, n));
 }

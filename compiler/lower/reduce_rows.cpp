@@ -176,6 +176,68 @@ void ReduceEmitter::rows(const Reductions& reductions, const Outputs& outputs) {
     emitter_.hold(r->result, reduced(*r, b_.use(totals_[r][0]), blocked, n));
 }
 
+// In how many passes the lanes of a tile are taken, so that its results fit the registers: those that combine
+// first in each.
+int64_t ReduceEmitter::passes() const {
+  if (!tile_axis_) return 1;
+  const int64_t most = most_passes(frame_.target(), t_);
+  int64_t passes = 1;
+  while (passes < most &&
+         tile_registers(frame_.target(), t_, tile_) > passes * (frame_.target().registers - 2))
+    passes *= 2;
+  return passes;
+}
+
+// Elements lo..hi along the only reduced axis, by vectors of width / parts lanes, each under its number; lane
+// l is the first of those that it stands for.
+void ReduceEmitter::row_vectors(ExprId lo, ExprId hi, int64_t width, int64_t parts, ExprId l,
+                                const std::function<void(ExprId, const std::vector<ExprId>&)>& each) {
+  using kernel::Op;
+  const Dim count = reduced_count();
+  const bool short_row = count.is_constant() && count.constant() < reductions_[0].lanes;
+  const int64_t passes = this->passes();
+  // Each of the vectors that lane l belongs to, under its number.
+  auto vectors = [&](ExprId from, const std::function<void(ExprId, const std::vector<ExprId>&)>& body) {
+    if (parts == 1) return body(from, {});
+    ExprId q = b_.begin_unroll("q", b_.index(0), b_.index(parts));
+    body(b_.add(from, b_.mul(q, b_.index(width / parts))), {q});
+    b_.end();
+  };
+  ExprId tail = lo, w = b_.index(width);
+  if (passes > 1) {
+    tail = b_.let("tail", b_.add(lo, b_.mul(b_.binary(Op::div, b_.sub(hi, lo), w), w)));
+    vectors(l, [&](ExprId lane, const std::vector<ExprId>& at) {
+      ExprId r0 = b_.begin_for("r", lo, tail, w);
+      each(b_.add(r0, lane), at);
+      b_.end();
+      if (count.is_constant() && count.constant() % width == 0) return;
+      ExprId r = b_.let("r", b_.add(tail, lane));
+      b_.begin_if(b_.binary(Op::lt, r, hi));
+      each(r, at);
+      b_.end();
+    });
+  } else if (!short_row) {
+    tail = b_.let("tail", b_.add(lo, b_.mul(b_.binary(Op::div, b_.sub(hi, lo), w), w)));
+    ExprId r0 = b_.begin_for("r", lo, tail, w);
+    vectors(r0, [&](ExprId from, const std::vector<ExprId>& at) { each(b_.add(from, l), at); });
+    b_.end();
+  }
+  const bool whole =
+      passes > 1 || (count.is_constant() && count.constant() % width == 0 && count.constant() != 0);
+  if (short_row && whole) {
+    each(l, {});
+  } else if (short_row || !whole) {
+    vectors(tail, [&](ExprId from, const std::vector<ExprId>& at) {
+      if (parts > 1) b_.begin_if(b_.binary(Op::lt, from, hi));
+      ExprId r = b_.let("r", b_.add(from, l));
+      b_.begin_if(b_.binary(Op::lt, r, hi));
+      each(r, at);
+      b_.end();
+      if (parts > 1) b_.end();
+    });
+  }
+}
+
 // Into the totals, by vectors of all lanes.
 void ReduceEmitter::wide_rows(const Reductions& reductions, const Outputs& outputs, ExprId n) {
   using kernel::Op;
@@ -210,8 +272,9 @@ void ReduceEmitter::wide_rows(const Reductions& reductions, const Outputs& outpu
   // Many rows of an extent that varies may all be short: their lanes are cut into vectors, and those without
   // an element are left out.
   const int64_t vector = frame_.target().lanes(4);
-  const int64_t parts =
-      single && !kept_.empty() && !count.is_constant() && width > vector ? width / vector : 1;
+  const int64_t passes = this->passes();
+  const bool cut = single && !kept_.empty() && !count.is_constant() && width > vector;
+  const int64_t parts = passes > 1 ? passes : cut ? width / vector : 1;
   ExprId step = b_.index(width / parts);
   ExprId l = b_.begin_lanes("l", b_.index(0), step, step);
   Accumulators accs;
@@ -228,33 +291,7 @@ void ReduceEmitter::wide_rows(const Reductions& reductions, const Outputs& outpu
   } else if (!single) {
     row_segments(reductions, outputs, lo, hi, width, l, [&](ExprId i) { each(i, {}); });
   } else {
-    // Each of the vectors that lane l belongs to, under its number.
-    auto vectors = [&](ExprId from, const std::function<void(ExprId, const std::vector<ExprId>&)>& body) {
-      if (parts == 1) return body(from, {});
-      ExprId q = b_.begin_unroll("q", b_.index(0), b_.index(parts));
-      body(b_.add(from, b_.mul(q, step)), {q});
-      b_.end();
-    };
-    ExprId tail = lo, w = b_.index(width);
-    if (!short_row) {
-      tail = b_.let("tail", b_.add(lo, b_.mul(b_.binary(Op::div, b_.sub(hi, lo), w), w)));
-      ExprId r0 = b_.begin_for("r", lo, tail, w);
-      vectors(r0, [&](ExprId from, const std::vector<ExprId>& at) { each(b_.add(from, l), at); });
-      b_.end();
-    }
-    const bool whole = count.is_constant() && count.constant() % width == 0 && count.constant() != 0;
-    if (short_row && whole) {
-      each(l, {});
-    } else if (short_row || !whole) {
-      vectors(tail, [&](ExprId from, const std::vector<ExprId>& at) {
-        if (parts > 1) b_.begin_if(b_.binary(Op::lt, from, hi));
-        ExprId r = b_.let("r", b_.add(from, l));
-        b_.begin_if(b_.binary(Op::lt, r, hi));
-        each(r, at);
-        b_.end();
-        if (parts > 1) b_.end();
-      });
-    }
+    row_vectors(lo, hi, width, parts, l, each);
   }
   fold_all(reductions, accs, width, parts);
   b_.end();

@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "lower/hoist.h"
+#include "lower/narrow.h"
 #include "lower/reduce.h"
 
 namespace tenon::lower {
@@ -230,9 +231,8 @@ class ReduceEmitter::Spread {
   }
   // Whether the elements of narrow rows lie, one axis further out, along memory: every load that is laid out.
   bool crosses_memory() const {
-    constexpr int64_t narrow = 6;
     const Dim& row = e_.extents_[e_.inner_axis()];
-    if (!row.is_constant() || row.constant() > narrow || e_.reduced_.size() != 2 ||
+    if (!row.is_constant() || row.constant() > narrow_row || e_.reduced_.size() != 2 ||
         row.constant() > e_.frame_.target().lanes(4))
       return false;
     return std::all_of(rows_.begin(), rows_.end(), [&](TermId id) {

@@ -126,9 +126,11 @@ TEST_CASE("edited schedules run with the bits of the source") {
       {square, "cut = rows", "cut = columns"},                                // another cut
       {square, "prefetch_panel = no", "prefetch_panel = yes"},
       {rows, "lanes = reduced", "lanes = axis 0 x 16"},  // another axis in lanes
-      {narrow, "tile = none", "tile = axis 1 x 2"},
-      {narrow, "lanes = reduced", "lanes = axis 0 x 8"},
-      {turned, "exchange = axis 0", "exchange = none"},  // gathers for squares
+      {narrow, "tile = axis 1 x 3", "tile = axis 1 x 2"},
+      {narrow, "tile = axis 1 x 3", "tile = none"},
+      {narrow, "lanes = reduced, tile = axis 1 x 3", "lanes = axis 0 x 8, tile = none"},
+      {narrow, "lanes = reduced", "lanes = axis 0 x 8"},  // a tile beside lanes
+      {turned, "exchange = axis 0", "exchange = none"},   // gathers for squares
       {turned, "lanes = 64", "lanes = 8"},
       {chain, "  reduce a, s, y", "  pointwise a {lanes = 16}\n  reduce s, y"},
   };

@@ -390,7 +390,7 @@ Result<Scheduled> to_scheduled(Unit unit, const CompileOptions& options, Compile
     if (!lower::is_primitive(f.graph))
       return error(Code::pass_unknown,
                    f.name + " still holds composites or calls, kernels are made of primitives",
-                   "run the passes inline and expand");
+                   "run the passes inline, expand and procedures");
   }
   const Clock clock;
   TENON_ASSIGN(const target::Target* target, find_target(options.cpu));

@@ -292,7 +292,8 @@ class Verifier {
     scope_[s.var.index] = Scope::closed;
   }
 
-  void statement(const Stmt& s, std::vector<VarId>& declared) {
+  // Whether a statement of its kind may stand here at all.
+  void stands(const Stmt& s) {
     if (in_parallel_ && s.kind != StmtKind::let && s.kind != StmtKind::call)
       invalid("a parallel body holds calls and lets only", &s);
     if (s.kind == StmtKind::parallel && !f_.runs_phases())
@@ -308,16 +309,45 @@ class Verifier {
         break;
     }
     if (!s.folds.empty() && s.kind != StmtKind::lanes) invalid("a fold stands at the end of lanes only", &s);
+  }
+
+  void declare(const Stmt& s, std::vector<VarId>& declared) {
+    const Var& v = f_.var(s.var);
+    for (ExprId e : v.extents) fixed_index(s, e, "an extent");
+    use(s, s.value, "the value", &v.dtype);
+    scope_[s.var.index] = in_lanes_ ? Scope::varying : Scope::uniform;
+    declared.push_back(s.var);
+    if (in_lanes_) lane_locals_.push_back(s.var);
+  }
+
+  void store(const Stmt& s) {
+    const Var& v = f_.var(s.var);
+    if (v.kind != VarKind::buffer)
+      invalid(v.name + " is no buffer", &s);
+    else if (!v.written)
+      invalid(v.name + " is not declared as written", &s);
+    index(s, s.index, "the index");
+    use(s, s.value, "the value", &v.dtype);
+  }
+
+  void loop(const Stmt& s) {
+    uniform(s, s.lo, "the lower bound");
+    uniform(s, s.hi, "the upper bound");
+    uniform(s, s.step, "the step");
+    if (s.step.index < f_.exprs.size() && f_.expr(s.step).op == Op::constant &&
+        static_cast<int64_t>(f_.expr(s.step).bits) <= 0)
+      invalid("the step is not above 0", &s);
+    exits_.push_back(true);
+    inner(s, Scope::uniform);
+    exits_.pop_back();
+  }
+
+  void statement(const Stmt& s, std::vector<VarId>& declared) {
+    stands(s);
     switch (s.kind) {
-      case StmtKind::declare: {
-        const Var& v = f_.var(s.var);
-        for (ExprId e : v.extents) fixed_index(s, e, "an extent");
-        use(s, s.value, "the value", &v.dtype);
-        scope_[s.var.index] = in_lanes_ ? Scope::varying : Scope::uniform;
-        declared.push_back(s.var);
-        if (in_lanes_) lane_locals_.push_back(s.var);
+      case StmtKind::declare:
+        declare(s, declared);
         break;
-      }
       case StmtKind::let: {
         const Facts facts = use(s, s.value, "the value", &f_.var(s.var).dtype);
         scope_[s.var.index] = facts.varying ? Scope::varying : Scope::uniform;
@@ -327,26 +357,11 @@ class Verifier {
       case StmtKind::assign:
         assign(s);
         break;
-      case StmtKind::store: {
-        const Var& v = f_.var(s.var);
-        if (v.kind != VarKind::buffer)
-          invalid(v.name + " is no buffer", &s);
-        else if (!v.written)
-          invalid(v.name + " is not declared as written", &s);
-        index(s, s.index, "the index");
-        use(s, s.value, "the value", &v.dtype);
+      case StmtKind::store:
+        store(s);
         break;
-      }
       case StmtKind::for_:
-        uniform(s, s.lo, "the lower bound");
-        uniform(s, s.hi, "the upper bound");
-        uniform(s, s.step, "the step");
-        if (s.step.index < f_.exprs.size() && f_.expr(s.step).op == Op::constant &&
-            static_cast<int64_t>(f_.expr(s.step).bits) <= 0)
-          invalid("the step is not above 0", &s);
-        exits_.push_back(true);
-        inner(s, Scope::uniform);
-        exits_.pop_back();
+        loop(s);
         break;
       case StmtKind::lanes:
         exits_.push_back(false);

@@ -60,16 +60,25 @@ std::map<std::string, std::vector<SizeGuard>> take_out_computed(ir::Module& modu
 
 }  // namespace
 
-bool is_primitive(const ir::Graph& graph) {
+namespace {
+
+// `kernel`: what runs as one, and calls nothing.
+bool is_primitive(const ir::Graph& graph, bool kernel) {
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const ir::Node& node = graph.node(ir::NodeId(i));
-    if (node.op->composite() != nullptr) return false;
-    if (node.op->control() != nullptr && node.op->control()->what == ir::Control::call) return false;
+    if (node.op->composite() != nullptr || ir::is_control(node, ir::Control::call)) return false;
+    if (kernel && ir::is_apply(node)) return false;
+    const bool inside = kernel || ir::is_control(node, ir::Control::cond) ||
+                        (ir::is_control(node, ir::Control::loop) && node.get<bool>("predicate"));
     for (const auto& region : node.regions)
-      if (!is_primitive(*region)) return false;
+      if (!is_primitive(*region, inside)) return false;
   }
   return true;
 }
+
+}  // namespace
+
+bool is_primitive(const ir::Graph& graph) { return is_primitive(graph, false); }
 
 std::vector<Explanation> explain(const ScheduledModule& module) {
   std::vector<Explanation> out;

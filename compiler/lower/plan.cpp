@@ -364,12 +364,6 @@ void Planner::apply(Scope* s, int32_t group) {
   auto in_memory = [&](const Place& p) {
     return p.root.valid() && out_.roots[p.root.index].base != RootBase::hyper;
   };
-  // Kernels of a procedure rely on the alignment of what is state to them.
-  auto aligned = [&](const Place& p) {
-    const RootBase base = out_.roots[p.root.index].base;
-    const bool ours = base == RootBase::state || base == RootBase::arena || base == RootBase::global;
-    return ours && p.offset == Dim(0) && p.steps.empty();
-  };
   const std::vector<ir::AppliedArgument> arguments = ir::applied_arguments(module_, *procedure.function);
   for (size_t i = 0; i < arguments.size(); ++i) {
     const Place from = operand_place(*s, node, i);

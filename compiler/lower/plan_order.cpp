@@ -100,6 +100,7 @@ class Planner::Order {
     const Group& group = s_.fusion.groups[writer];
     const Node& node = graph_.node(producer);
     std::vector<uint32_t> before;
+    if (ir::is_apply(node) && !planner_.aligned(place)) return false;
     if (!may_replace(group, node) || !reads_aside(v, node, writer, place, &before)) return false;
     for (uint32_t g : failing_)
       if (g != writer && !(go_on && commits(graph_.node(s_.fusion.groups[g].nodes[0])))) before.push_back(g);
@@ -109,6 +110,13 @@ class Planner::Order {
     // holds because every read was checked as aligned above and all loads of an element precede its stores.
     for (uint32_t g : before) order_.add(g, writer);
     return true;
+  }
+
+  // Whether a value is what a procedure updates, and cannot be made where it is wanted.
+  bool wants_alignment(ValueId v, const Place& place) const {
+    const Node& node = *graph_.producer(v);
+    return ir::is_apply(node) && operand_of(node, graph_.value(v).result) < node.operands.size() &&
+           !planner_.aligned(place);
   }
 
   // The value whose place a result takes over: of a loop that commits, its carry; of a procedure, what it
@@ -211,6 +219,7 @@ void Planner::order_groups(Scope* s, const std::vector<Destination>& results, st
     ValueId v = graph.results[i];
     if (!is_made(v) || taken.count(v.index) != 0) continue;
     if (results[i].holds_old && (!options_.in_place || !order.claim(v, results[i].place, false))) continue;
+    if (!results[i].holds_old && order.wants_alignment(v, results[i].place)) continue;
     (*direct)[i] = true;
     taken.insert(v.index);
     if (!results[i].holds_old) continue;

@@ -58,6 +58,13 @@ class Planner {
   void cut_group(Scope* s, int32_t group);
   void control(const ScheduledGraph& scheduled, Scope* s, int32_t group);
   Place operand_place(const Scope& s, const Node& node, size_t i) const;
+  // Whether kernels may rely on the alignment of what is state to them: not in a caller's memory, nor inside
+  // of another value.
+  bool aligned(const Place& p) const {
+    const RootBase base = out_.roots[p.root.index].base;
+    const bool ours = base == RootBase::state || base == RootBase::arena || base == RootBase::global;
+    return ours && p.offset == Dim(0) && p.steps.empty();
+  }
   void loop(const ScheduledGraph& scheduled, Scope* s, int32_t group);
   void cond(const ScheduledGraph& scheduled, Scope* s, int32_t group);
   void apply(Scope* s, int32_t group);

@@ -41,9 +41,9 @@ class Parser {
     for (const ir::Function& f : out.module->functions) {
       ScheduledFunction s{&f};
       s.ranges = std::make_unique<IndexRanges>(f.graph, dims, cannot_fail);
-      if (!s.ranges->may_fail(f.graph)) cannot_fail.insert(f.name);
       std::vector<Line> lines;
       if (!section(f, dims, &s, &lines)) return std::move(errors_);
+      if (!s.ranges->may_fail(f.graph) && s.guards.empty()) cannot_fail.insert(f.name);
       s.graph = graph(f.graph, *s.ranges, *out.sizes, lines);
       out.functions.push_back(std::move(s));
     }

@@ -74,54 +74,19 @@ class Bench : public Verb {
     runtime::Pool pool(static_cast<uint32_t>(threads_));
     const runtime::Parallel team = pool.parallel();
 
-    std::vector<Array> inputs, outputs;
     driver::Session session(program, state, threads_ > 1 ? &team : nullptr);
-    std::unique_ptr<driver::Session::Bound> bound;
-    auto bind = [&](int limit) -> Status {
-      inputs.clear();
-      outputs.clear();
-      driver::Call call;
-      std::vector<std::vector<int64_t>> shapes;
-      for (size_t i = 0; i < entry->inputs.size(); ++i) {
-        TENON_ASSIGN(Array drawn, draw(entry->inputs[i], dims, seed_ + i, limit));
-        inputs.push_back(std::move(drawn));
-        shapes.push_back(inputs.back().shape());
-      }
-      TENON_ASSIGN(call.dims, entry->bind_dims(shapes, dims));
-      const ir::DimBindings all = entry->bindings(call.dims);
-      for (const ir::Type& type : entry->outputs) {
-        TENON_ASSIGN(std::vector<int64_t> shape, ir::evaluate_shape(type.shape, all));
-        outputs.emplace_back(type.dtype, std::move(shape));
-      }
-      for (const Array& a : inputs) call.inputs.push_back(a.data());
-      for (Array& a : outputs) call.outputs.push_back(a.data());
-      TENON_ASSIGN(bound, session.bind(function_, call));
-      return bound->run();
-    };
+    Drawn drawn;
     // Labels and indices are drawn smaller until they are in range.
-    Status ready = bind(10);
+    Status ready = bind(session, *entry, dims, 10, &drawn);
     for (const int limit : {2, 1})
-      if (!ready) ready = bind(limit);
+      if (!ready) ready = bind(session, *entry, dims, limit, &drawn);
     TENON_TRY(std::move(ready));
 
     // The peak is measured around the samples: a processor slows down or speeds up in between.
     double peak = measure_fma_peak(static_cast<uint32_t>(threads_));
     pool.reset_chunks();
-    std::vector<double> times;
-    size_t calls_a_time = 1;
-    const auto begun = Clock::now();
-    for (;;) {
-      const auto from = Clock::now();
-      for (size_t i = 0; i < calls_a_time; ++i) TENON_TRY(bound->run());
-      const double one = since(from);
-      // Single calls shorter than the clock's grain are timed by the dozen.
-      if (one < 2e-5 && calls_a_time < 4096) {
-        calls_a_time *= 2;
-        continue;
-      }
-      times.push_back(one / static_cast<double>(calls_a_time));
-      if (since(begun) >= seconds_ && times.size() >= 3) break;
-    }
+    size_t calls = 0;
+    TENON_ASSIGN(std::vector<double> times, measured(*drawn.bound, &calls));
     std::sort(times.begin(), times.end());
     const double best = times.front(), median = times[times.size() / 2];
     const std::vector<uint64_t> chunks = pool.chunks();
@@ -139,48 +104,114 @@ class Bench : public Verb {
       peak = std::max(peak, measure_fma_peak(static_cast<uint32_t>(threads_)));
     std::optional<double> ratio;
     if (flops && rate <= peak) ratio = rate / peak;
+    Figures f{best, median, peak, compile_seconds, calls, flops, ratio, chunks};
+    print(c, *program, *entry, dims, f);
+    return Exit::done;
+  }
+
+ private:
+  // A call on drawn arrays.
+  struct Drawn {
+    std::vector<Array> inputs, outputs;
+    std::unique_ptr<driver::Session::Bound> bound;
+  };
+  struct Figures {
+    double best, median, peak, compile_seconds;
+    size_t calls;
+    std::optional<double> flops, ratio;
+    std::vector<uint64_t> chunks;
+  };
+
+  // Draws below a limit, and runs once.
+  Status bind(driver::Session& session, const driver::EntryInfo& entry, const ir::DimBindings& dims,
+              int limit, Drawn* out) const {
+    out->inputs.clear();
+    out->outputs.clear();
+    driver::Call call;
+    std::vector<std::vector<int64_t>> shapes;
+    for (size_t i = 0; i < entry.inputs.size(); ++i) {
+      TENON_ASSIGN(Array drawn, draw(entry.inputs[i], dims, seed_ + i, limit));
+      out->inputs.push_back(std::move(drawn));
+      shapes.push_back(out->inputs.back().shape());
+    }
+    TENON_ASSIGN(call.dims, entry.bind_dims(shapes, dims));
+    const ir::DimBindings all = entry.bindings(call.dims);
+    for (const ir::Type& type : entry.outputs) {
+      TENON_ASSIGN(std::vector<int64_t> shape, ir::evaluate_shape(type.shape, all));
+      out->outputs.emplace_back(type.dtype, std::move(shape));
+    }
+    for (const Array& a : out->inputs) call.inputs.push_back(a.data());
+    for (Array& a : out->outputs) call.outputs.push_back(a.data());
+    TENON_ASSIGN(out->bound, session.bind(function_, call));
+    return out->bound->run();
+  }
+
+  // Seconds of single calls, for as long as was asked.
+  Result<std::vector<double>> measured(driver::Session::Bound& bound, size_t* calls) const {
+    std::vector<double> times;
+    size_t calls_a_time = 1;
+    const auto begun = Clock::now();
+    for (;;) {
+      const auto from = Clock::now();
+      for (size_t i = 0; i < calls_a_time; ++i) TENON_TRY(bound.run());
+      const double one = since(from);
+      // Single calls shorter than the clock's grain are timed by the dozen.
+      if (one < 2e-5 && calls_a_time < 4096) {
+        calls_a_time *= 2;
+        continue;
+      }
+      times.push_back(one / static_cast<double>(calls_a_time));
+      if (since(begun) >= seconds_ && times.size() >= 3) break;
+    }
+    *calls = times.size() * calls_a_time;
+    return times;
+  }
+
+  void print(Context& c, const driver::Program& program, const driver::EntryInfo& entry,
+             const ir::DimBindings& dims, const Figures& f) const {
     std::string sizes_text, chunks_text;
     Json& r = c.report();
     r["function"] = function_;
     r["sizes"] = Json::object();
-    for (const kernel::DimSlot& d : entry->interface->dims)
+    for (const kernel::DimSlot& d : entry.interface->dims)
       if (dims.count(d.name) != 0) {
         sizes_text += (sizes_text.empty() ? "" : ", ") + d.name + " " + std::to_string(dims.at(d.name));
         r["sizes"][d.name] = dims.at(d.name);
       }
+    const std::vector<uint64_t>& chunks = f.chunks;
+    const double rate = f.flops.value_or(0) / f.best;
     const uint64_t all_chunks = std::accumulate(chunks.begin(), chunks.end(), uint64_t{0});
     for (const uint64_t n : chunks)
       chunks_text += (chunks_text.empty() ? "" : ", ") + std::to_string(n) + " (" +
                      std::to_string((100 * n + all_chunks / 2) / std::max<uint64_t>(all_chunks, 1)) + "%)";
     if (all_chunks == 0) chunks_text = "none shared";
     r["threads"] = threads_;
-    r["seconds_best"] = best;
-    r["seconds_median"] = median;
-    r["calls"] = times.size() * calls_a_time;
-    r["flops"] = flops ? Json(*flops) : Json();
-    r["flops_per_second"] = flops ? Json(rate) : Json();
-    r["fma_peak"] = peak;
-    r["ratio"] = ratio ? Json(*ratio) : Json();
+    r["seconds_best"] = f.best;
+    r["seconds_median"] = f.median;
+    r["calls"] = f.calls;
+    r["flops"] = f.flops ? Json(*f.flops) : Json();
+    r["flops_per_second"] = f.flops ? Json(rate) : Json();
+    r["fma_peak"] = f.peak;
+    r["ratio"] = f.ratio ? Json(*f.ratio) : Json();
     r["chunks_per_worker"] = chunks;
-    r["arena_bytes"] = entry->arena != nullptr ? session_arena(*entry, dims) : 0;
-    r["compile_seconds"] = compile_seconds;
-    r["target"] = program->kernels().target;
-    c.print(table({{"function", function_ + (sizes_text.empty() ? "" : " at " + sizes_text)},
-                   {"target", program->kernels().target + ", " + std::to_string(threads_) +
-                                  (threads_ == 1 ? " thread" : " threads")},
-                   {"time", time_text(best) + " best, " + time_text(median) + " median"},
-                   {"operations", flops ? short_text(*flops) + " FLOP, " + short_text(rate / 1e9) + " GFLOP/s"
-                                        : std::string("not counted: a dump of kernels")},
-                   {"fma probe", short_text(peak / 1e9) + " GFLOP/s" +
-                                     (ratio   ? ", ratio " + short_text(*ratio)
-                                      : flops ? ", disturbed: below what was reached"
-                                              : std::string())},
-                   {"chunks", chunks_text + (all_chunks == 0 ? "" : " by worker")},
-                   {"compile time", time_text(compile_seconds)}}));
-    return Exit::done;
+    r["arena_bytes"] = entry.arena != nullptr ? session_arena(entry, dims) : 0;
+    r["compile_seconds"] = f.compile_seconds;
+    r["target"] = program.kernels().target;
+    c.print(
+        table({{"function", function_ + (sizes_text.empty() ? "" : " at " + sizes_text)},
+               {"target", program.kernels().target + ", " + std::to_string(threads_) +
+                              (threads_ == 1 ? " thread" : " threads")},
+               {"time", time_text(f.best) + " best, " + time_text(f.median) + " median"},
+               {"operations", f.flops ? short_text(*f.flops) + " FLOP, " + short_text(rate / 1e9) + " GFLOP/s"
+                                      : std::string("not counted: a dump of kernels")},
+               {"fma probe", short_text(f.peak / 1e9) + " GFLOP/s" +
+                                 (f.ratio   ? ", ratio " + short_text(*f.ratio)
+                                  : f.flops ? ", disturbed: below what was reached"
+                                            : std::string())},
+               {"chunks", chunks_text + (all_chunks == 0 ? "" : " by worker")},
+               {"compile time", time_text(f.compile_seconds)}}));
   }
 
- private:
   Result<ir::DimBindings> sizes_of(const driver::EntryInfo& entry) const {
     std::vector<std::string> sizes = sizes_;
     if (batch_) {

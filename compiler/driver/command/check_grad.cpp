@@ -120,55 +120,28 @@ class CheckGrad : public Verb {
     const std::string gradient = function_ + ".grad";
     module.derives.clear();
     module.stage = "graph";
-    // Without patterns: the parameters, not other floats of the state.
     std::vector<std::string> wrt = wrt_;
     if (wrt.empty()) {
-      driver::CompileOptions plain;
-      plain.functions = {function_};
-      plain.epochs = false;
-      TENON_ASSIGN(const ir::Module flat, driver::derive(module, plain));
-      const ir::Function& f = *flat.find_function(function_);
-      for (const ir::ValueId a : f.graph.args) {
-        const ir::Global* g =
-            f.graph.value(a).arg == ir::ArgKind::global ? flat.find_global(f.graph.value(a).name) : nullptr;
-        if (g != nullptr && g->kind == ir::GlobalKind::param && is_float(g->type.dtype))
-          wrt.push_back(g->name);
-      }
-      if (wrt.empty())
-        return error(Code::derive_invalid, function_ + " reaches no float parameter",
-                     "--wrt names other values");
+      TENON_ASSIGN(wrt, reached_parameters(module));
     }
     TENON_TRY(add_gradient(module, function_, gradient, wrt, ""));
     driver::CompileOptions options;
     options.functions = {function_, gradient};
     options.epochs = false;
     TENON_ASSIGN(const ir::Module derived, driver::derive(std::move(module), options));
-    const ir::Function& loss = *derived.find_function(function_);
     const ir::Function& grad = *derived.find_function(gradient);
-
     evaluate::Inputs inputs;
-    TENON_ASSIGN(inputs.dims, choose_sizes(derived.dims, loss, sizes_, 3));
-    TENON_ASSIGN(inputs.globals, initial_globals(derived, seed_));
-    TENON_TRY(prepare_state(inputs, derived));
     evaluate::Outputs exact;
-    for (const int limit : {10, 2, 1}) {
-      TENON_ASSIGN(inputs.arguments, draw_inputs(grad.graph, inputs.dims, seed_, limit));
-      TENON_ASSIGN(exact, evaluate::exact(derived, grad, inputs));
-      if (exact.status == 0) break;
-    }
-    if (exact.status != 0)
-      return error(static_cast<Code>(exact.status), function_ + " fails on every input drawn",
-                   "other sizes (--size), or other parameters (--params)");
+    TENON_TRY(draw(derived, grad, &inputs, &exact));
     TENON_ASSIGN(const evaluate::WideOutputs wide, evaluate::wide(derived, grad, inputs));
 
     TENON_ASSIGN(const ir::Module in_f64, widened(derived));
     evaluate::Inputs inputs_f64 = inputs;
     for (Array& a : inputs_f64.arguments) a = wider(a);
     for (auto& [name, value] : inputs_f64.globals) value = wider(value);
-    TENON_ASSIGN(const evaluate::Outputs true_gradient,
+    TENON_ASSIGN(const evaluate::Outputs rules,
                  evaluate::exact(in_f64, *in_f64.find_function(gradient), inputs_f64));
-    if (true_gradient.status != 0)
-      return error(static_cast<Code>(true_gradient.status), function_ + " fails in f64");
+    if (rules.status != 0) return error(static_cast<Code>(rules.status), function_ + " fails in f64");
     Checker checker(in_f64, *in_f64.find_function(function_), inputs_f64);
     runtime::Random random(seed_, 77);
     std::vector<std::vector<std::string>> rows{
@@ -189,65 +162,18 @@ class CheckGrad : public Verb {
       }
       ++all;
       inputs_too = inputs_too || inputs.globals.count(name) == 0;
-      const evaluate::WideArray& judged = wide.returned[g];
-      const int64_t count = found.count();
-      double worst = 0;
-      int64_t tried = 0, undecided = 0;
-      auto note = [&](double error, double bound) {
-        const double ratio = error == 0 ? 0 : error / bound;
-        if (!(ratio <= worst)) worst = std::isnan(ratio) ? HUGE_VAL : ratio;
-      };
-      // The arithmetic, of all elements.
-      for (int64_t i = 0; i < count; ++i) {
-        const double bound = judged.bound[static_cast<size_t>(i)];
-        if (std::isfinite(bound)) note(std::abs(at(found, i) - judged.value[static_cast<size_t>(i)]), bound);
-      }
-      // The rules, of some.
-      const std::span<const double> rules = true_gradient.returned[g].as<double>();
-      // Constants of an f32 model are f32: those of a rule are rounded apart from those of the function, each
-      // by half a unit, against the largest of what they add up to.
-      double rounding = 0;
-      if (found.dtype() == DType::f32)
-        for (double r : rules) rounding = std::max(rounding, 4 * 0x1p-24 * std::abs(r));
-      auto judge = [&](double value, const Difference& d) {
-        // Of a slope of zero, differences show the rounding of the loss.
-        const double magnitude = std::max({std::abs(value), std::abs(d.value), 1e-6 * std::max(1.0, d.loss)});
-        ++tried;
-        // A kink within reach leaves the differences without a limit.
-        if (!std::isfinite(d.error) || d.error > 1e-3 * magnitude)
-          ++undecided;
-        else
-          note(std::abs(value - d.value), d.error + 1e-9 * magnitude + rounding);
-      };
-      const bool every = count <= samples_;
-      for (int64_t s = 0; s < std::min(count, samples_); ++s) {
-        const int64_t i = every ? s : static_cast<int64_t>(random.below(static_cast<uint64_t>(count)));
-        TENON_ASSIGN(const Difference d, checker.along(*place, {i}, {1.0}));
-        judge(rules[static_cast<size_t>(i)], d);
-      }
-      if (!every) {
-        std::vector<int64_t> elements;
-        std::vector<double> direction;
-        double value = 0;
-        // Steps together as long as one of a single element.
-        const double step = 1 / std::sqrt(static_cast<double>(count));
-        for (int64_t i = 0; i < count; ++i) {
-          elements.push_back(i);
-          direction.push_back(random.bits() % 2 != 0 ? step : -step);
-          value += direction.back() * rules[static_cast<size_t>(i)];
-        }
-        TENON_ASSIGN(const Difference d, checker.along(*place, elements, direction));
-        judge(value, d);
-      }
-      const bool ok = worst <= 1 && (count == 0 || undecided < tried);
+      Verdict v;
+      v.arithmetic(found, wide.returned[g]);
+      TENON_TRY(try_rules(checker, *place, found, rules.returned[g].as<double>(), random, &v));
+      const bool ok = v.worst <= 1 && (found.count() == 0 || v.undecided < v.tried);
       good += ok;
-      rows.push_back({name, type, std::to_string(tried), std::to_string(undecided),
-                      short_text(worst) + (ok ? "" : "  WRONG")});
+      rows.push_back({name, type, std::to_string(v.tried), std::to_string(v.undecided),
+                      short_text(v.worst) + (ok ? "" : "  WRONG")});
       report.push_back({{"name", name},
                         {"type", type},
-                        {"tried", tried},
-                        {"undecided", undecided},
-                        {"worst", worst},
+                        {"tried", v.tried},
+                        {"undecided", v.undecided},
+                        {"worst", v.worst},
                         {"ok", ok}});
     }
     if (all == 0)
@@ -264,6 +190,99 @@ class CheckGrad : public Verb {
   }
 
  private:
+  // Of one parameter: the worst error over its bound.
+  struct Verdict {
+    double worst = 0;
+    int64_t tried = 0, undecided = 0;
+
+    void note(double error, double bound) {
+      const double ratio = error == 0 ? 0 : error / bound;
+      if (!(ratio <= worst)) worst = std::isnan(ratio) ? HUGE_VAL : ratio;
+    }
+    // The arithmetic, of all elements.
+    void arithmetic(const Array& found, const evaluate::WideArray& judged) {
+      for (int64_t i = 0; i < found.count(); ++i) {
+        const double bound = judged.bound[static_cast<size_t>(i)];
+        if (std::isfinite(bound)) note(std::abs(at(found, i) - judged.value[static_cast<size_t>(i)]), bound);
+      }
+    }
+    void rule(double value, const Difference& d, double rounding) {
+      // Of a slope of zero, differences show the rounding of the loss.
+      const double magnitude = std::max({std::abs(value), std::abs(d.value), 1e-6 * std::max(1.0, d.loss)});
+      ++tried;
+      // A kink within reach leaves the differences without a limit.
+      if (!std::isfinite(d.error) || d.error > 1e-3 * magnitude)
+        ++undecided;
+      else
+        note(std::abs(value - d.value), d.error + 1e-9 * magnitude + rounding);
+    }
+  };
+
+  // The rules, of some elements, and of one direction through all.
+  Status try_rules(Checker& checker, Array& place, const Array& found, std::span<const double> rules,
+                   runtime::Random& random, Verdict* v) const {
+    const int64_t count = found.count();
+    // Constants of an f32 model are f32: those of a rule are rounded apart from those of the function, each
+    // by half a unit, against the largest of what they add up to.
+    double rounding = 0;
+    if (found.dtype() == DType::f32)
+      for (double r : rules) rounding = std::max(rounding, 4 * 0x1p-24 * std::abs(r));
+    const bool every = count <= samples_;
+    for (int64_t s = 0; s < std::min(count, samples_); ++s) {
+      const int64_t i = every ? s : static_cast<int64_t>(random.below(static_cast<uint64_t>(count)));
+      TENON_ASSIGN(const Difference d, checker.along(place, {i}, {1.0}));
+      v->rule(rules[static_cast<size_t>(i)], d, rounding);
+    }
+    if (every) return Ok{};
+    std::vector<int64_t> elements;
+    std::vector<double> direction;
+    double value = 0;
+    // Steps together as long as one of a single element.
+    const double step = 1 / std::sqrt(static_cast<double>(count));
+    for (int64_t i = 0; i < count; ++i) {
+      elements.push_back(i);
+      direction.push_back(random.bits() % 2 != 0 ? step : -step);
+      value += direction.back() * rules[static_cast<size_t>(i)];
+    }
+    TENON_ASSIGN(const Difference d, checker.along(place, elements, direction));
+    v->rule(value, d, rounding);
+    return Ok{};
+  }
+
+  // Without patterns: the parameters that the function reaches, not other floats of the state.
+  Result<std::vector<std::string>> reached_parameters(const ir::Module& module) const {
+    driver::CompileOptions plain;
+    plain.functions = {function_};
+    plain.epochs = false;
+    TENON_ASSIGN(const ir::Module flat, driver::derive(module, plain));
+    const ir::Function& f = *flat.find_function(function_);
+    std::vector<std::string> out;
+    for (const ir::ValueId a : f.graph.args) {
+      const ir::Global* g =
+          f.graph.value(a).arg == ir::ArgKind::global ? flat.find_global(f.graph.value(a).name) : nullptr;
+      if (g != nullptr && g->kind == ir::GlobalKind::param && is_float(g->type.dtype)) out.push_back(g->name);
+    }
+    if (out.empty())
+      return error(Code::derive_invalid, function_ + " reaches no float parameter",
+                   "--wrt names other values");
+    return out;
+  }
+
+  // Labels and indices are drawn smaller until they are in range.
+  Status draw(const ir::Module& derived, const ir::Function& grad, evaluate::Inputs* inputs,
+              evaluate::Outputs* exact) {
+    TENON_ASSIGN(inputs->dims, choose_sizes(derived.dims, *derived.find_function(function_), sizes_, 3));
+    TENON_ASSIGN(inputs->globals, initial_globals(derived, seed_));
+    TENON_TRY(prepare_state(*inputs, derived));
+    for (const int limit : {10, 2, 1}) {
+      TENON_ASSIGN(inputs->arguments, draw_inputs(grad.graph, inputs->dims, seed_, limit));
+      TENON_ASSIGN(*exact, evaluate::exact(derived, grad, *inputs));
+      if (exact->status == 0) return Ok{};
+    }
+    return error(static_cast<Code>(exact->status), function_ + " fails on every input drawn",
+                 "other sizes (--size), or other parameters (--params)");
+  }
+
   // Stored parameters, or drawn ones moved off their first values: zeros are special to many operations.
   Status prepare_state(evaluate::Inputs& inputs, const ir::Module& derived) {
     if (!params_.empty()) {

@@ -72,6 +72,72 @@ Judged judge(const evaluate::WideArray& wide, const Array& found) {
   return out;
 }
 
+// What the engines gave, value by value.
+class Comparison {
+ public:
+  // `judge_by`: null where the wide evaluator says nothing.
+  void value(const std::string& name, const Array& expected, const Array& in_jit, const Array& in_aot,
+             const evaluate::WideArray* judge_by) {
+    int64_t first_aot = -1, first_exact = -1;
+    const int64_t aot_count = differing(in_jit, in_aot, &first_aot);
+    const int64_t exact_count = differing(expected, in_jit, &first_exact);
+    auto bits = [](int64_t count, int64_t first) {
+      return count == 0 ? std::string("bits")
+                        : std::to_string(count) + " differ, first at " + std::to_string(first);
+    };
+    std::string verdict = "-";
+    const std::string type = std::string(dtype_name(in_jit.dtype())) + shape_text(in_jit.shape());
+    Json one{{"name", name}, {"type", type}, {"aot_differing", aot_count}, {"exact_differing", exact_count}};
+    if (judge_by != nullptr) {
+      const Judged j = judge(*judge_by, in_jit);
+      worst_ = std::max(worst_, j.worst);
+      undecided_ += j.undecided;
+      total_ += in_jit.count();
+      verdict = "worst error/bound " + short_text(j.worst);
+      if (j.undecided != 0)
+        verdict +=
+            ", " + std::to_string(j.undecided) + " of " + std::to_string(in_jit.count()) + " undecided";
+      one["wide_worst"] = j.worst;
+      one["wide_undecided"] = j.undecided;
+      if (j.worst > 1) equal_ = false;
+    }
+    if (aot_count != 0 || exact_count != 0) equal_ = false;
+    rows_.push_back({name, type, bits(aot_count, first_aot), bits(exact_count, first_exact), verdict});
+    values_.push_back(std::move(one));
+  }
+  void differs() { equal_ = false; }
+  void changed(const std::string& name) {
+    equal_ = false;
+    rows_.push_back({name, "", "", "changed, and is not to be written", ""});
+  }
+
+  bool equal() const { return equal_; }
+  int64_t decided() const { return total_ - undecided_; }
+  std::string text() const { return table(rows_); }
+  // "NOT equal", "equal bits", "equal", and how much of it the wide evaluator decided.
+  std::string verdict() const { return !equal_ ? "NOT equal" : decided() == 0 ? "equal bits" : "equal"; }
+  std::string share_text() const {
+    return decided() == 0 ? "; wide decided nothing"
+                          : "; wide decided " + std::to_string(decided()) + " of " + std::to_string(total_) +
+                                " elements";
+  }
+  void report(Json& r) {
+    r["equal"] = equal_;
+    r["wide_worst"] = worst_;
+    r["wide_undecided"] = undecided_;
+    r["wide_elements"] = total_;
+    r["wide_decided"] = total_ == 0 ? 0 : static_cast<double>(decided()) / static_cast<double>(total_);
+    r["values"] = std::move(values_);
+  }
+
+ private:
+  bool equal_ = true;
+  double worst_ = 0;
+  int64_t undecided_ = 0, total_ = 0;
+  Json values_ = Json::array();
+  std::vector<std::vector<std::string>> rows_{{"value", "type", "jit = aot", "jit = exact", "wide"}};
+};
+
 class Diff : public Verb {
  public:
   std::string_view name() const override { return "diff"; }
@@ -109,31 +175,8 @@ class Diff : public Verb {
     TENON_CHECK(entry != nullptr, function_);
 
     evaluate::Inputs inputs;
-    TENON_ASSIGN(inputs.globals, initial_globals(derived, seed_));
-    if (!params_.empty()) {
-      TENON_ASSIGN(const std::shared_ptr<driver::State> state, make_state(program, 0, params_, false, c));
-      for (const kernel::StateSlot& s : program->kernels().state) {
-        TENON_ASSIGN(inputs.globals[s.name], state->get(s.name));
-      }
-    }
-    TENON_ASSIGN(inputs.dims, choose_sizes(derived.dims, *function, sizes_, 5));
     evaluate::Outputs exact;
-    if (!inputs_.empty()) {
-      TENON_ASSIGN(inputs.arguments, read_inputs(*entry, inputs_, inputs.dims));
-      std::vector<std::vector<int64_t>> shapes;
-      for (const Array& a : inputs.arguments) shapes.push_back(a.shape());
-      TENON_ASSIGN(const std::vector<int64_t> sizes, entry->bind_dims(shapes, {}));
-      inputs.dims = entry->bindings(sizes);
-      TENON_ASSIGN(exact, evaluate::exact(derived, *function, inputs));
-    } else {
-      // Labels and indices are drawn smaller until they are in range.
-      for (const int limit : {10, 2, 1}) {
-        TENON_ASSIGN(inputs.arguments, draw_inputs(function->graph, inputs.dims, seed_, limit));
-        TENON_ASSIGN(exact, evaluate::exact(derived, *function, inputs));
-        if (exact.status == 0) break;
-      }
-    }
-
+    TENON_TRY(draw(c, derived, *function, program, *entry, &inputs, &exact));
     std::unique_ptr<runtime::Pool> pool;
     runtime::Parallel parallel{};
     if (threads_ > 1) {
@@ -151,63 +194,65 @@ class Diff : public Verb {
     TENON_ASSIGN(const std::unique_ptr<LinkedObject> linked, LinkedObject::link(object.elf));
     TENON_ASSIGN(const Outcome aot, run_c_function(*program, *entry, *linked, "diff", inputs, host));
 
-    bool equal = true;
-    Json report = Json::array();
-    std::vector<std::vector<std::string>> rows{{"value", "type", "jit = aot", "jit = exact", "wide"}};
+    Comparison found;
     const uint32_t in_c = exact.status == 0 ? 0 : static_cast<uint32_t>(codegen::c_status(exact.status));
     if (jit.status.code != exact.status || aot.status.code != in_c) {
-      equal = false;
+      found.differs();
       c.print("status: exact T" + std::to_string(exact.status) + ", jit T" + std::to_string(jit.status.code) +
               ", C function " + std::to_string(aot.status.code) + " (" + std::to_string(in_c) +
               " expected)\n");
     }
-    const bool failed = exact.status != 0;
-    Result<evaluate::WideOutputs> wide = evaluate::wide(derived, *function, inputs);
-    double worst = 0;
-    int64_t undecided = 0, total = 0;
-    auto compare = [&](const std::string& name, const Array& expected, const Array& in_jit,
-                       const Array& in_aot, const evaluate::WideArray* judge_by) {
-      int64_t first_aot = -1, first_exact = -1;
-      const int64_t aot_count = differing(in_jit, in_aot, &first_aot);
-      const int64_t exact_count = differing(expected, in_jit, &first_exact);
-      auto bits = [](int64_t count, int64_t first) {
-        return count == 0 ? std::string("bits")
-                          : std::to_string(count) + " differ, first at " + std::to_string(first);
-      };
-      std::string verdict = "-";
-      Json one{{"name", name},
-               {"type", std::string(dtype_name(in_jit.dtype())) + shape_text(in_jit.shape())},
-               {"aot_differing", aot_count},
-               {"exact_differing", exact_count}};
-      if (judge_by != nullptr) {
-        const Judged j = judge(*judge_by, in_jit);
-        worst = std::max(worst, j.worst);
-        undecided += j.undecided;
-        total += in_jit.count();
-        verdict = "worst error/bound " + short_text(j.worst);
-        if (j.undecided != 0)
-          verdict +=
-              ", " + std::to_string(j.undecided) + " of " + std::to_string(in_jit.count()) + " undecided";
-        one["wide_worst"] = j.worst;
-        one["wide_undecided"] = j.undecided;
-        if (j.worst > 1) equal = false;
+    const Result<evaluate::WideOutputs> wide = evaluate::wide(derived, *function, inputs);
+    compare(*entry, inputs, exact, wide, jit, aot, &found);
+    print(c, *entry, inputs, exact, wide, linked->linked(), &found);
+    return found.equal() ? Exit::done : Exit::no;
+  }
+
+ private:
+  // Inputs and state as they are given, else drawn; and what the exact evaluator makes of them.
+  Status draw(Context& c, const ir::Module& derived, const ir::Function& function,
+              const std::shared_ptr<const driver::Program>& program, const driver::EntryInfo& entry,
+              evaluate::Inputs* inputs, evaluate::Outputs* exact) {
+    TENON_ASSIGN(inputs->globals, initial_globals(derived, seed_));
+    if (!params_.empty()) {
+      TENON_ASSIGN(const std::shared_ptr<driver::State> state, make_state(program, 0, params_, false, c));
+      for (const kernel::StateSlot& s : program->kernels().state) {
+        TENON_ASSIGN(inputs->globals[s.name], state->get(s.name));
       }
-      if (aot_count != 0 || exact_count != 0) equal = false;
-      rows.push_back({name, std::string(dtype_name(in_jit.dtype())) + shape_text(in_jit.shape()),
-                      bits(aot_count, first_aot), bits(exact_count, first_exact), verdict});
-      report.push_back(std::move(one));
-    };
-    const bool judged = static_cast<bool>(wide) && !failed;
+    }
+    TENON_ASSIGN(inputs->dims, choose_sizes(derived.dims, function, sizes_, 5));
+    if (!inputs_.empty()) {
+      TENON_ASSIGN(inputs->arguments, read_inputs(entry, inputs_, inputs->dims));
+      std::vector<std::vector<int64_t>> shapes;
+      for (const Array& a : inputs->arguments) shapes.push_back(a.shape());
+      TENON_ASSIGN(const std::vector<int64_t> sizes, entry.bind_dims(shapes, {}));
+      inputs->dims = entry.bindings(sizes);
+      TENON_ASSIGN(*exact, evaluate::exact(derived, function, *inputs));
+      return Ok{};
+    }
+    // Labels and indices are drawn smaller until they are in range.
+    for (const int limit : {10, 2, 1}) {
+      TENON_ASSIGN(inputs->arguments, draw_inputs(function.graph, inputs->dims, seed_, limit));
+      TENON_ASSIGN(*exact, evaluate::exact(derived, function, *inputs));
+      if (exact->status == 0) break;
+    }
+    return Ok{};
+  }
+
+  static void compare(const driver::EntryInfo& entry, const evaluate::Inputs& inputs,
+                      const evaluate::Outputs& exact, const Result<evaluate::WideOutputs>& wide,
+                      const Outcome& jit, const Outcome& aot, Comparison* found) {
+    const bool failed = exact.status != 0, judged = static_cast<bool>(wide) && !failed;
     if (!failed) {
       for (size_t i = 0; i < jit.outputs.size() && i < exact.returned.size(); ++i)
-        compare(entry->output_names[i], exact.returned[i], jit.outputs[i], aot.outputs[i],
-                judged && i < wide->returned.size() ? &wide->returned[i] : nullptr);
+        found->value(entry.output_names[i], exact.returned[i], jit.outputs[i], aot.outputs[i],
+                     judged && i < wide->returned.size() ? &wide->returned[i] : nullptr);
       for (const auto& [name, value] : exact.written) {
         const evaluate::WideArray* w = nullptr;
         if (judged)
-          if (const auto found = wide->written.find(name); found != wide->written.end()) w = &found->second;
+          if (const auto known = wide->written.find(name); known != wide->written.end()) w = &known->second;
         if (jit.state.count(name) != 0)
-          compare("set " + name, value, jit.state.at(name), aot.state.at(name), w);
+          found->value("set " + name, value, jit.state.at(name), aot.state.at(name), w);
       }
     }
     // What is not written stays as it is; a failing call writes nothing.
@@ -217,47 +262,35 @@ class Diff : public Verb {
       const auto before = inputs.globals.find(name);
       if (before == inputs.globals.end()) continue;
       if (differing(before->second, value, &first) != 0 ||
-          differing(before->second, aot.state.at(name), &first) != 0) {
-        equal = false;
-        rows.push_back({name, "", "", "changed, and is not to be written", ""});
-      }
+          differing(before->second, aot.state.at(name), &first) != 0)
+        found->changed(name);
     }
-    c.print(table(rows));
+  }
+
+  void print(Context& c, const driver::EntryInfo& entry, const evaluate::Inputs& inputs,
+             const evaluate::Outputs& exact, const Result<evaluate::WideOutputs>& wide, bool linked,
+             Comparison* found) const {
+    c.print(found->text());
     std::string sizes;
     Json dims = Json::object();
-    for (const kernel::DimSlot& d : entry->interface->dims) {
+    for (const kernel::DimSlot& d : entry.interface->dims) {
       if (inputs.dims.count(d.name) == 0) continue;
       sizes += (sizes.empty() ? "" : ", ") + d.name + " " + std::to_string(inputs.dims.at(d.name));
       dims[d.name] = inputs.dims.at(d.name);
     }
-    const int64_t decided = total - undecided;
-    const double share = total == 0 ? 0 : static_cast<double>(decided) / static_cast<double>(total);
-    const std::string judged_text = decided == 0 ? "; wide decided nothing"
-                                                 : "; wide decided " + std::to_string(decided) + " of " +
-                                                       std::to_string(total) + " elements";
-    c.print(std::string("\n") +
-            (!equal         ? "NOT equal"
-             : decided == 0 ? "equal bits"
-                            : "equal") +
-            (sizes.empty() ? "" : " at " + sizes) + judged_text +
-            (linked->linked() ? "; aot linked by cc" : "; aot loaded in process (no cc)") +
-            (failed ? "; the call fails with T" + std::to_string(exact.status) + " in every engine" : "") +
+    c.print(std::string("\n") + found->verdict() + (sizes.empty() ? "" : " at " + sizes) +
+            found->share_text() + (linked ? "; aot linked by cc" : "; aot loaded in process (no cc)") +
+            (exact.status != 0 ? "; the call fails with T" + std::to_string(exact.status) + " in every engine"
+                               : "") +
             (wide ? "" : "; wide: " + wide.errors().list[0].message) + "\n");
     Json& r = c.report();
-    r["equal"] = equal;
     r["function"] = function_;
     r["status"] = exact.status;
     r["sizes"] = std::move(dims);
-    r["aot"] = linked->linked() ? "linked" : "in process";
-    r["wide_worst"] = worst;
-    r["wide_undecided"] = undecided;
-    r["wide_elements"] = total;
-    r["wide_decided"] = share;
-    r["values"] = std::move(report);
-    return equal ? Exit::done : Exit::no;
+    r["aot"] = linked ? "linked" : "in process";
+    found->report(r);
   }
 
- private:
   ModelOptions model_;
   std::string function_, params_;
   std::vector<std::string> inputs_, sizes_;

@@ -212,7 +212,7 @@ size_t Phases::elements(uint32_t v) const {
   return n;
 }
 
-// Fills the frame of a phase in the current function_.
+// Fills the frame of a phase in the current function.
 llvm::Value* Phases::fill_frame(FunctionEmitter& e, const Task& t) {
   std::vector<FunctionEmitter::Passed> values;
   for (uint32_t v : t.captured) {

@@ -1,5 +1,6 @@
 #include "ir/compact.h"
 
+#include "ir/apply.h"
 #include "ir/builder.h"
 #include "ir/op_def.h"
 
@@ -14,10 +15,6 @@ struct Live {
   Flags results;                           // per result of the graph
   std::vector<std::vector<Live>> regions;  // by node; empty where the node has none or is dead
 };
-
-bool is_control(const Node& node, Control what) {
-  return node.op->control() != nullptr && node.op->control()->what == what;
-}
 
 bool may_fail(const Node& node) {
   if (node.op->may_fail || is_control(node, Control::call)) return true;

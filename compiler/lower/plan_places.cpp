@@ -86,8 +86,7 @@ bool Planner::movable(const Scope& s, ValueId stored, const std::vector<bool>& r
   // Carries live where their loop is told to keep them, for as long as it runs.
   const Node& node = graph.node(maker);
   if (ir::is_apply(node)) return false;  // what it updates is aligned
-  if (node.op->control() != nullptr && node.op->control()->what == ir::Control::loop &&
-      graph.value(stored).result < carry_count(*node.regions[0]))
+  if (ir::is_control(node, ir::Control::loop) && graph.value(stored).result < carry_count(*node.regions[0]))
     return false;
   const int32_t group = s.fusion.group_of[maker.index];
   if (group < 0) return false;

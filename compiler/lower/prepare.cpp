@@ -169,7 +169,7 @@ std::vector<CapturedCopy> captured_copies(const ir::Graph& body) {
   for (size_t i = 0; i < body.node_count(); ++i) {
     const ir::Node& node = body.node(ir::NodeId(i));
     if (wants_copy(body, node) && !unstacks(body, node)) want(node.operands[1], turned(body, node).perm);
-    if (node.op->control() == nullptr || node.op->control()->what != ir::Control::loop) continue;
+    if (!ir::is_control(node, ir::Control::loop)) continue;
     for (const CapturedCopy& inner : captured_copies(*node.regions[0]))
       want(node.operands[inner.arg], inner.perm);
   }
@@ -235,7 +235,7 @@ ir::Graph prepared(const ir::Graph& graph, const ir::Module& module,
       attrs[node.op->attr_index("rhs_contract")] = std::move(right.contract);
     }
     std::vector<std::unique_ptr<ir::Graph>> regions;
-    const bool loop = node.op->control() != nullptr && node.op->control()->what == ir::Control::loop;
+    const bool loop = ir::is_control(node, ir::Control::loop);
     for (const auto& region : node.regions) {
       std::vector<CapturedCopy> inner;
       if (loop) inner = captured_copies(*region);

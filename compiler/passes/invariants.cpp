@@ -3,6 +3,7 @@
 // Worth it are contractions, reductions, functions that cost more than a few instructions, and what a
 // contraction reads from memory anyway; index maps stay, since every reader computes them. Nothing that may
 // fail moves: a loop of no iterations does not fail. Bits are kept: the same operations on the same values.
+#include "ir/apply.h"
 #include "ir/op_def.h"
 #include "passes/rebuild.h"
 
@@ -15,9 +16,7 @@ using ir::Node;
 using ir::NodeId;
 using ir::ValueId;
 
-bool is_loop(const Node& node) {
-  return node.op->control() != nullptr && node.op->control()->what == ir::Control::loop;
-}
+bool is_loop(const Node& node) { return ir::is_control(node, ir::Control::loop); }
 
 class Loop {
  public:

@@ -202,7 +202,7 @@ class FunctionEmitter {
   llvm::Value* element_address(kernel::VarId buffer, llvm::Value* index);
   Value load(const kernel::Expr& x, const Value& index);
   const std::vector<llvm::Value*>& lane_scalars(llvm::Value* indices);
-  llvm::Value* load_lanes(const kernel::Expr& x, const Value& index, int p);
+  llvm::Value* load_lanes(const kernel::Expr& x, const Value& index, int p, llvm::Value* mask);
   void store(const kernel::Stmt& s);
   void cut_block();
   llvm::Value* any_lane();  // i1: some lane is on

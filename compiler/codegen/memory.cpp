@@ -4,6 +4,7 @@
 #include <llvm/IR/Intrinsics.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "codegen/emitter.h"
 
@@ -98,6 +99,7 @@ namespace {
 struct Piece {
   int64_t at;
   std::vector<int> lanes;
+  std::vector<int> taken_by;  // of each element loaded: the lane that takes it; their number: none does
 };
 
 // The elements of lanes, shuffled out of whole vectors: from the first to the last of them and none beyond.
@@ -108,19 +110,26 @@ std::vector<Piece> pieces_of(const std::vector<int64_t>& elements) {
   std::vector<Piece> out;
   std::vector<bool> there(elements.size(), false);
   for (int64_t from = 0; from < span; from += lanes) {
-    Piece piece{first + std::min(from, span - lanes), {}};
+    Piece piece{first + std::min(from, span - lanes), {}, {}};
+    piece.taken_by.assign(elements.size(), static_cast<int>(lanes));
     for (size_t l = 0; l < elements.size(); ++l) {
       const int64_t element = elements[l] - piece.at;
       if (there[l] || element < 0 || element >= lanes) {
         piece.lanes.push_back(there[l] ? static_cast<int>(l) : -1);
       } else {
         piece.lanes.push_back(static_cast<int>(out.empty() ? element : element + lanes));
+        piece.taken_by[static_cast<size_t>(element)] = static_cast<int>(l);
         there[l] = true;
       }
     }
     out.push_back(std::move(piece));
   }
   return out;
+}
+
+// Of the elements of a piece, those that lanes which are on take.
+llvm::Value* piece_mask(llvm::IRBuilderBase& b, const Piece& piece, llvm::Value* mask) {
+  return b.CreateShuffleVector(mask, llvm::Constant::getNullValue(mask->getType()), piece.taken_by);
 }
 
 // An index vector as one scalar and a constant for each lane.
@@ -172,11 +181,36 @@ std::optional<Offsets> known_offsets(llvm::IRBuilderBase& b, llvm::Value* index,
   return std::nullopt;
 }
 
+struct LaneRun {
+  unsigned first, length;
+};
+
+// The lanes that a constant mask leaves on, as few runs of powers of two; none where it is no constant, or
+// leaves many.
+std::vector<LaneRun> lane_runs(const llvm::Value* mask) {
+  constexpr size_t most = 3;
+  const auto* constant = llvm::dyn_cast<llvm::Constant>(mask);
+  if (constant == nullptr) return {};
+  const unsigned lanes = llvm::cast<llvm::FixedVectorType>(mask->getType())->getNumElements();
+  std::vector<LaneRun> out;
+  for (unsigned l = 0; l < lanes;) {
+    unsigned end = l;
+    for (; end < lanes; ++end) {
+      const auto* on = llvm::dyn_cast_or_null<llvm::ConstantInt>(constant->getAggregateElement(end));
+      if (on == nullptr) return {};
+      if (on->isZero()) break;
+    }
+    for (; l < end; l += out.back().length) out.push_back({l, std::bit_floor(end - l)});
+    ++l;
+  }
+  return out.size() <= most ? out : std::vector<LaneRun>();
+}
+
 }  // namespace
 
 // Lane by lane into a vector, or in vectors where lanes are few elements apart. Processors gather no faster
-// than they load scalars, and some far slower, so a gather is left to masked lanes.
-llvm::Value* FunctionEmitter::load_lanes(const Expr& x, const Value& index, int p) {
+// than they load scalars, and some far slower, so a gather is left to masked lanes that lie further apart.
+llvm::Value* FunctionEmitter::load_lanes(const Expr& x, const Value& index, int p, llvm::Value* mask) {
   llvm::Type* type = m_.memory_type(x.dtype);
   const auto lanes = static_cast<unsigned>(lanes_->part_lanes);
   const llvm::Align align(dtype_bytes(x.dtype));
@@ -190,7 +224,11 @@ llvm::Value* FunctionEmitter::load_lanes(const Expr& x, const Value& index, int 
       llvm::Value* offset = builder_.getInt64(static_cast<uint64_t>(piece.at));
       llvm::Value* address =
           element_address(x.var, base == nullptr ? offset : builder_.CreateAdd(base, offset));
-      llvm::Value* loaded = builder_.CreateAlignedLoad(vector, address, align);
+      llvm::Value* loaded =
+          mask == nullptr
+              ? static_cast<llvm::Value*>(builder_.CreateAlignedLoad(vector, address, align))
+              : builder_.CreateMaskedLoad(vector, address, align, piece_mask(builder_, piece, mask),
+                                          llvm::Constant::getNullValue(vector));
       all = all == nullptr ? builder_.CreateShuffleVector(loaded, piece.lanes)
                            : builder_.CreateShuffleVector(all, loaded, piece.lanes);
     }
@@ -201,6 +239,11 @@ llvm::Value* FunctionEmitter::load_lanes(const Expr& x, const Value& index, int 
     for (int64_t l = 0; l < static_cast<int64_t>(lanes); ++l)
       elements.push_back(index.stride * (p * static_cast<int64_t>(lanes) + l));
     return from_vectors(index.scalar(), elements);
+  }
+  if (mask != nullptr) {
+    llvm::Value* addresses = element_address(x.var, part(index, p));
+    return builder_.CreateMaskedGather(raw->getType(), addresses, align, mask,
+                                       llvm::Constant::getNullValue(raw->getType()));
   }
   if (!affine && lanes > 1) {
     if (const auto known = known_offsets(builder_, part(index, p))) {
@@ -248,11 +291,8 @@ Value FunctionEmitter::load(const Expr& x, const Value& index) {
       raw = mask == nullptr ? static_cast<llvm::Value*>(builder_.CreateAlignedLoad(vector, address, align))
                             : builder_.CreateMaskedLoad(vector, address, align, mask,
                                                         llvm::Constant::getNullValue(vector));
-    } else if (mask == nullptr) {
-      raw = load_lanes(x, index, p);
     } else {
-      llvm::Value* addresses = element_address(x.var, part(index, p));
-      raw = builder_.CreateMaskedGather(vector, addresses, align, mask, llvm::Constant::getNullValue(vector));
+      raw = load_lanes(x, index, p, mask);
     }
     v.parts.push_back(from_memory(x.dtype, raw));
   }
@@ -300,6 +340,19 @@ void FunctionEmitter::store(const Stmt& s) {
       llvm::Value* at = builder_.CreateAdd(index.scalar(),
                                            builder_.getInt64(static_cast<uint64_t>(p * lanes_->part_lanes)));
       llvm::Value* address = element_address(s.var, at);
+      // Without masks for lanes, a store under one takes a processor tens of its steps: parts that are known
+      // are stored each by itself.
+      const std::vector<LaneRun> runs =
+          mask == nullptr || m_.target.lane_masks ? std::vector<LaneRun>() : lane_runs(mask);
+      for (const LaneRun& run : runs) {
+        std::vector<int> of;
+        for (unsigned l = 0; l < run.length; ++l) of.push_back(static_cast<int>(run.first + l));
+        llvm::Value* some = run.length == 1 ? builder_.CreateExtractElement(vector, uint64_t{run.first})
+                                            : builder_.CreateShuffleVector(vector, of);
+        llvm::Value* to = element_address(s.var, builder_.CreateAdd(at, builder_.getInt64(run.first)));
+        builder_.CreateAlignedStore(some, to, align);
+      }
+      if (!runs.empty()) continue;
       if (mask == nullptr) {
         builder_.CreateAlignedStore(vector, address, align);
       } else {

@@ -43,10 +43,11 @@ int64_t lanes_of(const Sizes& sizes, const ContractTerms& t) {
 }
 
 // The last columns, where they would leave most of a vector idle: half a vector, or four lanes, take them.
-// Behind a single vector they stay in its panel: read again for them, the left factor would cost as much.
-int64_t edge_of(const ContractSchedule& s, const Dim& n) {
+// Behind a single vector they stay in its panel, for reading the left factor again costs as much as half a
+// vector saves; but where a whole vector costs two halves.
+int64_t edge_of(const target::Target& target, const ContractSchedule& s, const Dim& n) {
   if (s.packed() || !n.is_constant() || n.constant() < s.lanes || s.cut == Cut::columns) return 0;
-  if (n.constant() > s.lanes && n.constant() < 2 * s.lanes) return 0;
+  if (!target.runs_halves && n.constant() > s.lanes && n.constant() < 2 * s.lanes) return 0;
   const int64_t rest = n.constant() % s.lanes;
   return rest <= s.lanes / 2 ? rest : 0;
 }
@@ -135,7 +136,7 @@ ContractSchedule schedule_contract(const Graph& graph, const Group& group, const
   s.blocks = blocks_of(sizes, t, s.tile_rows);
   s.lanes = lanes_of(sizes, t);
   s.right = constant ? Right::constant : packs_right(graph, *t.dot) ? Right::copied : Right::in_place;
-  s.edge = edge_of(s, t.n_extent());
+  s.edge = edge_of(sizes.target(), s, t.n_extent());
   s.vectors = vectors_of(sizes, t, s);
   s.left_copied = copies_left(sizes, t, s);
   s.epilogue_apart = heavy_epilogue(graph, group);

@@ -305,7 +305,14 @@ class ReduceEmitter::Spread {
     ExprId w = b_.index(lanes_);
     VarId phase;
     ExprId step;
-    if (!repeated_.empty()) {
+    // Rows that all lanes hold whole stand in them as they did before.
+    const Dim& row = e_.extents_[e_.inner_axis()];
+    const bool stands = row.is_constant() && lanes_ % row.constant() == 0;
+    std::vector<ExprId> standing;
+    if (stands)
+      for (size_t k = 0; k < repeated_.size(); ++k)
+        standing.push_back(b_.let("v", b_.load(repeated_at(k), l)));
+    if (!repeated_.empty() && !stands) {
       phase = b_.declare("phase", DType::i64, b_.binary(Op::rem, from, row_));
       step = b_.let("turn", b_.binary(Op::rem, w, row_));
     }
@@ -313,7 +320,9 @@ class ReduceEmitter::Spread {
       auto memo = e_.emitter_.save();
       e_.emitter_.axes[e_.flat_axis()] = b_.add(r, l);
       for (size_t k = 0; k < repeated_.size(); ++k)
-        e_.emitter_.preset(repeated_[k], b_.let("v", b_.load(repeated_at(k), b_.add(b_.use(phase), l))));
+        e_.emitter_.preset(
+            repeated_[k],
+            stands ? standing[k] : b_.let("v", b_.load(repeated_at(k), b_.add(b_.use(phase), l))));
       for (size_t k = 0; k < rows_.size(); ++k) {
         ExprId at = b_.add(b_.add(b_.sub(r, from), b_.index(longest)), l);
         e_.emitter_.preset(rows_[k], b_.let("v", b_.load(row_at(k), at)));
@@ -324,7 +333,7 @@ class ReduceEmitter::Spread {
     ExprId tail = b_.let("tail", b_.add(from, b_.mul(b_.binary(Op::div, b_.sub(to, from), w), w)));
     ExprId r = b_.begin_for("r", from, tail, w);
     element(r);
-    if (!repeated_.empty()) {
+    if (phase.valid()) {
       ExprId next = b_.let("next", b_.add(b_.use(phase), step));
       b_.assign(phase, b_.select(b_.binary(Op::le, row_, next), b_.sub(next, row_), next));
     }

@@ -24,8 +24,10 @@ std::vector<bool> always_made(const PointwiseTerms& p) {
 
 // Loads across memory along the last axis, but along memory on another axis: they go through squares of as
 // many registers as a vector has lanes, read along memory, exchanged, and used along the last axis.
+// Squares of one or two elements along memory would be empty for the most part.
 void find_exchanged(const Sizes& sizes, const PointwiseTerms& p, PointwiseSchedule* s) {
   constexpr size_t most_loads = 2;
+  constexpr int64_t least_extent = 3;
   if (p.extents.size() < 2) return;
   const auto last = static_cast<uint32_t>(p.extents.size() - 1);
   const std::vector<bool> always = always_made(p);
@@ -42,6 +44,11 @@ void find_exchanged(const Sizes& sizes, const PointwiseTerms& p, PointwiseSchedu
       if (part.axis != last && part.coefficient == Dim(1)) along = part.axis;
     }
     if (!across || !along || (!s->exchanged.empty() && *along != s->along)) continue;
+    if (p.extents[*along].is_constant() && p.extents[*along].constant() < least_extent) {
+      // Read element by element: few lanes, so that a short row fills them.
+      s->width = sizes.lanes_width(p.extents.back(), 16);
+      continue;
+    }
     s->along = *along;
     bytes = size;
     s->exchanged.push_back(TermId(i));

@@ -155,6 +155,13 @@ std::unique_ptr<llvm::TargetMachine> make_machine(const target::Target& target, 
       llvm::CodeModel::Small, quick ? llvm::CodeGenOptLevel::None : llvm::CodeGenOptLevel::Default));
 }
 
+// LLVM's allocator of registers is quadratic in the blocks of a function. What Tenon makes has hundreds;
+// thousands come of edited kernels, every access of which is guarded in wide tiles: those get quick code.
+bool any_too_large(const llvm::Module& m) {
+  constexpr size_t most_blocks = 1500;
+  return std::any_of(m.begin(), m.end(), [](const llvm::Function& f) { return f.size() > most_blocks; });
+}
+
 enum class Form : uint8_t { object, assembly, llvm };
 
 Result<llvm::SmallVector<char, 0>> generate_group(const kernel::Module& module, const Group& group,
@@ -175,7 +182,8 @@ Result<llvm::SmallVector<char, 0>> generate_group(const kernel::Module& module, 
     m->print(out, nullptr);
     return bytes;
   }
-  std::unique_ptr<llvm::TargetMachine> machine = make_machine(target, options.quick, &problem);
+  const bool quick = options.quick || any_too_large(*m);
+  std::unique_ptr<llvm::TargetMachine> machine = make_machine(target, quick, &problem);
   if (!machine)
     return error(Code::backend,
                  "LLVM has no code generator for " + std::string(target.name) + ": " + problem);

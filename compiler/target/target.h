@@ -17,6 +17,8 @@ struct Target {
   int vector_bytes = 32;      // widest vector register
   int registers = 16;         // vector registers
   bool lane_masks = false;    // masked loads and stores of every element size
+  // Some of its processors run a whole vector as two halves: half a vector costs them half as much.
+  bool runs_halves = false;
   int tile_rows = 6, tile_vectors = 2;  // accumulators of the contraction micro-kernel
   int64_t l1_bytes = 32 << 10, l2_bytes = 1 << 20;
   bool runs_here() const;  // the CPU this process runs on has all features

@@ -29,6 +29,7 @@ constexpr Target x86_64_v4 = {
     .vector_bytes = 64,
     .registers = 32,
     .lane_masks = true,
+    .runs_halves = true,  // Zen 4
     .tile_rows = 8,
     .tile_vectors = 3,
     .l1_bytes = 32 << 10,

@@ -346,7 +346,10 @@ std::vector<Mutator> make() {
                             });
                           })));
   all.push_back(on_kernel("code of a failure", "status", on_stmts([](kernel::Function&, Stmt& s) {
-                            if (s.kind == StmtKind::fail) ++s.code;
+                            const int index = code_number(Code::index_range);
+                            const int other = code_number(Code::nonfinite);
+                            if (s.kind == StmtKind::fail)
+                              s.code = static_cast<uint16_t>(s.code == index ? other : index);
                           })));
   // Code generation: compiled code of other kernels than those that the evaluator runs.
   for (const char* name : {"two roundings instead of one", "last lane"}) {

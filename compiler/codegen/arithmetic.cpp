@@ -23,6 +23,48 @@ llvm::ConstantInt* constant_of(llvm::Value* v) {
   return nullptr;
 }
 
+// The type itself or, where `like` is a vector, one of as many lanes.
+llvm::Type* type_like(llvm::Type* type, llvm::Value* like) {
+  if (auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(like->getType()))
+    return llvm::FixedVectorType::get(type, vector->getNumElements());
+  return type;
+}
+
+// The upper half of a product, by way of one of twice the width.
+llvm::Value* multiply_high(llvm::IRBuilderBase& b, bool sign, llvm::Value* x, llvm::Value* y) {
+  llvm::Type* type = x->getType();
+  const unsigned width = width_of(x);
+  llvm::Type* wide = type->getExtendedType();
+  llvm::Value* wide_x = sign ? b.CreateSExt(x, wide) : b.CreateZExt(x, wide);
+  llvm::Value* wide_y = sign ? b.CreateSExt(y, wide) : b.CreateZExt(y, wide);
+  llvm::Value* product = b.CreateMul(wide_x, wide_y);
+  return b.CreateTrunc(b.CreateLShr(product, llvm::ConstantInt::get(wide, width)), type);
+}
+
+// With a NaN only ne holds.
+llvm::Value* compare(llvm::IRBuilderBase& b, Op op, DType dtype, llvm::Value* x, llvm::Value* y) {
+  const bool flt = is_float(dtype), sign = is_signed_int(dtype);
+  switch (op) {
+    case Op::eq:
+      return flt ? b.CreateFCmpOEQ(x, y) : b.CreateICmpEQ(x, y);
+    case Op::ne:
+      return flt ? b.CreateFCmpUNE(x, y) : b.CreateICmpNE(x, y);
+    case Op::lt:
+      if (flt) return b.CreateFCmpOLT(x, y);
+      return sign ? b.CreateICmpSLT(x, y) : b.CreateICmpULT(x, y);
+    default:  // le
+      if (flt) return b.CreateFCmpOLE(x, y);
+      return sign ? b.CreateICmpSLE(x, y) : b.CreateICmpULE(x, y);
+  }
+}
+
+// `type`: that of the result. A bool is a byte in memory and a bit in a register.
+llvm::Value* bitcast(llvm::IRBuilderBase& b, DType from, DType to, llvm::Type* type, llvm::Value* x) {
+  if (is_bool(from) && !is_bool(to)) return b.CreateZExt(x, type);
+  if (is_bool(to) && !is_bool(from)) return b.CreateICmpNE(x, llvm::Constant::getNullValue(x->getType()));
+  return b.CreateBitCast(x, type);
+}
+
 }  // namespace
 
 llvm::Value* FunctionEmitter::divide(bool remainder, bool is_signed, llvm::Value* a, llvm::Value* b) {
@@ -68,9 +110,7 @@ llvm::Value* FunctionEmitter::shift(Op op, llvm::Value* a, llvm::Value* b) {
 
 llvm::Value* FunctionEmitter::convert(DType from, DType to, llvm::Value* a) {
   if (from == to) return a;
-  llvm::Type* type = m_.register_type(to);
-  if (auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(a->getType()))
-    type = llvm::FixedVectorType::get(type, vector->getNumElements());
+  llvm::Type* type = type_like(m_.register_type(to), a);
   llvm::Constant* zero = llvm::Constant::getNullValue(a->getType());
   if (is_bool(to)) return is_float(from) ? builder_.CreateFCmpUNE(a, zero) : builder_.CreateICmpNE(a, zero);
   if (is_float(from)) {
@@ -136,47 +176,24 @@ llvm::Value* FunctionEmitter::arithmetic(Op op, DType operand, DType result, llv
     case Op::lshr:
     case Op::ashr:
       return shift(op, a[0], a[1]);
-    case Op::mulhi: {
-      llvm::Type* type = a[0]->getType();
-      const unsigned width = width_of(a[0]);
-      llvm::Type* wide = type->getExtendedType();
-      llvm::Value* x = sign ? builder_.CreateSExt(a[0], wide) : builder_.CreateZExt(a[0], wide);
-      llvm::Value* y = sign ? builder_.CreateSExt(a[1], wide) : builder_.CreateZExt(a[1], wide);
-      llvm::Value* product = builder_.CreateMul(x, y);
-      return builder_.CreateTrunc(builder_.CreateLShr(product, llvm::ConstantInt::get(wide, width)), type);
-    }
+    case Op::mulhi:
+      return multiply_high(builder_, sign, a[0], a[1]);
     case Op::eq:
-      return flt ? builder_.CreateFCmpOEQ(a[0], a[1]) : builder_.CreateICmpEQ(a[0], a[1]);
     case Op::ne:
-      return flt ? builder_.CreateFCmpUNE(a[0], a[1]) : builder_.CreateICmpNE(a[0], a[1]);
     case Op::lt:
-      if (flt) return builder_.CreateFCmpOLT(a[0], a[1]);
-      return sign ? builder_.CreateICmpSLT(a[0], a[1]) : builder_.CreateICmpULT(a[0], a[1]);
     case Op::le:
-      if (flt) return builder_.CreateFCmpOLE(a[0], a[1]);
-      return sign ? builder_.CreateICmpSLE(a[0], a[1]) : builder_.CreateICmpULE(a[0], a[1]);
+      return compare(builder_, op, operand, a[0], a[1]);
     case Op::select:
       return builder_.CreateSelect(a[0], a[1], a[2]);
     case Op::cast:
       return convert(operand, result, a[0]);
-    case Op::bitcast: {
-      llvm::Type* type = m_.register_type(result);
-      if (auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(a[0]->getType()))
-        type = llvm::FixedVectorType::get(type, vector->getNumElements());
-      // A bool is a byte in memory and a bit in a register.
-      if (is_bool(operand) && !is_bool(result)) return builder_.CreateZExt(a[0], type);
-      if (is_bool(result) && !is_bool(operand))
-        return builder_.CreateICmpNE(a[0], llvm::Constant::getNullValue(a[0]->getType()));
-      return builder_.CreateBitCast(a[0], type);
-    }
+    case Op::bitcast:
+      return bitcast(builder_, operand, result, type_like(m_.register_type(result), a[0]), a[0]);
     default:
       break;
   }
   m_.refuse(f_, "an operation has no code for " + std::string(dtype_name(operand)));
-  llvm::Type* type = m_.register_type(result);
-  if (auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(a[0]->getType()))
-    type = llvm::FixedVectorType::get(type, vector->getNumElements());
-  return llvm::Constant::getNullValue(type);
+  return llvm::Constant::getNullValue(type_like(m_.register_type(result), a[0]));
 }
 
 llvm::Value* FunctionEmitter::combine(FoldOp op, DType dtype, llvm::Value* a, llvm::Value* b) {

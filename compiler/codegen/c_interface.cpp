@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "codegen/analysis.h"
 #include "codegen/c_functions.h"
@@ -105,6 +106,70 @@ const EntryParam* order_of(const Entry& entry, const Entry& other) {
   return same ? order : nullptr;
 }
 
+// Loops that are one C function with another: of each loop, the same in a given order and the array of row
+// numbers that it takes.
+struct GivenOrders {
+  std::map<const Entry*, std::pair<const Entry*, const EntryParam*>> of;
+  std::set<const Entry*> merged;  // those in a given order
+};
+
+GivenOrders given_orders(const kernel::Module& module) {
+  GivenOrders given;
+  for (const Entry& entry : module.entries)
+    for (const Entry& other : module.entries)
+      if (const EntryParam* order = order_of(entry, other)) {
+        given.of[&entry] = {&other, order};
+        given.merged.insert(&other);
+      }
+  return given;
+}
+
+// Whether an entry fills a state from a seed, and needs nothing else for it.
+bool fills_state(const Entry& entry) {
+  return entry.name == "init" && entry.dims.empty() &&
+         std::all_of(entry.params.begin(), entry.params.end(), [](const EntryParam& p) {
+           return p.role == ParamRole::state || p.role == ParamRole::arena ||
+                  p.role == ParamRole::constants ||
+                  (p.role == ParamRole::input && p.name == "seed" && dtype_bytes(p.dtype) == 8);
+         });
+}
+
+// The fields of an entry's parameters, in the entry's order.
+Result<std::vector<CField>> entry_fields(const Entry& entry) {
+  std::vector<CField> fields;
+  size_t dim = 0;
+  for (const EntryParam& p : entry.params) {
+    if (p.role == ParamRole::constants) continue;
+    CField field;
+    field.param = &p;
+    field.optional = entry.loops && p.role == ParamRole::output;
+    if (p.role == ParamRole::dim) {
+      if (dim >= entry.dims.size())
+        return error(Code::backend, "entry " + entry.name + " has more dims than ranges");
+      field.low = entry.dims[dim].low;
+      field.high = std::min<int64_t>(entry.dims[dim].high, UINT32_MAX);
+      ++dim;
+    }
+    fields.push_back(std::move(field));
+  }
+  return fields;
+}
+
+// Puts fields into the order of C, each at its offset in the args struct.
+void lay_out(CEntry& e, const std::vector<CField>& fields) {
+  uint64_t offset = 0;
+  for (ParamRole role : {ParamRole::input, ParamRole::dim, ParamRole::hyper, ParamRole::output})
+    for (const CField& field : fields) {
+      if (field.param->role != role) continue;
+      const size_t bytes = c_bytes(*field.param);
+      offset = (offset + bytes - 1) / bytes * bytes;
+      e.fields.push_back(field);
+      e.fields.back().offset = offset;
+      offset += bytes;
+    }
+  e.done = (offset + 7) / 8 * 8;
+}
+
 }  // namespace
 
 CStatus c_status(uint16_t code) {
@@ -147,87 +212,53 @@ Result<int64_t> arena_bytes(const kernel::Module& module, const Entry& entry,
   return bytes;
 }
 
+namespace {
+
+Result<CEntry> c_entry(const kernel::Module& module, const Entry& entry, const GivenOrders& given,
+                       bool parallel) {
+  CEntry e;
+  e.entry = &entry;
+  e.parallel = parallel;
+  TENON_ASSIGN(std::vector<CField> fields, entry_fields(entry));
+  std::vector<int64_t> high;
+  for (const CField& field : fields)
+    if (field.param->role == ParamRole::dim) high.push_back(field.high);
+  if (const auto found = given.of.find(&entry); found != given.of.end()) {
+    std::tie(e.given, e.order) = found->second;
+    CField order;
+    order.param = e.order;
+    order.optional = true;
+    fields.push_back(std::move(order));
+  }
+  lay_out(e, fields);
+  TENON_ASSIGN(e.arena_high, arena_bytes(module, entry, high));
+  if (e.given != nullptr) {
+    TENON_ASSIGN(const int64_t other, arena_bytes(module, *e.given, high));
+    e.arena_high = std::max(e.arena_high, other);
+  }
+  return e;
+}
+
+}  // namespace
+
 Result<CInterface> c_interface(const kernel::Module& module, const std::string& prefix) {
   CInterface c;
   c.prefix = prefix;
-  struct Given {
-    const Entry* entry;
-    const EntryParam* order;
-  };
-  std::map<const Entry*, Given> given;  // loop -> the same in a given order
-  std::set<const Entry*> merged;
-  for (const Entry& entry : module.entries)
-    for (const Entry& other : module.entries)
-      if (const EntryParam* order = order_of(entry, other)) {
-        given[&entry] = {&other, order};
-        merged.insert(&other);
-      }
+  const GivenOrders given = given_orders(module);
   const ModuleFacts facts = module_facts(module);
   for (const Entry& entry : module.entries) {
-    if (merged.count(&entry) != 0) continue;
+    if (given.merged.count(&entry) != 0) continue;
     const Function* f = module.find(entry.function);
     if (f == nullptr)
       return error(Code::backend, "entry " + entry.name + " has no function " + entry.function);
-    if (entry.name == "init") {
-      const bool plain =
-          entry.dims.empty() &&
-          std::all_of(entry.params.begin(), entry.params.end(), [](const EntryParam& p) {
-            return p.role == ParamRole::state || p.role == ParamRole::arena ||
-                   p.role == ParamRole::constants ||
-                   (p.role == ParamRole::input && p.name == "seed" && dtype_bytes(p.dtype) == 8);
-          });
-      if (plain) {
-        c.init = &entry;
-        TENON_ASSIGN(c.init_arena, arena_bytes(module, entry, {}));
-        continue;
-      }
+    if (fills_state(entry)) {
+      c.init = &entry;
+      TENON_ASSIGN(c.init_arena, arena_bytes(module, entry, {}));
+      continue;
     }
-    CEntry e;
-    e.entry = &entry;
     // A step takes threads whether or not it uses them now: its signature does not follow from its sizes.
-    e.parallel = entry.writes_state || facts.phases.at(f);
-    size_t dim = 0;
-    std::vector<CField> all;
-    std::vector<int64_t> high;
-    for (const EntryParam& p : entry.params) {
-      if (p.role == ParamRole::constants) continue;
-      CField field;
-      field.param = &p;
-      field.optional = entry.loops && p.role == ParamRole::output;
-      if (p.role == ParamRole::dim) {
-        if (dim >= entry.dims.size())
-          return error(Code::backend, "entry " + entry.name + " has more dims than ranges");
-        field.low = entry.dims[dim].low;
-        field.high = std::min<int64_t>(entry.dims[dim].high, UINT32_MAX);
-        high.push_back(field.high);
-        ++dim;
-      }
-      all.push_back(std::move(field));
-    }
-    if (const auto found = given.find(&entry); found != given.end()) {
-      e.given = found->second.entry;
-      e.order = found->second.order;
-      CField order;
-      order.param = e.order;
-      order.optional = true;
-      all.push_back(std::move(order));
-    }
-    uint64_t offset = 0;
-    for (ParamRole role : {ParamRole::input, ParamRole::dim, ParamRole::hyper, ParamRole::output})
-      for (const CField& field : all) {
-        if (field.param->role != role) continue;
-        const size_t bytes = c_bytes(*field.param);
-        offset = (offset + bytes - 1) / bytes * bytes;
-        e.fields.push_back(field);
-        e.fields.back().offset = offset;
-        offset += bytes;
-      }
-    e.done = (offset + 7) / 8 * 8;
-    TENON_ASSIGN(e.arena_high, arena_bytes(module, entry, high));
-    if (e.given != nullptr) {
-      TENON_ASSIGN(const int64_t other, arena_bytes(module, *e.given, high));
-      e.arena_high = std::max(e.arena_high, other);
-    }
+    const bool parallel = entry.writes_state || facts.phases.at(f);
+    TENON_ASSIGN(CEntry e, c_entry(module, entry, given, parallel));
     c.entries.push_back(std::move(e));
   }
   CNames file;

@@ -201,8 +201,8 @@ Result<std::unique_ptr<llvm::Module>> generate(const kernel::Module& module,
         return error(Code::dtype_unsupported,
                      f.name + ": " + std::string(dtype_name(v.dtype)) + " is not computed with");
   auto result = std::make_unique<llvm::Module>(module.name.empty() ? "tenon" : module.name, context);
-  result->setTargetTriple("x86_64-unknown-linux-gnu");
-  result->setDataLayout("e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128");
+  result->setTargetTriple(std::string(target.family->triple));
+  result->setDataLayout(std::string(target.family->data_layout));
   result->setPICLevel(llvm::PICLevel::BigPIC);
   const ModuleFacts facts = module_facts(module);
   ModuleEmitter m{module, target, options, facts, context, *result, {}};

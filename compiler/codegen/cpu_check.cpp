@@ -3,35 +3,13 @@
 
 #include "codegen/c_function.h"
 #include "support/text.h"
+#include "target/x86_64.h"
 
 namespace tenon::codegen {
 
 namespace {
 
-enum Register : unsigned { eax, ebx, ecx, edx };
-
-// Where the instruction cpuid tells a feature.
-struct Bit {
-  std::string_view feature;
-  uint32_t leaf;
-  Register reg;
-  unsigned bit;
-};
 constexpr uint32_t basic = 1, extended = 7, amd = 0x80000001;
-constexpr Bit bits[] = {
-    {"x87", basic, edx, 0},          {"cx8", basic, edx, 8},          {"cmov", basic, edx, 15},
-    {"mmx", basic, edx, 23},         {"fxsr", basic, edx, 24},        {"sse", basic, edx, 25},
-    {"sse2", basic, edx, 26},        {"sse3", basic, ecx, 0},         {"ssse3", basic, ecx, 9},
-    {"fma", basic, ecx, 12},         {"cx16", basic, ecx, 13},        {"sse4.1", basic, ecx, 19},
-    {"sse4.2", basic, ecx, 20},      {"crc32", basic, ecx, 20},       {"movbe", basic, ecx, 22},
-    {"popcnt", basic, ecx, 23},      {"xsave", basic, ecx, 27},       {"avx", basic, ecx, 28},
-    {"f16c", basic, ecx, 29},        {"bmi", extended, ebx, 3},       {"avx2", extended, ebx, 5},
-    {"bmi2", extended, ebx, 8},      {"avx512f", extended, ebx, 16},  {"evex512", extended, ebx, 16},
-    {"avx512dq", extended, ebx, 17}, {"avx512cd", extended, ebx, 28}, {"avx512bw", extended, ebx, 30},
-    {"avx512vl", extended, ebx, 31}, {"sahf", amd, ecx, 0},           {"lzcnt", amd, ecx, 5},
-};
-// Register sets that the operating system must save: bits of XCR0.
-constexpr uint32_t saves_avx = 0x06, saves_avx512 = 0xe0;
 
 struct Needs {
   std::map<std::pair<uint32_t, unsigned>, uint32_t> masks;  // by leaf and register
@@ -44,16 +22,15 @@ Needs needs_of(const target::Target& target) {
   for (std::string_view feature : split(target.features, ',')) {
     if (!feature.starts_with('+')) continue;
     feature.remove_prefix(1);
-    if (feature == "64bit") continue;
+    if (target::always_there(feature)) continue;
     bool found = false;
-    for (const Bit& b : bits) {
+    for (const target::CpuidBit& b : target::cpuid_bits()) {
       if (b.feature != feature) continue;
       found = true;
       out.masks[{b.leaf, b.reg}] |= uint32_t{1} << b.bit;
     }
     out.known = out.known && found;
-    if (feature == "avx") out.saved |= saves_avx;
-    if (feature == "avx512f") out.saved |= saves_avx512;
+    out.saved |= target::saved_registers(feature);
   }
   return out;
 }

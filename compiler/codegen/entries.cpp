@@ -80,7 +80,7 @@ struct EntryEmitter {
   void body(FunctionEmitter& e, llvm::Value* slots,
             std::function<void(const Stmt&, FunctionEmitter&)> on_parallel) {
     llvm::IRBuilderBase& b = e.builder();
-    ControlWord word(b, e.alloca_bytes(8, 4));
+    ControlWord word(b, *m.target.family, e.alloca_bytes(8, 4));
     if (!bind_parameters(e, slots)) return;
     e.leave = BasicBlock::Create(m.context, "leave", b.GetInsertBlock()->getParent());
     e.on_parallel = std::move(on_parallel);

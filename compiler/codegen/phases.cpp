@@ -103,7 +103,7 @@ llvm::Function* lead_function(ModuleEmitter& m) {
         b.SetInsertPoint(wait);
         b.CreateCondBr(b.CreateICmpEQ(load_acquire(b, b.getInt64Ty(), done), n), out, spin);
         b.SetInsertPoint(spin);
-        b.CreateIntrinsic(llvm::Intrinsic::x86_sse2_pause, {}, {});
+        call_family(b, m.target.family->pause);
         b.CreateBr(wait);
         b.SetInsertPoint(out);
         add_taken(b, frame, b.getInt64(0), taken);
@@ -125,7 +125,7 @@ llvm::Function* help_function(ModuleEmitter& m) {
     auto* spin = BasicBlock::Create(m.context, "spin", f);
     auto* out = BasicBlock::Create(m.context, "out", f);
     llvm::AllocaInst* words = b.CreateAlloca(b.getInt64Ty());
-    ControlWord word(b, words);
+    ControlWord word(b, *m.target.family, words);
     BasicBlock* start = b.GetInsertBlock();
     b.CreateBr(look);
     b.SetInsertPoint(look);
@@ -147,7 +147,7 @@ llvm::Function* help_function(ModuleEmitter& m) {
     llvm::Value* finished = load_acquire(b, b.getInt64Ty(), byte_offset(b, frame, frame_finished));
     b.CreateCondBr(b.CreateICmpNE(finished, b.getInt64(0)), out, spin);
     b.SetInsertPoint(spin);
-    b.CreateIntrinsic(llvm::Intrinsic::x86_sse2_pause, {}, {});
+    call_family(b, m.target.family->pause);
     b.CreateBr(look);
     b.SetInsertPoint(out);
     add_taken(b, frame, b.CreateZExt(f->getArg(1), b.getInt64Ty()), taken);
@@ -198,7 +198,7 @@ const Phases::Task& Phases::task_of(const Stmt& s) {
   {
     llvm::IRBuilder<> b(BasicBlock::Create(m_.context, "entry", t.task));
     llvm::AllocaInst* words = b.CreateAlloca(b.getInt64Ty());
-    ControlWord word(b, words);
+    ControlWord word(b, *m_.target.family, words);
     b.CreateCall(t.body, {t.task->getArg(0), b.CreateZExt(t.task->getArg(1), b.getInt64Ty())});
     word.restore();
     b.CreateRetVoid();

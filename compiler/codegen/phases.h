@@ -5,7 +5,6 @@
 #pragma once
 
 #include <llvm/IR/Intrinsics.h>
-#include <llvm/IR/IntrinsicsX86.h>
 
 #include <map>
 #include <string>
@@ -14,7 +13,6 @@
 
 namespace tenon::codegen {
 
-inline constexpr uint32_t round_nearest_no_flush = 0x1f80;
 // The team's frame, words that several workers write on lines of their own.
 //   claim: number of the phase (16 bits), its chunks n (24), the next chunk to take (24)
 inline constexpr uint64_t frame_slots = 0, frame_status = 8, frame_parallel = 16, frame_task = 24,
@@ -25,23 +23,29 @@ inline llvm::Value* byte_offset(llvm::IRBuilderBase& b, llvm::Value* base, uint6
   return b.CreateConstGEP1_64(b.getInt8Ty(), base, offset);
 }
 
+// An intrinsic of the family, by its LLVM name.
+inline llvm::CallInst* call_family(llvm::IRBuilderBase& b, std::string_view intrinsic,
+                                   llvm::ArrayRef<llvm::Value*> args = {}) {
+  return b.CreateIntrinsic(llvm::Function::lookupIntrinsicID(llvm::StringRef(intrinsic)), {}, args);
+}
+
 // The floating-point control word: set where it is not what generated code means, restored on leaving.
 class ControlWord {
  public:
-  ControlWord(llvm::IRBuilderBase& b, llvm::Value* slots) : b_(b), old_(slots) {
+  ControlWord(llvm::IRBuilderBase& b, const target::Family& family, llvm::Value* slots)
+      : b_(b), family_(family), old_(slots) {
     llvm::LLVMContext& context = b.getContext();
     llvm::Function* fn = b.GetInsertBlock()->getParent();
-    b.CreateIntrinsic(llvm::Intrinsic::x86_sse_stmxcsr, {}, {old_});
+    call_family(b, family.store_float_control, {old_});
     llvm::Value* word = b.CreateAlignedLoad(b.getInt32Ty(), old_, llvm::Align(4));
-    differs_ =
-        b.CreateICmpNE(b.CreateAnd(word, ~uint64_t{0x3f} & 0xffffffff), b.getInt32(round_nearest_no_flush));
+    differs_ = b.CreateICmpNE(b.CreateAnd(word, ~family.float_flags), b.getInt32(family.float_control));
     auto* set = llvm::BasicBlock::Create(context, "set", fn);
     auto* go_on = llvm::BasicBlock::Create(context, "body", fn);
     b.CreateCondBr(differs_, set, go_on);
     b.SetInsertPoint(set);
     llvm::Value* fresh = byte_offset(b, slots, 4);
-    b.CreateAlignedStore(b.getInt32(round_nearest_no_flush), fresh, llvm::Align(4));
-    b.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {fresh});
+    b.CreateAlignedStore(b.getInt32(family.float_control), fresh, llvm::Align(4));
+    call_family(b, family.load_float_control, {fresh});
     b.CreateBr(go_on);
     b.SetInsertPoint(go_on);
   }
@@ -51,13 +55,14 @@ class ControlWord {
     auto* go_on = llvm::BasicBlock::Create(b_.getContext(), "end", fn);
     b_.CreateCondBr(differs_, reset, go_on);
     b_.SetInsertPoint(reset);
-    b_.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {old_});
+    call_family(b_, family_.load_float_control, {old_});
     b_.CreateBr(go_on);
     b_.SetInsertPoint(go_on);
   }
 
  private:
   llvm::IRBuilderBase& b_;
+  const target::Family& family_;
   llvm::Value* old_;
   llvm::Value* differs_;
 };

@@ -24,6 +24,57 @@ bool exits(const std::vector<Stmt>& body) {
   return false;
 }
 
+// Makes the phis of a loop. Until the body is known, a phi's second value is an opaque one: folding would
+// take a phi of one value for that value.
+class LoopPhis {
+ public:
+  // `enter`: the branch into the loop, in whose header the builder stands.
+  LoopPhis(llvm::IRBuilderBase& builder, llvm::Instruction* enter) : builder_(builder), enter_(enter) {}
+
+  llvm::PHINode* add(llvm::Value* start) {
+    llvm::PHINode* phi = builder_.CreatePHI(start->getType(), 2);
+    phi->addIncoming(start, enter_->getParent());
+    opaque_.push_back(
+        new llvm::FreezeInst(llvm::PoisonValue::get(start->getType()), "", enter_->getIterator()));
+    phi->addIncoming(opaque_.back(), enter_->getParent());
+    return phi;
+  }
+  static void complete(llvm::PHINode* phi, llvm::Value* value, BasicBlock* latch) {
+    phi->setIncomingValue(1, value);
+    phi->setIncomingBlock(1, latch);
+  }
+  // All of them are complete.
+  void erase_opaque() {
+    for (llvm::Instruction* o : opaque_) o->eraseFromParent();
+  }
+
+ private:
+  llvm::IRBuilderBase& builder_;
+  llvm::Instruction* enter_;
+  std::vector<llvm::Instruction*> opaque_;
+};
+
+// A phi that carries only its own start is that start. `phis`: of all parts of variables, in order; `before`:
+// the variables' values before the loop; `leaving`: on its edges to the exit, first that of the latch.
+void drop_idle_phis(std::span<llvm::PHINode* const> phis, const std::vector<Value>& before,
+                    std::span<std::vector<Value>* const> leaving) {
+  std::vector<Value>& after = *leaving.front();
+  size_t n = 0;
+  for (size_t k = 0; k < after.size(); ++k) {
+    for (size_t p = 0; p < after[k].parts.size(); ++p) {
+      llvm::PHINode* phi = phis[n++];
+      if (phi->getIncomingValue(1) != phi) continue;
+      phi->replaceAllUsesWith(before[k].parts[p]);
+      after[k].parts[p] = before[k].parts[p];
+      for (std::vector<Value>* values : leaving)
+        for (Value& v : *values)
+          for (llvm::Value*& q : v.parts)
+            if (q == phi) q = before[k].parts[p];
+      phi->eraseFromParent();
+    }
+  }
+}
+
 }  // namespace
 
 void FunctionEmitter::emit(const std::vector<Stmt>& body) {
@@ -153,28 +204,14 @@ void FunctionEmitter::counted_loop(const Value& lo, const Value& hi, const Value
   llvm::Instruction* enter = builder_.CreateBr(header);
   builder_.SetInsertPoint(header);
   push_scope(false, fork);
-  // Until the body is known, a phi's second value is an opaque one: folding would take a phi of one value for
-  // that value.
-  std::vector<llvm::Instruction*> opaque;
-  auto new_phi = [&](llvm::Value* start) {
-    llvm::PHINode* phi = builder_.CreatePHI(start->getType(), 2);
-    phi->addIncoming(start, preheader);
-    opaque.push_back(
-        new llvm::FreezeInst(llvm::PoisonValue::get(start->getType()), "", enter->getIterator()));
-    phi->addIncoming(opaque.back(), preheader);
-    return phi;
-  };
-  auto complete = [](llvm::PHINode* phi, llvm::Value* value, BasicBlock* latch) {
-    phi->setIncomingValue(1, value);
-    phi->setIncomingBlock(1, latch);
-  };
-  llvm::PHINode* i = new_phi(lo.scalar());
+  LoopPhis loop_phis(builder_, enter);
+  llvm::PHINode* i = loop_phis.add(lo.scalar());
   std::vector<llvm::PHINode*> phis;
   std::vector<Value> inside;
   for (const Value& old : before) {
     Value v = at(depth(), old);
     for (llvm::Value*& p : v.parts) {
-      phis.push_back(new_phi(p));
+      phis.push_back(loop_phis.add(p));
       p = phis.back();
     }
     inside.push_back(std::move(v));
@@ -187,32 +224,17 @@ void FunctionEmitter::counted_loop(const Value& lo, const Value& hi, const Value
   body(i);
   BasicBlock* latch = builder_.GetInsertBlock();
   llvm::Value* next = builder_.CreateAdd(i, step.scalar(), "", false, no_wrap);
-  complete(i, next, latch);
+  loop_phis.complete(i, next, latch);
   std::vector<Value> after = snapshot(assigned);
   size_t n = 0;
   for (const Value& v : after)
-    for (llvm::Value* p : v.parts) complete(phis[n++], p, latch);
-  for (llvm::Instruction* o : opaque) o->eraseFromParent();
+    for (llvm::Value* p : v.parts) loop_phis.complete(phis[n++], p, latch);
+  loop_phis.erase_opaque();
   builder_.CreateCondBr(builder_.CreateICmpSLT(next, hi.scalar()), header, exit);
-  // A phi that carries only its own start is that start.
-  n = 0;
-  for (size_t k = 0; k < after.size(); ++k) {
-    for (size_t p = 0; p < after[k].parts.size(); ++p) {
-      llvm::PHINode* phi = phis[n++];
-      if (phi->getIncomingValue(1) != phi) continue;
-      phi->replaceAllUsesWith(before[k].parts[p]);
-      after[k].parts[p] = before[k].parts[p];
-      auto replace = [&](std::vector<Value>& values) {
-        for (Value& v : values)
-          for (llvm::Value*& q : v.parts)
-            if (q == phi) q = before[k].parts[p];
-      };
-      replace(after);
-      if (left_early != nullptr)
-        for (auto& [block, values] : left_early->edges) replace(values);
-      phi->eraseFromParent();
-    }
-  }
+  std::vector<std::vector<Value>*> leaving{&after};
+  if (left_early != nullptr)
+    for (auto& [block, values] : left_early->edges) leaving.push_back(&values);
+  drop_idle_phis(phis, before, leaving);
   pop_scope();
   builder_.SetInsertPoint(exit);
   Join join{assigned, {{latch, std::move(after)}}};

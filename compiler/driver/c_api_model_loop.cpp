@@ -72,7 +72,8 @@ Result<std::unique_ptr<ir::Graph>> region_of(const tenon_model::Body& body,
   const ir::Function* function = module.find_function("body");
   TENON_CHECK(function != nullptr);
   auto region = std::make_unique<ir::Graph>();
-  std::map<std::string, ir::ValueId, std::less<>> inner;  // by name in the body's model
+  // By name in the body's model.
+  std::map<std::string, ir::ValueId, std::less<>> inner;
   for (const ir::ArgKind kind :
        {ir::ArgKind::carry, ir::ArgKind::slice, ir::ArgKind::capture, ir::ArgKind::index})
     for (size_t i = 0; i < arguments.size(); ++i) {

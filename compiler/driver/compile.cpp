@@ -11,6 +11,7 @@
 #include "ir/builder.h"
 #include "ir/made_names.h"
 #include "ir/op_def.h"
+#include "ir/print.h"
 #include "ir/verify.h"
 #include "kernel/guard.h"
 #include "kernel/verify.h"
@@ -82,7 +83,7 @@ void derive_epochs(ir::Module& module, const CompileOptions& options) {
   };
   bool counts = false;
   for (const ir::Function& f : module.functions) {
-    if (f.mode != ir::Mode::training || f.writes.empty() || f.procedure || f.origin.starts_with("epochs") ||
+    if (f.mode != ir::Mode::training || f.writes.empty() || f.procedure || f.origin.role == ir::Role::loop ||
         !has_batch(module, f))
       continue;
     // A loop draws the order of rows: a step that has one keeps the counter in its state, looped or not.
@@ -332,7 +333,7 @@ Result<ir::Module> optimize(ir::Module module, const CompileOptions& options, Co
   for (ir::Function& f : out.functions) f.result_names = ir::result_names(f);
   // What the passes get: directives, modes and bound sizes are ordinary lines from here on.
   if (!optimized && options.after_pass)
-    options.after_pass(out, {.pass = "derive", .changed = true, .counts = {}});
+    options.after_pass([&] { return ir::print(out); }, {.pass = "derive", .changed = true, .counts = {}});
   // A dump of the stage is taken as it is, unless passes are asked for by name.
   if (!optimized || !options.passes.empty()) TENON_TRY(run_pipeline(out, options, report));
   out.stage = "optimized";
@@ -384,8 +385,7 @@ Result<Scheduled> to_scheduled(Unit unit, const CompileOptions& options, Compile
   if (std::holds_alternative<kernel::Module>(unit.code))
     return error(Code::bad_option, "this is a dump of kernels, which does not lead back to schedules",
                  "give the model, or its dump of the stage graph or optimized");
-  TENON_ASSIGN(const ir::Module module,
-               optimize(std::move(std::get<ir::Module>(unit.code)), options, report));
+  TENON_ASSIGN(ir::Module module, optimize(std::move(std::get<ir::Module>(unit.code)), options, report));
   for (const ir::Function& f : module.functions) {
     if (!lower::is_primitive(f.graph))
       return error(Code::pass_unknown,
@@ -394,7 +394,8 @@ Result<Scheduled> to_scheduled(Unit unit, const CompileOptions& options, Compile
   }
   const Clock clock;
   TENON_ASSIGN(const target::Target* target, find_target(options.cpu));
-  TENON_ASSIGN(lower::ScheduledModule scheduled, lower::schedule_module(module, lowering(options, *target)));
+  TENON_ASSIGN(lower::ScheduledModule scheduled, lower::begin(std::move(module), lowering(options, *target)));
+  TENON_TRY(run_lowering(scheduled, options, report));
   if (report != nullptr) report->seconds_lower += clock.seconds();
   return std::make_shared<const lower::ScheduledModule>(std::move(scheduled));
 }
@@ -405,6 +406,9 @@ Result<kernel::Module> to_kernels(Unit unit, const CompileOptions& options, Comp
     return kernels->edited ? kernel::guard(std::move(*kernels)) : std::move(*kernels);
   }
   TENON_ASSIGN(const Scheduled scheduled, to_scheduled(std::move(unit), options, report));
+  if (scheduled->progress != lower::Progress::scheduled)
+    return error(Code::pass_unknown, "kernels are made of groups with schedules, which no pass has made",
+                 "run the passes prepare, fuse, schedule and place, or name none of them");
   const Clock clock;
   if (report != nullptr) report->edges = lower::explain(*scheduled);
   kernel::Module kernels = lower::emit_module(*scheduled, lowering(options, scheduled->sizes->target()));

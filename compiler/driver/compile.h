@@ -52,7 +52,7 @@ struct CompileOptions {
   ir::DimBindings bind;            // dimensions specialized to constants
   std::vector<std::string> baked;  // patterns of parameters that become constants; needs `state` values
   const std::map<std::string, Array>* values = nullptr;  // of baked parameters
-  std::string passes;                                    // textual pipeline; empty: the default one
+  std::string passes;  // textual pipeline; empty: the default one, of graphs and of lowering
   std::vector<std::string> disabled;
   std::string stop_after;
   bool verify_each = false;  // also verify and hash after every pass
@@ -63,7 +63,8 @@ struct CompileOptions {
   bool quick = false;                           // fast to make, slow to run (object::Options)
   std::string prefix = "tenon";
   bool c_functions = true;  // also the C functions of the generated header
-  std::function<void(const ir::Module&, const pass::Record&)> after_pass;  // dumps
+  // After each pass: the text of the program as it is then, made where it is asked for.
+  std::function<void(const std::function<std::string()>& text, const pass::Record&)> after_pass;
   std::string reproducer_directory;  // where a failing pass leaves its input; empty: nowhere
 };
 
@@ -84,7 +85,8 @@ Result<ir::Module> derive(ir::Module module, const CompileOptions& options);
 // Derives expanded, modes resolved, default passes run: the stage `optimized`.
 Result<ir::Module> optimize(ir::Module module, const CompileOptions& options,
                             CompileReport* report = nullptr);
-// What runs as one kernel, and how; of a graph, or of a dump of the stage.
+// What runs as one kernel, how, and where values lie; of a graph, or of a dump of the stage. As far as the
+// passes go that options name.
 Result<Scheduled> to_scheduled(Unit unit, const CompileOptions& options, CompileReport* report = nullptr);
 // A dump of kernels is sound, and no option asks for what only its source can give (T610).
 Status check_kernels(const kernel::Module& module, const CompileOptions& options);

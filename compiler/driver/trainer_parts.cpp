@@ -92,9 +92,9 @@ Result<const EntryInfo*> find_step(const Program& program, const std::string& na
 }
 
 const EntryInfo* find_loss(const Program& program, const EntryInfo& step) {
-  const std::string& origin = step.interface->origin;
-  if (origin.starts_with("step(") && origin.ends_with(")"))
-    if (const EntryInfo* e = program.find(std::string_view(origin).substr(5, origin.size() - 6))) return e;
+  const ir::Origin& origin = step.interface->origin;
+  if (origin.role == ir::Role::step)
+    if (const EntryInfo* e = program.find(origin.source)) return e;
   return program.find("loss");
 }
 

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "ir/attr.h"
+#include "ir/role.h"
 #include "ir/type.h"
 #include "support/id.h"
 #include "support/named.h"
@@ -165,7 +166,7 @@ struct Function {
   std::vector<std::string> result_names;  // one per returned value; may be empty strings
   std::vector<Write> writes;
   Mode mode = Mode::unresolved;
-  std::string origin;      // "step(loss)" where a derive directive made it
+  Origin origin;           // where a directive made it
   Batch batch;             // where it does not follow from the inputs' types
   bool procedure = false;  // other functions apply it, and nobody else calls it
   Location location;

@@ -114,7 +114,13 @@ bool Parser::function_rest(Function f, bool fresh) {
   if (lexer_.peek().word("batch") && !function_batch(&f)) return false;
   if (lexer_.peek().word("from")) {
     lexer_.next();
-    f.origin = lexer_.raw_until("{").value;
+    const Token text = lexer_.raw_until("{");
+    std::optional<Origin> origin = parse_origin(trim(text.value));
+    if (!origin)
+      return fail(Code::syntax,
+                  "what a function is made from is init, or a directive's word and its function", text,
+                  "from step(loss)");
+    f.origin = std::move(*origin);
   }
   if (!expect("{") || !line_end()) return false;
   function_ = f.name;

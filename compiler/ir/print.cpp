@@ -173,7 +173,7 @@ void Printer::function(const Function& f) {
     }
     out_ += ")";
   }
-  if (!f.origin.empty()) out_ += " from " + f.origin;
+  if (f.origin.role != Role::written) out_ += " from " + f.origin.text();
   out_ += " {\n";
   block(f.graph, names, 2);
   for (size_t i = 0; i < f.writes.size(); ++i)

@@ -34,7 +34,7 @@ class Verifier {
       const Function& f = module_.functions[i];
       if (!names.insert(f.name).second)
         report(Code::duplicate_name, "function " + f.name + " is defined twice", f.location);
-      if (f.name == "init" && f.origin != "init")
+      if (f.name == "init" && f.origin.role != Role::init)
         report(Code::duplicate_name, "function init: the function that fills the state has this name",
                f.location, "name it otherwise");
       callable_ = i;
@@ -82,16 +82,16 @@ class Verifier {
       loops.insert(step + std::string(loop_ending) + std::string(order_ending));
     };
     for (const Function& f : module_.functions)
-      if (f.mode == Mode::training && !f.writes.empty() && !f.origin.starts_with("epochs(")) add(f.name);
+      if (f.mode == Mode::training && !f.writes.empty() && f.origin.role != Role::loop) add(f.name);
     for (const Derive& d : module_.derives)
-      if (d.kind == "step") add(d.name);
+      if (role_of(d.kind) == Role::step) add(d.name);
     auto check = [&](const std::string& name, bool loop, const Location& at) {
       if (!loop && loops.count(name) != 0)
         report(Code::duplicate_name, "function " + name + ": the training loop of a step has this name", at,
                "name it otherwise");
     };
-    for (const Function& f : module_.functions) check(f.name, f.origin.starts_with("epochs("), f.location);
-    for (const Derive& d : module_.derives) check(d.name, d.kind == "epochs", d.location);
+    for (const Function& f : module_.functions) check(f.name, f.origin.role == Role::loop, f.location);
+    for (const Derive& d : module_.derives) check(d.name, role_of(d.kind) == Role::loop, d.location);
   }
 
   static Location place_of(const Graph& g, ValueId v) {
@@ -240,7 +240,7 @@ class Verifier {
         report(Code::duplicate_name, where + " reads " + v.name + " by two arguments", f.location);
     }
     graph(g, where, 0);
-    if (!f.origin.starts_with("epochs(")) no_commits(g);
+    if (f.origin.role != Role::loop) no_commits(g);
     seen.clear();
     for (size_t i = 0; i < f.writes.size(); ++i) {
       const std::string& name = f.writes[i].global;

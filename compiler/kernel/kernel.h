@@ -50,6 +50,7 @@
 #include <string>
 #include <vector>
 
+#include "ir/role.h"
 #include "support/array.h"
 #include "support/diagnostic.h"
 #include "support/dtype.h"
@@ -221,7 +222,7 @@ struct Entry {
   std::vector<DimSlot> dims;
   bool writes_state = false;
   bool loops = false;  // an `epochs` entry: reports progress
-  std::string origin;  // "step(loss)" where a directive made it; of use to hosts only
+  ir::Origin origin;   // where a directive made it; of use to hosts only
   std::string batch;   // its batch dimension, also where that is bound; empty: it has none. For hosts too
 };
 

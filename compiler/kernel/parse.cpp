@@ -246,7 +246,13 @@ class ModuleParser {
     e.arena_function = name();
     e.writes_state = c_.accept("writes_state");
     e.loops = c_.accept("loops");
-    if (c_.accept("from")) e.origin = name();
+    if (c_.accept("from")) {
+      const Token at = c_.peek();
+      const std::optional<ir::Origin> origin = ir::parse_origin(name());
+      if (!origin)
+        c_.error(Code::syntax, at, "an entry is made from init, or from a directive's word and its function");
+      e.origin = origin.value_or(ir::Origin{});
+    }
     if (c_.accept("batch")) e.batch = name();
     lines([&] {
       const Token word = c_.take();

@@ -240,40 +240,15 @@ bool FunctionParser::statement(Stmt& s, const Token& at) {
   }
   if (at.is("if")) {
     c_.take();
-    s.kind = StmtKind::if_;
-    s.value = condition();
-    body(s, declared_.size());
-    if (c_.accept("else")) {
-      if (!c_.expect("{", "else")) return false;
-      block(s.other, nullptr);
-      c_.expect("}", "else");
-    }
-    return true;
+    return branch(s);
   }
   if (at.is("var")) {
     c_.take();
-    s.kind = StmtKind::declare;
-    const Token name = c_.take();
-    c_.expect(":", "var");
-    DType type = DType::i64;
-    if (!dtype(&type, "var")) return false;
-    std::vector<ExprId> extents;
-    if (c_.peek().is("[")) extents = subscripts();
-    if (!c_.expect("=", "var")) return false;
-    s.value = typed(expression(), type);
-    s.var = declare(VarKind::local, type, name, std::move(extents));
-    return true;
+    return local(s);
   }
   if (at.is("let")) {
     c_.take();
-    s.kind = StmtKind::let;
-    const Token name = c_.take();
-    if (!c_.expect("=", "let")) return false;
-    const Value v = expression();
-    s.value = any(v);
-    s.var = declare(VarKind::let, b_.dtype(s.value), name);
-    names_[name.text].bad = v.bad;
-    return true;
+    return let(s);
   }
   if (at.is("fail")) {
     c_.take();
@@ -282,12 +257,7 @@ bool FunctionParser::statement(Stmt& s, const Token& at) {
   }
   if (at.is("prefetch")) {
     c_.take();
-    s.kind = StmtKind::prefetch;
-    s.write = c_.accept("write");
-    s.var = lookup(c_.take());
-    if (!c_.expect("[", "prefetch")) return false;
-    s.index = index();
-    return c_.expect("]", "prefetch");
+    return prefetch(s);
   }
   if (at.is("exchange")) {
     c_.take();
@@ -322,16 +292,16 @@ bool FunctionParser::statement(Stmt& s, const Token& at) {
     return false;
   }
   c_.take();
+  return assignment(s, at);
+}
+
+// `i = value`, `a[1] = value`, `buffer[index] = value`: what stands behind the name tells that it is one.
+bool FunctionParser::assignment(Stmt& s, const Token& name) {
   if (!c_.peek().is("[") && !c_.peek().is("=")) {
-    c_.error(Code::syntax, at, "expected a statement, found " + Cursor::found(at),
+    c_.error(Code::syntax, name, "expected a statement, found " + Cursor::found(name),
              "an assignment is `name = value`, a store `buffer[index] = value`");
     return false;
   }
-  assignment(s, at);
-  return true;
-}
-
-void FunctionParser::assignment(Stmt& s, const Token& name) {
   const VarId var = lookup(name);
   const bool store = var.valid() && f_.var(var).kind == VarKind::buffer;
   s.kind = store ? StmtKind::store : StmtKind::assign;
@@ -351,6 +321,54 @@ void FunctionParser::assignment(Stmt& s, const Token& name) {
   c_.expect("=", "assignment");
   const Value value = expression();
   s.value = var.valid() ? typed(value, f_.var(var).dtype) : any(value);
+  return true;
+}
+
+bool FunctionParser::branch(Stmt& s) {
+  s.kind = StmtKind::if_;
+  s.value = condition();
+  body(s, declared_.size());
+  if (c_.accept("else")) {
+    if (!c_.expect("{", "else")) return false;
+    block(s.other, nullptr);
+    c_.expect("}", "else");
+  }
+  return true;
+}
+
+// `var x: f32 = 0`, `var x: f32[4, 2] = 0`. The name is declared behind the value, which cannot use it.
+bool FunctionParser::local(Stmt& s) {
+  s.kind = StmtKind::declare;
+  const Token name = c_.take();
+  c_.expect(":", "var");
+  DType type = DType::i64;
+  if (!dtype(&type, "var")) return false;
+  std::vector<ExprId> extents;
+  if (c_.peek().is("[")) extents = subscripts();
+  if (!c_.expect("=", "var")) return false;
+  s.value = typed(expression(), type);
+  s.var = declare(VarKind::local, type, name, std::move(extents));
+  return true;
+}
+
+bool FunctionParser::let(Stmt& s) {
+  s.kind = StmtKind::let;
+  const Token name = c_.take();
+  if (!c_.expect("=", "let")) return false;
+  const Value v = expression();
+  s.value = any(v);
+  s.var = declare(VarKind::let, b_.dtype(s.value), name);
+  names_[name.text].bad = v.bad;
+  return true;
+}
+
+bool FunctionParser::prefetch(Stmt& s) {
+  s.kind = StmtKind::prefetch;
+  s.write = c_.accept("write");
+  s.var = lookup(c_.take());
+  if (!c_.expect("[", "prefetch")) return false;
+  s.index = index();
+  return c_.expect("]", "prefetch");
 }
 
 void FunctionParser::loop(Stmt& s, std::string_view keyword) {

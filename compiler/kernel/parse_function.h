@@ -35,7 +35,11 @@ class FunctionParser {
   void fixed();
   void block(std::vector<Stmt>& body, std::vector<Fold>* folds);
   bool statement(Stmt& s, const Token& at);
-  void assignment(Stmt& s, const Token& name);
+  bool assignment(Stmt& s, const Token& name);
+  bool branch(Stmt& s);
+  bool local(Stmt& s);
+  bool let(Stmt& s);
+  bool prefetch(Stmt& s);
   void loop(Stmt& s, std::string_view keyword);
   void body(Stmt& s, size_t declared_before);
   void fail(Stmt& s);

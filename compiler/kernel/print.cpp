@@ -101,32 +101,11 @@ class Printer {
         expr(s.value, &f_.var(s.var).dtype);
         break;
       case StmtKind::for_:
-        range("for ", s.var, s.lo, s.hi);
-        if (!s.step.valid() || f_.expr(s.step).op != Op::constant || f_.expr(s.step).bits != 1) {
-          out_ += " step ";
-          index(s.step);
-        }
-        out_ += " {";
-        break;
       case StmtKind::lanes:
-        range("lanes ", s.var, s.lo, s.hi);
-        out_ += " width ";
-        index(s.step);
-        out_ += " {";
-        break;
       case StmtKind::unroll:
-        range("unroll ", s.var, s.lo, s.hi);
-        out_ += " {";
-        break;
       case StmtKind::specialize:
-        range("specialize ", s.var, s.lo, s.hi);
-        out_ += " = ";
-        index(s.value);
-        out_ += " {";
-        break;
       case StmtKind::parallel:
-        out_ += "parallel " + name(s.var) + " in 0 .. ";
-        index(s.hi);
+        loop(s);
         out_ += " {";
         break;
       case StmtKind::if_:
@@ -334,6 +313,37 @@ class Printer {
     index(lo);
     out_ += " .. ";
     index(hi);
+  }
+  // The head of a loop up to its brace.
+  void loop(const Stmt& s) {
+    switch (s.kind) {
+      case StmtKind::for_:
+        range("for ", s.var, s.lo, s.hi);
+        if (!s.step.valid() || f_.expr(s.step).op != Op::constant || f_.expr(s.step).bits != 1) {
+          out_ += " step ";
+          index(s.step);
+        }
+        break;
+      case StmtKind::lanes:
+        range("lanes ", s.var, s.lo, s.hi);
+        out_ += " width ";
+        index(s.step);
+        break;
+      case StmtKind::unroll:
+        range("unroll ", s.var, s.lo, s.hi);
+        break;
+      case StmtKind::specialize:
+        range("specialize ", s.var, s.lo, s.hi);
+        out_ += " = ";
+        index(s.value);
+        break;
+      case StmtKind::parallel:
+        out_ += "parallel " + name(s.var) + " in 0 .. ";
+        index(s.hi);
+        break;
+      default:
+        break;
+    }
   }
   void subscripts(const std::vector<ExprId>& list) {
     if (list.empty()) return;

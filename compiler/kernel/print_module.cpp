@@ -66,7 +66,7 @@ std::string print(const Module& m, const PrintOptions& options) {
     out += "\ninterface " + quote(e.name) + " = " + quote(e.function) + " arena " + quote(e.arena_function);
     if (e.writes_state) out += " writes_state";
     if (e.loops) out += " loops";
-    if (!e.origin.empty()) out += " from " + quote(e.origin);
+    if (e.origin.role != ir::Role::written) out += " from " + quote(e.origin.text());
     if (!e.batch.empty()) out += " batch " + quote(e.batch);
     out += " {\n";
     for (const DimSlot& d : e.dims)
@@ -109,7 +109,7 @@ std::string seal(const Module& m) {
   }
   list(m.entries.size());
   for (const Entry& e : m.entries) {
-    h.add(e.name).add(e.function).add(e.arena_function).add(e.origin);
+    h.add(e.name).add(e.function).add(e.arena_function).add(e.origin.text());
     h.add(uint64_t{e.writes_state} << 1 | uint64_t{e.loops});
     list(e.dims.size());
     for (const DimSlot& d : e.dims)

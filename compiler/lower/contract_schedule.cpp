@@ -46,7 +46,7 @@ int64_t lanes_of(const Sizes& sizes, const ContractTerms& t) {
 // Behind a single vector they stay in its panel, for reading the left factor again costs as much as half a
 // vector saves; but where a whole vector costs two halves.
 int64_t edge_of(const target::Target& target, const ContractSchedule& s, const Dim& n) {
-  if (s.packed() || !n.is_constant() || n.constant() < s.lanes || s.cut == Cut::columns) return 0;
+  if (s.packed() || !n.is_constant() || n.constant() < s.lanes || s.cuts_columns()) return 0;
   if (!target.runs_halves && n.constant() > s.lanes && n.constant() < 2 * s.lanes) return 0;
   const int64_t rest = n.constant() % s.lanes;
   return rest <= s.lanes / 2 ? rest : 0;
@@ -106,6 +106,14 @@ void choose_prefetches(const Sizes& sizes, const ContractTerms& t, ContractSched
   s->prefetch_panel = passes(n * k, sizes.target().l2_bytes / 2) && sizes.may_pass(n, s->vectors * s->lanes);
 }
 
+// Few rows are few chunks, however much work they are: the columns are cut as well.
+bool cuts_both(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s) {
+  constexpr int64_t enough_chunks = 4;
+  const Dim n = t.n_extent();
+  return s.cut == Cut::rows && t.m_axis && t.n_axis && n.is_constant() && n.constant() > piece_columns(s) &&
+         sizes.usual(t.m_extent()) < enough_chunks * row_granule(sizes, t, s);
+}
+
 // The stride of each axis of the right factor, where its panels can be made beforehand.
 std::optional<std::vector<int64_t>> panel_strides(const ContractTerms& t) {
   const Term& term = t.terms.term(t.b);
@@ -139,6 +147,11 @@ ContractSchedule schedule_contract(const Graph& graph, const Group& group, const
   s.edge = edge_of(sizes.target(), s, t.n_extent());
   s.vectors = vectors_of(sizes, t, s);
   s.left_copied = copies_left(sizes, t, s);
+  if (!s.left_copied && cuts_both(sizes, t, s)) {
+    s.cut = Cut::both;
+    s.edge = 0;
+    s.vectors = vectors_of(sizes, t, s);
+  }
   s.epilogue_apart = heavy_epilogue(graph, group);
   choose_prefetches(sizes, t, &s);
   if (!constant) return s;
@@ -159,7 +172,9 @@ std::string why_not(const Sizes& sizes, const ContractTerms& t, const ContractSc
     return "a vector has 4 to " + std::to_string(most_lanes) + " lanes, a power of two";
   if (!t.outer.empty() && s.cut != Cut::outer) return "the outermost axis is cut where there is one";
   if (t.outer.empty() && s.cut == Cut::outer) return "there is no outer axis to cut";
-  if (s.cut == Cut::columns && !t.n_axis) return "there are no columns to cut";
+  if (s.cuts_columns() && !t.n_axis) return "there are no columns to cut";
+  if (s.cut == Cut::both && !(t.m_axis && n.is_constant()))
+    return "both are cut where there are rows, and columns of a constant number";
   if (s.right == Right::constant && !(constant && panel_strides(t)))
     return "the right factor is no constant of one matrix";
   // Rows may lie along several axes; the right factor knows nothing of them.
@@ -176,7 +191,7 @@ std::string why_not(const Sizes& sizes, const ContractTerms& t, const ContractSc
     return "blocks of the left factor are copied of one matrix that is cut in rows";
   if (s.edge != 0) {
     const bool rest = n.is_constant() && n.constant() > s.edge && s.edge == n.constant() % s.lanes;
-    if (!rest || s.edge > 8 || s.packed() || s.cut == Cut::columns)
+    if (!rest || s.edge > 8 || s.packed() || s.cuts_columns())
       return "the edge is the columns that are left behind whole vectors, 8 at most, of a factor that is "
              "read in place";
   }
@@ -185,10 +200,25 @@ std::string why_not(const Sizes& sizes, const ContractTerms& t, const ContractSc
   return {};
 }
 
+// Every chunk reads all of B, or its piece: from L2 where it fits, else at least a row block makes up for it.
+int64_t row_granule(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s) {
+  const double bytes = static_cast<double>(sizes.usual(t.k_extent())) *
+                       static_cast<double>(sizes.usual(t.n_extent())) *
+                       static_cast<double>(dtype_bytes(t.dtype));
+  const bool fits = bytes <= static_cast<double>(sizes.target().l2_bytes) / 2;
+  return s.tile_rows * (fits ? 2 : row_block / s.tile_rows);
+}
+
+// The tiles of a chunk's rows read the left factor from L2 for each panel; a few of those make a chunk.
+int64_t piece_columns(const ContractSchedule& s) {
+  constexpr int64_t panels = 4;
+  return panels * s.vectors * s.lanes;
+}
+
 std::pair<int64_t, int64_t> panel_split(const ContractSchedule& s, const Dim& n) {
   const int64_t all = n.is_constant() ? (n.constant() - s.edge + s.lanes - 1) / s.lanes : 0;
   const int64_t count = (all + s.vectors - 1) / s.vectors;
-  if (s.cut == Cut::columns || count <= 1) return {s.vectors, 0};
+  if (s.cuts_columns() || count <= 1) return {s.vectors, 0};
   return {all / count, all % count};
 }
 

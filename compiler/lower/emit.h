@@ -82,8 +82,8 @@ void each_point(const Shape& extents, const std::function<void(const std::vector
 std::string group_comment(const Scope& scope, int32_t group);
 // What a fail statement says of the operation that fails there: "take -> h, m.tenon:5". Hosts show it.
 std::string place_comment(const Frame& frame, const Graph& graph, const Node& node);
-// Applies a two-operand elementwise operation of the table ("add", "max", …) to kernel expressions.
-ExprId apply_binary(kernel::Builder& b, std::string_view op, DType dtype, ExprId x, ExprId y);
+// What two kernel expressions combine to, as the combiner's operation of the table says.
+ExprId combined(kernel::Builder& b, ir::Combiner c, DType dtype, ExprId x, ExprId y);
 ExprId apply_scalar(kernel::Builder& b, const ir::ElementwiseForm& form, DType from, DType to,
                     const std::vector<ExprId>& args);
 
@@ -93,11 +93,7 @@ ExprId random_element(kernel::Builder& b, const Node& node, ExprId position, con
 std::array<ExprId, 4> permutation_call(kernel::Builder& b, const Node& node, ExprId call,
                                        const std::vector<ExprId>& args);
 
-struct Combine {
-  std::string_view op;  // elementwise operation of the table
-  kernel::FoldOp fold;
-};
-Combine combine_of(ir::Combiner c);
+kernel::FoldOp fold_of(ir::Combiner c);
 ExprId identity_of(kernel::Builder& b, ir::Combiner c, DType dtype);
 
 }  // namespace tenon::lower

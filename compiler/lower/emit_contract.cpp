@@ -49,8 +49,11 @@ void ContractEmitter::emit(ExprId begin, ExprId end) {
     emitter_.axes[outer_[i]] = b_.begin_for("o", i == 0 ? begin : b_.index(0),
                                             i == 0 ? end : frame_.dim(extents_[outer_[i]]), b_.index(1));
   ExprId zero = b_.index(0), m = frame_.dim(t_.m_extent()), n = frame_.dim(t_.n_extent());
-  tiles(c == Cut::rows ? begin : zero, c == Cut::rows ? end : m, c == Cut::columns ? begin : zero,
-        c == Cut::columns ? end : n);
+  const bool rows = c == Cut::rows || c == Cut::both;
+  std::pair<ExprId, ExprId> columns{zero, n};
+  if (c == Cut::columns) columns = {begin, end};
+  if (c == Cut::both && frame_.across) columns = *frame_.across;
+  tiles(rows ? begin : zero, rows ? end : m, columns.first, columns.second);
   for (size_t i = 0; i < outer_.size(); ++i) b_.end();
 }
 

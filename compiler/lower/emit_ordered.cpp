@@ -52,8 +52,7 @@ void emit_scan(Frame& frame, const Scope& scope, int32_t number, ExprId begin, E
   const ir::Combiner combiner = o.node->op->iteration()->combiner;
   const VarId so_far = b.declare("so_far", o.type.dtype, identity_of(b, combiner, o.type.dtype));
   open += open_loops(frame, o.extents, o.ordered, "s", {}, {}, &emitter.axes);
-  const ExprId next =
-      apply_binary(b, combine_of(combiner).op, o.type.dtype, b.use(so_far), emitter.emit(o.element));
+  const ExprId next = combined(b, combiner, o.type.dtype, b.use(so_far), emitter.emit(o.element));
   b.assign(so_far, next);
   frame.store(scope.places[o.node->results[0].index], o.type.dtype,
               affine_value(frame, o.result, emitter.axes), b.use(so_far));
@@ -166,8 +165,7 @@ void emit_scatter(Frame& frame, const Scope& scope, int32_t number, ExprId begin
       frame.load(scope.places[updates.index], type.dtype, affine_value(frame, o.operands[element], at));
   const ir::IterationForm& form = *o.node->op->iteration();
   if (form.step == ir::Accumulate::combine)
-    value =
-        apply_binary(b, combine_of(form.combiner).op, type.dtype, frame.load(out, type.dtype, place), value);
+    value = combined(b, form.combiner, type.dtype, frame.load(out, type.dtype, place), value);
   frame.store(out, type.dtype, place, b.let("sum", value));
   for (; open > 0; --open) b.end();
 }

@@ -39,7 +39,7 @@ ExprId ReduceEmitter::zero_less(const Reduction& r) {
 ExprId ReduceEmitter::identity(const Reduction& r) { return identity_of(b_, combiner(r), r.dtype); }
 
 ExprId ReduceEmitter::combine(const Reduction& r, ExprId x, ExprId y) {
-  return apply_binary(b_, combine_of(combiner(r)).op, r.dtype, x, y);
+  return combined(b_, combiner(r), r.dtype, x, y);
 }
 
 ExprId ReduceEmitter::accumulate(const Reduction& r, ExprId acc) {

@@ -1,6 +1,7 @@
 #include <limits>
 
 #include "lower/emit.h"
+#include "ops/combiner.h"
 
 namespace tenon::lower {
 
@@ -12,7 +13,8 @@ ExprId apply_scalar(kernel::Builder& b, const ir::ElementwiseForm& form, DType f
   return functions.kernel(b, args.data());
 }
 
-ExprId apply_binary(kernel::Builder& b, std::string_view op, DType dtype, ExprId x, ExprId y) {
+ExprId combined(kernel::Builder& b, ir::Combiner c, DType dtype, ExprId x, ExprId y) {
+  const std::string_view op = ops::combining_operation(c);
   const ir::OpDef* def = ir::op_table().find(op);
   TENON_CHECK(def != nullptr && def->elementwise() != nullptr, std::string(op));
   return apply_scalar(b, *def->elementwise(), dtype, dtype, {x, y});
@@ -254,22 +256,22 @@ void each_point(const Shape& extents, const std::function<void(const std::vector
   }
 }
 
-Combine combine_of(ir::Combiner c) {
+kernel::FoldOp fold_of(ir::Combiner c) {
   switch (c) {
     case ir::Combiner::sum:
-      return {"add", kernel::FoldOp::add};
+      return kernel::FoldOp::add;
     case ir::Combiner::prod:
-      return {"mul", kernel::FoldOp::mul};
+      return kernel::FoldOp::mul;
     case ir::Combiner::max:
-      return {"max", kernel::FoldOp::max};
+      return kernel::FoldOp::max;
     case ir::Combiner::min:
-      return {"min", kernel::FoldOp::min};
+      return kernel::FoldOp::min;
     case ir::Combiner::any:
-      return {"or", kernel::FoldOp::bor};
+      return kernel::FoldOp::bor;
     case ir::Combiner::all:
-      return {"and", kernel::FoldOp::band};
+      return kernel::FoldOp::band;
   }
-  return {"add", kernel::FoldOp::add};
+  return kernel::FoldOp::add;
 }
 
 ExprId identity_of(kernel::Builder& b, ir::Combiner c, DType dtype) {

@@ -1,6 +1,7 @@
 #include "lower/entry.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "kernel/print.h"
@@ -73,7 +74,7 @@ ExprId EntryEmitter::address(const Place& place) {
   return b_.address(base, bytes, root.dtype);
 }
 
-ExprId EntryEmitter::argument(const FrameArgument& a, ExprId begin, ExprId end) {
+ExprId EntryEmitter::argument(const FrameArgument& a, const std::array<ExprId, 4>& bounds) {
   switch (a.kind) {
     case FrameArgument::Kind::place:
       return address(a.place);
@@ -84,9 +85,9 @@ ExprId EntryEmitter::argument(const FrameArgument& a, ExprId begin, ExprId end) 
     case FrameArgument::Kind::loop:
       return loops_.at(a.loop.index);
     case FrameArgument::Kind::span:
-      return a.span_end ? end : begin;
+      return bounds[static_cast<size_t>(a.bound)];
   }
-  return begin;
+  return bounds[0];
 }
 
 namespace {
@@ -111,9 +112,11 @@ void EntryEmitter::outline(const std::string& comment, const Work& work,
   f.comment = comment;
   Frame frame(f, module_, plan_, sizes_);
   ExprId begin = frame.b.index(0), end = frame.b.index(1);
+  const bool two = work.across_size > 0 && !work.serial;
   if (!work.serial) {
-    begin = frame.span_begin();
-    end = frame.span_end();
+    begin = frame.bound(Bound::begin);
+    end = frame.bound(Bound::end);
+    if (two) frame.across.emplace(frame.bound(Bound::across_begin), frame.bound(Bound::across_end));
   }
   body(frame, begin, end);
   f.name = "k_" + kernel::structural_hash(f).hex().substr(0, 12);
@@ -124,37 +127,50 @@ void EntryEmitter::outline(const std::string& comment, const Work& work,
   else
     join_places(&out_->functions[same->second].body, f.body);
 
-  auto call = [&](ExprId lo, ExprId hi) {
+  auto call = [&](ExprId lo, ExprId hi, ExprId across, ExprId across_end) {
     std::vector<ExprId> args;
-    for (const FrameArgument& a : frame.arguments) args.push_back(argument(a, lo, hi));
+    for (const FrameArgument& a : frame.arguments) args.push_back(argument(a, {lo, hi, across, across_end}));
     b_.comment(comment);
     b_.call(name, std::move(args));
   };
-  ExprId extent = dim(work.extent);
+  ExprId extent = dim(work.extent), across = dim(work.across);
+  // Pieces of the second axis: each does a part of what an index costs.
+  const int64_t pieces = two ? (work.across.constant() + work.across_size - 1) / work.across_size : 1;
   int64_t high = work.extent.range(module_.dims).high;
   // Least indices of a chunk, a multiple of the granule.
-  double least = std::ceil(options_.chunk_cycles / std::max(work.cost, 1e-9));
+  double least = std::ceil(options_.chunk_cycles / std::max(work.cost / static_cast<double>(pieces), 1e-9));
   int64_t size = static_cast<int64_t>(std::min(least, 1e15));
   size = (size + work.granule - 1) / work.granule * work.granule;
   // A range widened does not change the code: sizes that are not constant take the general form.
   const bool symbolic = !work.extent.is_constant();
-  if (work.serial || !options_.parallel || (!symbolic && size >= high)) {
-    call(b_.index(0), extent);
+  if (work.serial || !options_.parallel || (!symbolic && size >= high && pieces == 1)) {
+    call(b_.index(0), extent, b_.index(0), across);
     return;
   }
   ExprId chunk = b_.index(size);
-  if (symbolic || high / size >= most_chunks) {
+  const int64_t most = std::max<int64_t>(1, most_chunks / pieces);
+  if (symbolic || high / size >= most) {
     ExprId g = b_.index(work.granule);
-    ExprId even =
-        b_.binary(kernel::Op::div, b_.add(extent, b_.index(most_chunks - 1)), b_.index(most_chunks));
+    ExprId even = b_.binary(kernel::Op::div, b_.add(extent, b_.index(most - 1)), b_.index(most));
     even = b_.mul(b_.binary(kernel::Op::div, b_.add(even, b_.index(work.granule - 1)), g), g);
     chunk = b_.binary(kernel::Op::max, chunk, even);
   }
   ExprId count = b_.binary(kernel::Op::div, b_.sub(b_.add(extent, chunk), b_.index(1)), chunk);
   // An expression of dimensions alone: an entry whose phases all have one chunk takes no threads.
-  ExprId c = b_.begin_parallel("c", count);
-  ExprId lo = b_.let("lo", b_.mul(c, chunk));
-  call(lo, b_.let("hi", b_.binary(kernel::Op::min, b_.add(lo, chunk), extent)));
+  ExprId c = b_.begin_parallel("c", b_.mul(count, b_.index(pieces)));
+  ExprId row = c, piece = b_.index(0);
+  if (pieces > 1) {
+    row = b_.let("row", b_.binary(kernel::Op::div, c, b_.index(pieces)));
+    piece =
+        b_.let("piece", b_.mul(b_.binary(kernel::Op::rem, c, b_.index(pieces)), b_.index(work.across_size)));
+  }
+  ExprId lo = b_.let("lo", b_.mul(row, chunk));
+  ExprId hi = b_.let("hi", b_.binary(kernel::Op::min, b_.add(lo, chunk), extent));
+  ExprId piece_end = across;
+  if (pieces > 1)
+    piece_end =
+        b_.let("piece_end", b_.binary(kernel::Op::min, b_.add(piece, b_.index(work.across_size)), across));
+  call(lo, hi, piece, piece_end);
   b_.end();
 }
 

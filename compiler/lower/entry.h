@@ -48,7 +48,7 @@ class EntryEmitter {
   // Outlines what `body` emits into a leaf kernel and calls it; `work` cuts it into chunks.
   void outline(const std::string& comment, const Work& work,
                const std::function<void(Frame&, ExprId, ExprId)>& body);
-  ExprId argument(const FrameArgument& a, ExprId begin, ExprId end);
+  ExprId argument(const FrameArgument& a, const std::array<ExprId, 4>& bounds);
   ExprId address(const Place& place);
   ExprId dim(const Dim& d);
 

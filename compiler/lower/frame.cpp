@@ -223,19 +223,14 @@ std::optional<std::vector<VarId>> Frame::scratch(const std::vector<ScratchSize>&
   return out;
 }
 
-ExprId Frame::span_begin() {
-  if (!span_[0].valid()) {
-    span_[0] = b.use(b.scalar("begin"));
-    arguments.push_back({FrameArgument::Kind::span, {}, {}, {}, {}, false});
+ExprId Frame::bound(Bound which) {
+  static constexpr const char* names[] = {"begin", "end", "across", "across_end"};
+  ExprId& e = bounds_[static_cast<size_t>(which)];
+  if (!e.valid()) {
+    e = b.use(b.scalar(names[static_cast<size_t>(which)]));
+    arguments.push_back({.kind = FrameArgument::Kind::span, .bound = which});
   }
-  return span_[0];
-}
-ExprId Frame::span_end() {
-  if (!span_[1].valid()) {
-    span_[1] = b.use(b.scalar("end"));
-    arguments.push_back({FrameArgument::Kind::span, {}, {}, {}, {}, true});
-  }
-  return span_[1];
+  return e;
 }
 
 ExprId affine_value(Frame& frame, const AffineIndex& a, const std::vector<ExprId>& axes) {

@@ -14,14 +14,17 @@ namespace tenon::lower {
 using kernel::ExprId;
 using kernel::VarId;
 
+// Of a chunk: the indices of the axis that is cut, and of a second one where two are.
+enum class Bound : uint8_t { begin, end, across_begin, across_end };
+
 // What the caller passes for one parameter of a leaf kernel.
 struct FrameArgument {
   enum class Kind : uint8_t { place, dim, hyper, loop, span } kind;
   Place place = {};  // place: root and the steps of loops outside this frame
   Dim dim = {};      // dim: an expression
   RootId hyper = {};
-  LoopId loop = {};       // loop: iteration number of a loop outside
-  bool span_end = false;  // span: chunk bounds
+  LoopId loop = {};            // loop: iteration number of a loop outside
+  Bound bound = Bound::begin;  // span: of a chunk
 };
 
 class Frame : public Sizes {
@@ -62,9 +65,10 @@ class Frame : public Sizes {
   };
   std::optional<std::vector<VarId>> scratch(const std::vector<ScratchSize>& sizes);
 
-  // Chunk bounds as parameters (outlined) or given values (inline).
-  ExprId span_begin();
-  ExprId span_end();
+  // A chunk's bound, as a parameter.
+  ExprId bound(Bound which);
+  // The chunk's indices of a second axis that is cut; none: all of them.
+  std::optional<std::pair<ExprId, ExprId>> across;
 
  private:
   std::vector<ExprId> subscript(RootId root, ExprId element) const;
@@ -78,7 +82,7 @@ class Frame : public Sizes {
   std::map<uint32_t, VarId> registers_;
   int64_t kept_ = 0;
   std::map<uint32_t, ExprId> hypers_, outer_loops_;
-  ExprId span_[2];
+  ExprId bounds_[4];
   std::map<DType, std::vector<VarId>> scratch_;
 };
 

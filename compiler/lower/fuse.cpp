@@ -92,6 +92,7 @@ class Fuser {
   struct Work {
     Group group;
     uint64_t cost = 0;             // instructions of one element
+    size_t arguments = 0;          // of the graph, read by its nodes
     uint32_t first = 0, last = 0;  // node numbers, for pruning path searches
     std::set<uint32_t> preds;
     std::set<uint32_t> refused;  // producers whose values must be in memory first
@@ -273,6 +274,8 @@ class Fuser {
     if (work.group.kind == GroupKind::reduce && !any(domain.reduced)) work.group.kind = GroupKind::pointwise;
     work.first = work.last = id.index;
     work.cost = cost(node);
+    for (ValueId v : node.operands)
+      work.arguments += !graph_.value(v).node.valid() && !graph_.type(v).shape.empty();
     work.forward = self;
     works_.push_back(std::move(work));
     out_.group_of[id.index] = static_cast<int32_t>(self);
@@ -366,6 +369,10 @@ class Fuser {
     if (!fusible(ga.kind)) return "the consumer lowers on its own";
     if (ga.kind == GroupKind::contract) return "a contraction reads its operands from memory";
     if (works_[a].cost + works_[b].cost > options_.most_cost) return "the kernel would grow past its limit";
+    // LLVM looks through a block once for each load that becomes an operand.
+    constexpr size_t most_arguments = 256;
+    if (works_[a].arguments + works_[b].arguments > most_arguments)
+      return "the kernel would read more arguments than its limit";
     if (ga.kind == GroupKind::reduce &&
         std::any_of(gb.nodes.begin(), gb.nodes.end(), [&](NodeId n) { return across_.count(n.index) != 0; }))
       return "the producer reads across memory, the reduction along it";
@@ -486,6 +493,7 @@ class Fuser {
     a.first = std::min(a.first, b.first);
     a.last = std::max(a.last, b.last);
     a.cost += b.cost;
+    a.arguments += b.arguments;
     a.preds.insert(b.preds.begin(), b.preds.end());
     a.refused.insert(b.refused.begin(), b.refused.end());
     b.preds.clear();

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "lower/domain.h"
+#include "lower/options.h"
 #include "lower/ranges.h"
 
 namespace tenon::lower {
@@ -45,11 +46,6 @@ struct Fusion {
   std::vector<NodeDomain> domains;  // per node that stands in a group
   std::vector<EdgeNote> notes;
   const IndexRanges* ranges = nullptr;
-};
-
-struct FuseOptions {
-  bool enabled = true;        // false: one node a group
-  uint64_t most_cost = 1024;  // instructions of one element of a group: bounds kernels and their compile time
 };
 
 // `ranges` outlives the result. `wanted`: a number for each node; only nodes of equal numbers become one

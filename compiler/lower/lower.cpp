@@ -1,11 +1,8 @@
 #include "lower/lower.h"
 
-#include <algorithm>
+#include <unordered_map>
 
-#include "ir/made_names.h"
 #include "ir/print.h"
-#include "ir/substitute.h"
-#include "lower/canonical.h"
 #include "lower/entry.h"
 
 namespace tenon::lower {
@@ -34,34 +31,6 @@ void explain_graph(const std::string& function, const ScheduledGraph& s, std::ve
     for (const auto& region : regions) explain_graph(function, *region, out);
 }
 
-// Kernels know the sizes that callers give: computed dimensions become what they are computed from. Their
-// ranges, which the graph was checked by, are tested by the functions that use them, where they do not
-// follow.
-std::map<std::string, std::vector<SizeGuard>> take_out_computed(ir::Module& module) {
-  std::map<std::string, std::vector<SizeGuard>> guards;
-  const auto computed = ir::computed_dims(module.dims);
-  for (ir::Function& f : module.functions) {
-    std::set<std::string> used;
-    collect_dims(f.graph, &used);
-    for (const auto& [name, value] : computed) {
-      if (!used.contains(name)) continue;
-      const ir::DimRange declared = module.dims.at(name), follows = value.range(module.dims);
-      if (follows.low < declared.low || follows.high > declared.high)
-        guards[f.name].push_back({name, value, declared});
-    }
-    ir::substitute_dims(f.graph, computed);
-  }
-  for (const auto& [name, value] : computed) {
-    module.dims.erase(name);
-    std::erase(module.dim_order, name);
-  }
-  return guards;
-}
-
-}  // namespace
-
-namespace {
-
 // `kernel`: what runs as one, and calls nothing.
 bool is_primitive(const ir::Graph& graph, bool kernel) {
   for (size_t i = 0; i < graph.node_count(); ++i) {
@@ -86,69 +55,36 @@ std::vector<Explanation> explain(const ScheduledModule& module) {
   return out;
 }
 
-Result<ScheduledModule> schedule_module(const ir::Module& given, const Options& options) {
-  TENON_CHECK(options.target != nullptr);
-  for (const std::string& name : options.functions)
-    if (given.find_function(name) == nullptr)
-      return error(Code::undefined_name, "no function is named " + name);
-  ScheduledModule out;
-  out.module = std::make_unique<ir::Module>(given);
-  ir::Module& module = *out.module;
-  module.stage = "scheduled";
-  if (!options.functions.empty()) {
-    const std::set<std::string_view> wanted(options.functions.begin(), options.functions.end());
-    Named<ir::Function> kept;
-    for (ir::Function& f : module.functions)
-      if (wanted.contains(f.name) || f.procedure) kept.push_back(std::move(f));
-    module.functions = std::move(kept);
-  }
-  std::map<std::string, std::vector<SizeGuard>> guards;
-  if (!ir::computed_dims(module.dims).empty()) guards = take_out_computed(module);
-  out.usual = std::make_unique<ir::DimRanges>(usual_ranges(module.dims));
-  out.sizes = std::make_unique<Sizes>(module.dims, *out.usual, *options.target);
-  for (ir::Function& f : module.functions) {
-    order_globals(module, &f);
-    f.graph = prepare_contractions(f.graph, module);
-    // Kernels and explanations speak of values as the dump does.
-    f.result_names = ir::result_names(f);
-    ir::name_values(f.graph);
-  }
-  std::set<std::string> cannot_fail;
-  for (const ir::Function& f : module.functions) {
-    ScheduledFunction s{&f, std::move(guards[f.name])};
-    s.ranges = std::make_unique<IndexRanges>(f.graph, module.dims, cannot_fail);
-    if (!s.ranges->may_fail(f.graph) && s.guards.empty()) cannot_fail.insert(f.name);
-    s.graph = schedule_graph(f.graph, *s.ranges, *out.sizes, options.fuse);
-    out.functions.push_back(std::move(s));
-  }
+Result<ScheduledModule> schedule_module(ir::Module module, const Options& options) {
+  TENON_ASSIGN(ScheduledModule out, begin(std::move(module), options));
+  TENON_ASSIGN(const std::vector<pass::Record> records, pass::run_passes(out, pipeline(), {}));
+  TENON_CHECK(!records.empty());
   return out;
 }
 
 kernel::Module emit_module(const ScheduledModule& scheduled, const Options& options) {
   const ir::Module& module = *scheduled.module;
+  TENON_CHECK(scheduled.progress == Progress::scheduled, "kernels are made of what has no schedule");
+  std::shared_ptr<const Places> places = scheduled.places;
+  if (places == nullptr || scheduled.options.state_like != options.state_like ||
+      scheduled.options.plan.in_place != options.plan.in_place)
+    places = std::make_shared<const Places>(place_module(scheduled, options));
   kernel::Module out;
   out.name = module.name;
   out.target = std::string(scheduled.sizes->target().name);
-  Layout layout = layout_state(module, options.state_like);
+  const Layout& layout = places->layout;
   Kernels kernels;
-  std::set<std::string> applied;
-  for (const ScheduledFunction& f : scheduled.functions) ir::collect_applied(f.function->graph, &applied);
-  Procedures procedures;
-  std::vector<std::unique_ptr<const Plan>> plans;  // procedures' plans are read by those that apply them
-  for (const ScheduledFunction& f : scheduled.functions) {
-    const bool procedure = applied.contains(f.function->name);
-    plans.push_back(std::make_unique<const Plan>(
-        plan(module, *f.function, *f.graph, *scheduled.sizes, &layout, procedures, procedure, options.plan)));
-    const Plan& p = *plans.back();
-    auto emitter = [&] { return EntryEmitter(scheduled, f, p, layout, options, &out, &kernels); };
-    if (!procedure) {
+  for (size_t i = 0; i < scheduled.functions.size(); ++i) {
+    const ScheduledFunction& f = scheduled.functions[i];
+    auto emitter = [&] {
+      return EntryEmitter(scheduled, f, *places->plans[i], layout, options, &out, &kernels);
+    };
+    if (!places->procedures[i]) {
       emitter().run();
-      plans.pop_back();
       continue;
     }
     emitter().run_procedure();
     if (!f.function->procedure) emitter().run_caller();
-    procedures[f.function->name] = {f.function, &p};
   }
   out.state = layout.state;
   out.state_bytes = layout.state_bytes;

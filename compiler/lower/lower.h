@@ -10,21 +10,11 @@
 
 #include "ir/graph.h"
 #include "kernel/kernel.h"
+#include "lower/passes.h"
 #include "lower/plan.h"
 #include "target/target.h"
 
 namespace tenon::lower {
-
-struct Options {
-  const target::Target* target = nullptr;
-  std::vector<std::string> functions;  // entries to make; empty: all
-  FuseOptions fuse;
-  PlanOptions plan;
-  const std::vector<kernel::StateSlot>* state_like = nullptr;  // a layout that holds all that functions name
-  bool parallel = true;                                        // false: no parallel phases
-  double chunk_cycles = 20000;   // least work of a chunk of a phase, in vector cycles
-  double inline_cycles = 30000;  // loops whose body does less run as one serial kernel
-};
 
 // Why each edge of each function was fused or not, for `explain` and dumps.
 struct Explanation {
@@ -32,10 +22,11 @@ struct Explanation {
   bool fused = false;
 };
 
-// The first half of lowering: what runs as one kernel, and how. All decisions of speed but for where values
-// lie, which follow from them.
-Result<ScheduledModule> schedule_module(const ir::Module& module, const Options& options);
-// The second half: places, and the kernels that the schedules describe.
+// The first half of lowering: the passes of lower/passes.h. All decisions of speed, and where values lie,
+// which follows from them.
+Result<ScheduledModule> schedule_module(ir::Module module, const Options& options);
+// The second half: the kernels that schedules and places describe. Places are taken where the module has them
+// for these options, else made.
 kernel::Module emit_module(const ScheduledModule& module, const Options& options);
 std::vector<Explanation> explain(const ScheduledModule& module);
 

@@ -155,13 +155,19 @@ struct Layout {
 // `like`: slots that stand already, of a program whose state is to be shared.
 Layout layout_state(const ir::Module& module, const std::vector<kernel::StateSlot>* like = nullptr);
 
-struct PlanOptions {
-  bool in_place = true;
-};
 // `graph`: the function's; it outlives the plan. `procedures`: those that stand before the function.
 // `procedure`: parameters and states are given by the caller, in memory of any place.
 Plan plan(const ir::Module& module, const ir::Function& function, const ScheduledGraph& graph,
           const Sizes& sizes, Layout* layout, const Procedures& procedures, bool procedure,
           const PlanOptions& options);
+
+// Where everything of a module lies.
+struct Places {
+  Layout layout;
+  std::vector<std::unique_ptr<const Plan>> plans;  // of each function
+  std::vector<bool> procedures;                    // whether others apply it
+  Procedures applied;
+};
+Places place_module(const ScheduledModule& module, const Options& options);
 
 }  // namespace tenon::lower

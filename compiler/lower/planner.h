@@ -51,13 +51,6 @@ class Planner {
     r.first = std::min(r.first, position_);
     r.last = std::max(r.last, position_);
   }
-
-  std::unique_ptr<Scope> scope(const ScheduledGraph& scheduled, const std::vector<Place>& args,
-                               const std::vector<Destination>& results);
-  void add_scratch(Scope* s, int32_t group);
-  void cut_group(Scope* s, int32_t group);
-  void control(const ScheduledGraph& scheduled, Scope* s, int32_t group);
-  Place operand_place(const Scope& s, const Node& node, size_t i) const;
   // Whether kernels may rely on the alignment of what is state to them: not in a caller's memory, nor inside
   // of another value.
   bool aligned(const Place& p) const {
@@ -65,10 +58,24 @@ class Planner {
     const bool ours = base == RootBase::state || base == RootBase::arena || base == RootBase::global;
     return ours && p.offset == Dim(0) && p.steps.empty();
   }
+  void place_arena();
+
+  // Scopes: plan_scope.cpp.
+  std::unique_ptr<Scope> scope(const ScheduledGraph& scheduled, const std::vector<Place>& args,
+                               const std::vector<Destination>& results);
+  std::vector<bool> place_constants(const ScheduledGraph& scheduled, Scope* s);
+  void copy_results(Scope* s, const std::vector<Destination>& results, const std::vector<bool>& direct,
+                    const std::set<uint32_t>& overwritten);
+  void place_group(Scope* s, int32_t group);
+  void add_scratch(Scope* s, int32_t group);
+  void cut_group(Scope* s, int32_t group);
+
+  // Control flow: plan_control.cpp.
+  void control(const ScheduledGraph& scheduled, Scope* s, int32_t group);
+  Place operand_place(const Scope& s, const Node& node, size_t i) const;
   void loop(const ScheduledGraph& scheduled, Scope* s, int32_t group);
   void cond(const ScheduledGraph& scheduled, Scope* s, int32_t group);
   void apply(Scope* s, int32_t group);
-  void place_arena();
 
   // Order: plan_order.cpp.
   class Order;

@@ -4,6 +4,7 @@
 #include "lower/canonical.h"
 #include "lower/inside.h"
 #include "lower/lower.h"
+#include "ops/contraction.h"
 
 namespace tenon::lower {
 namespace {
@@ -25,13 +26,8 @@ bool wants_copy(const ir::Graph& graph, const ir::Node& node) {
   }
   Dim rows(1);
   const Shape& lhs = graph.type(node.operands[0]).shape;
-  const Axes &batch = node.get<Axes>("lhs_batch"), &inner = node.get<Axes>("lhs_contract");
-  for (size_t d = 0; d < lhs.size(); ++d) {
-    auto axis = static_cast<int64_t>(d);
-    if (std::find(batch.begin(), batch.end(), axis) == batch.end() &&
-        std::find(inner.begin(), inner.end(), axis) == inner.end())
-      rows = rows * lhs[d];
-  }
+  for (const int64_t d : ops::factor_axes(node, 0, lhs.size()).free)
+    rows = rows * lhs[static_cast<size_t>(d)];
   return !rows.is_constant() || rows.constant() >= least_rows;
 }
 
@@ -49,7 +45,7 @@ bool takes_rows(const ir::Graph& graph, ValueId v) {
 bool unstacks(const ir::Graph& graph, const ir::Node& node) {
   constexpr int64_t most = 8;
   if (!multiplies_in_lanes(node)) return false;
-  if (!node.get<Axes>("lhs_batch").empty()) return false;
+  if (!ops::factor_axes(node, 0, graph.type(node.operands[0]).rank()).batch.empty()) return false;
   const Dim results = graph.type(node.results[0]).count();
   if (!results.is_constant() || results.constant() < 2 || results.constant() > most) return false;
   return takes_rows(graph, node.operands[0]) || takes_rows(graph, node.operands[1]);
@@ -78,22 +74,20 @@ class Unstacker {
       : b_(b), node_(node), operands_(std::move(operands)) {
     for (size_t k = 0; k < 2; ++k) {
       shapes_[k] = graph.type(node.operands[k]).shape;
-      const Axes& contract = node.get<Axes>(k == 0 ? "lhs_contract" : "rhs_contract");
-      for (int64_t d = 0; d < static_cast<int64_t>(shapes_[k].size()); ++d)
-        if (std::find(contract.begin(), contract.end(), d) == contract.end()) free_.push_back({k, d});
+      for (const int64_t d : ops::factor_axes(node, k, shapes_[k].size()).free) free_.push_back({k, d});
     }
     at_.assign(free_.size(), 0);
   }
   // The result, its dimensions from `dimension` on joined from their elements.
   ValueId part(size_t dimension) {
     if (dimension == free_.size()) return element();
-    std::vector<ValueId> parts;
+    std::vector<ops::V> parts;
     for (int64_t i = 0; i < extent(dimension).constant(); ++i) {
       at_[dimension] = i;
-      parts.push_back(part(dimension + 1));
+      parts.push_back({&b_, part(dimension + 1)});
     }
-    if (parts.size() == 1) return parts[0];
-    return b_.emit("concat", parts, {{"axis", static_cast<int64_t>(dimension)}});
+    if (parts.size() == 1) return parts[0].id;
+    return ops::concat(parts, static_cast<int64_t>(dimension)).id;
   }
 
  private:
@@ -110,13 +104,9 @@ class Unstacker {
         start[static_cast<size_t>(free_[f].second)] = Dim(at_[f]);
         limit[static_cast<size_t>(free_[f].second)] = Dim(at_[f] + 1);
       }
-      factors.push_back(b_.emit("slice", {operands_[k]}, {{"start", start}, {"limit", limit}}));
+      factors.push_back(ops::slice({&b_, operands_[k]}, start, limit, Shape(start.size(), Dim(1))).id);
     }
-    return b_.emit("dot_general", factors,
-                   {{"lhs_contract", node_.get<Axes>("lhs_contract")},
-                    {"rhs_contract", node_.get<Axes>("rhs_contract")},
-                    {"order", node_.get<std::string>("order")},
-                    {"block", node_.get<int64_t>("block")}});
+    return b_.emit_all(*node_.op, factors, node_.attrs)[0];
   }
 
   ir::Builder& b_;
@@ -133,15 +123,9 @@ struct Turned {
   Axes perm, batch, contract;
 };
 Turned turned(const ir::Graph& graph, const ir::Node& node) {
-  const Axes &batch = node.get<Axes>("rhs_batch"), &contract = node.get<Axes>("rhs_contract");
+  const auto [batch, contract, free] = ops::factor_axes(node, 1, graph.type(node.operands[1]).rank());
   const bool lanes = multiplies_in_lanes(node);
   Turned out{batch, {}, {}};
-  Axes free;
-  auto rank = static_cast<int64_t>(graph.type(node.operands[1]).rank());
-  for (int64_t d = 0; d < rank; ++d)
-    if (std::find(batch.begin(), batch.end(), d) == batch.end() &&
-        std::find(contract.begin(), contract.end(), d) == contract.end())
-      free.push_back(d);
   const size_t first = batch.size() + (lanes ? free.size() : 0);
   for (const Axes& part : {lanes ? free : contract, lanes ? contract : free})
     out.perm.insert(out.perm.end(), part.begin(), part.end());
@@ -213,7 +197,7 @@ ir::Graph prepared(const ir::Graph& graph, const ir::Module& module,
   auto turn = [&](ValueId v, const Axes& perm) {
     for (size_t c = 0; c < captured.size(); ++c)
       if (graph.args[captured[c].arg] == v && captured[c].perm == perm) return copies[c];
-    return b.emit("transpose", {map[v.index]}, {{"perm", perm}});
+    return ops::transpose({&b, map[v.index]}, perm).id;
   };
   for (const NodeId id : canonical_order(graph, graph.results)) {
     const ir::Node& node = graph.node(id);
@@ -231,8 +215,7 @@ ir::Graph prepared(const ir::Graph& graph, const ir::Module& module,
     if (wants_copy(graph, node)) {
       Turned right = turned(graph, node);
       operands[1] = turn(node.operands[1], right.perm);
-      attrs[node.op->attr_index("rhs_batch")] = std::move(right.batch);
-      attrs[node.op->attr_index("rhs_contract")] = std::move(right.contract);
+      attrs = ops::with_right_axes(node, std::move(right.batch), std::move(right.contract));
     }
     std::vector<std::unique_ptr<ir::Graph>> regions;
     const bool loop = ir::is_control(node, ir::Control::loop);

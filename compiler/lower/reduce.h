@@ -77,6 +77,7 @@ class ReduceEmitter {
   bool rows_beside(ExprId lo, ExprId hi, const std::function<void()>& other);
   // Kept axis in lanes: see reduce_columns.cpp.
   class Walk;
+  class Columns;
   void columns(const Reductions& reductions, const Outputs& outputs);
   void column_tree(const Reduction& r, VarId array, int64_t from);
   void arg_reduce(const Reduction& r);

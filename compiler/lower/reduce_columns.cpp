@@ -53,130 +53,184 @@ void ReduceEmitter::column_tree(const Reduction& r, VarId array, int64_t from) {
   }
 }
 
-void ReduceEmitter::columns(const Reductions& reductions, const Outputs& outputs) {
-  using kernel::Op;
-  const Dim count = reduced_count();
-  ExprId n = frame_.dim(count);
-  if (reductions.empty()) {
-    auto memo = emitter_.save();
-    Walk walk(*this);
-    walk.begin(b_.index(0));
-    ExprId r = b_.begin_for("r", b_.index(0), n, b_.index(1));
-    walk.set(r);
-    for (const Output* o : outputs) store(*o);
-    walk.next();
-    b_.end();
-    emitter_.restore(std::move(memo));
-    return;
+// A batch of reductions, by columns.
+class ReduceEmitter::Columns {
+ public:
+  Columns(ReduceEmitter& e, const Reductions& reductions, const Outputs& outputs)
+      : e_(e),
+        b_(e.b_),
+        reductions_(reductions),
+        outputs_(outputs),
+        count_(e.reduced_count()),
+        lanes_(reductions[0]->lanes),
+        block_(reductions[0]->block),
+        walk_(e) {
+    choose_passes();
+    for (int64_t t = 0; t < e_.tile_; ++t) all_.insert(all_.end(), reductions.begin(), reductions.end());
   }
-  const int64_t lanes = reductions[0]->lanes, block = reductions[0]->block;
-  const bool short_column = count.is_constant() && count.constant() <= lanes;
-  int64_t active =
-      short_column
-          ? static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(count.constant(), 1))))
-          : lanes;
-  active = std::min(active, lanes);
+
+  void emit(ExprId n) {
+    const bool blocked = e_.frame_.may_pass(count_, block_);
+    Accumulators totals;
+    for (const Reduction* r : all_) totals.push_back(b_.declare("total", r->dtype, e_.neutral(*r)));
+    lo_ = b_.index(0);
+    hi_ = n;
+    if (blocked) {
+      lo_ = b_.begin_for("block", b_.index(0), n, b_.index(block_));
+      hi_ = b_.let("stop", b_.binary(kernel::Op::min, b_.add(lo_, b_.index(block_)), n));
+    }
+    all_passes();
+    for (size_t i = 0; i < all_.size(); ++i) {
+      const Reduction& r = *all_[i];
+      if (in_passes_) e_.column_tree(r, parts_[i], passes_);
+      ExprId first = b_.use(in_passes_ ? parts_[i] : accs_[i], {b_.index(0)});
+      b_.assign(totals[i], e_.combine(r, b_.use(totals[i]), first));
+    }
+    if (blocked) b_.end();
+    hold(totals, blocked, n);
+  }
+
+ private:
+  void choose_passes() {
+    short_column_ = count_.is_constant() && count_.constant() <= lanes_;
+    active_ = lanes_;
+    if (short_column_) {
+      const auto elements = static_cast<uint64_t>(std::max<int64_t>(count_.constant(), 1));
+      active_ = std::min(static_cast<int64_t>(std::bit_ceil(elements)), lanes_);
+    }
+    in_passes_ = active_ > 16 && e_.reduced_.size() == 1;
+    taken_ = in_passes_ ? most_lanes() : active_;
+    passes_ = active_ / taken_;
+  }
+
   // Accumulators of a pass: as many as fit beside wide columns, which read longer pieces of a row.
-  const bool in_passes = active > 16 && reduced_.size() == 1;
-  const int64_t vector = frame_.target().lanes(4);
-  int64_t most_lanes = width_ >= 4 * vector ? 4 : 8;
-  if (tile_axis_) {
+  int64_t most_lanes() const {
+    const int64_t vector = e_.frame_.target().lanes(4);
+    if (!e_.tile_axis_) return e_.width_ >= 4 * vector ? 4 : 8;
     const int64_t each =
-        tile_ * static_cast<int64_t>(reductions.size()) * std::max<int64_t>(1, width_ / vector);
-    most_lanes = std::clamp<int64_t>((frame_.target().registers - 2) / each, 1, 8);
-    most_lanes = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(most_lanes)));
+        e_.tile_ * static_cast<int64_t>(reductions_.size()) * std::max<int64_t>(1, e_.width_ / vector);
+    const int64_t most = std::clamp<int64_t>((e_.frame_.target().registers - 2) / each, 1, 8);
+    return static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(most)));
   }
-  const int64_t taken = in_passes ? most_lanes : active, passes = active / taken;
-  const bool blocked = frame_.may_pass(count, block);
-  // Of every result of a tile, one reduction after the other.
-  Accumulators totals, parts, accs;
-  Reductions all;
-  for (int64_t t = 0; t < tile_; ++t) all.insert(all.end(), reductions.begin(), reductions.end());
-  for (const Reduction* r : all) totals.push_back(b_.declare("total", r->dtype, neutral(*r)));
-  ExprId lo = b_.index(0), hi = n;
-  if (blocked) {
-    lo = b_.begin_for("block", b_.index(0), n, b_.index(block));
-    hi = b_.let("stop", b_.binary(Op::min, b_.add(lo, b_.index(block)), n));
-  }
-  if (in_passes)
-    for (const Reduction* r : all)
-      parts.push_back(b_.declare("part", r->dtype, identity(*r), {b_.index(passes)}));
-  Walk walk(*this);
-  auto body = [&](ExprId r, ExprId l) {
-    auto memo = emitter_.save();
-    walk.set(r);
-    row_elements(reductions, outputs, accs, {l});
-    walk.next();
-    emitter_.restore(std::move(memo));
-  };
-  // Logical lanes c, c + passes, …; `filled` of them have an element where the count is a short constant.
-  auto pass = [&](ExprId c, int64_t filled) {
-    accs.clear();
-    for (const Reduction* r : all)
-      accs.push_back(b_.declare("acc", r->dtype, identity(*r), {b_.index(taken)}));
-    auto lane = [&](ExprId q) { return b_.add(c, b_.mul(q, b_.index(passes))); };
-    walk.begin(lo);
-    if (short_column) {
-      ExprId q = b_.begin_unroll("l", b_.index(0), b_.index(filled));
-      body(lane(q), q);
-      b_.end();
+
+  void all_passes() {
+    if (in_passes_)
+      for (const Reduction* r : all_)
+        parts_.push_back(b_.declare("part", r->dtype, e_.identity(*r), {b_.index(passes_)}));
+    if (!in_passes_) {
+      pass(b_.index(0), short_column_ ? count_.constant() : 0);
+    } else if (short_column_) {
+      const int64_t each = count_.constant() / passes_, more = count_.constant() % passes_;
+      passes(0, more, each + 1);
+      passes(more, passes_, each);
     } else {
-      ExprId w = b_.index(active);
-      ExprId tail = b_.let("tail", b_.add(lo, b_.mul(b_.binary(Op::div, b_.sub(hi, lo), w), w)));
-      ExprId r0 = b_.begin_for("r", lo, tail, w);
-      ExprId q = b_.begin_unroll("l", b_.index(0), b_.index(taken));
-      body(b_.add(r0, lane(q)), q);
-      b_.end();
-      b_.end();
-      if (!count.is_constant() || count.constant() % active != 0) {
-        q = b_.begin_unroll("l", b_.index(0), b_.index(in_passes ? taken : active - 1));
-        ExprId r = b_.add(tail, lane(q));
-        b_.begin_if(b_.binary(Op::lt, r, hi));
-        body(r, q);
-        b_.end();
-        b_.end();
-      }
+      passes(0, passes_, 0);
     }
-    for (size_t i = 0; i < all.size(); ++i) {
-      const Reduction& r = *all[i];
-      if (active < lanes && r.operands.size() == 2) {
-        ExprId l = b_.begin_unroll("l", b_.index(0), b_.index(taken));
-        b_.assign(accs[i], settle(r, b_.use(accs[i], {l}), active), {l});
-        b_.end();
-      }
-      column_tree(r, accs[i], taken);
-      if (in_passes) b_.assign(parts[i], b_.use(accs[i], {b_.index(0)}), {c});
-    }
-  };
-  auto run_passes = [&](int64_t from, int64_t to, int64_t filled) {
+  }
+  void passes(int64_t from, int64_t to, int64_t filled) {
     if (from >= to) return;
     ExprId c = b_.begin_unroll("c", b_.index(from), b_.index(to));
     pass(c, filled);
     b_.end();
-  };
-  if (!in_passes) {
-    pass(b_.index(0), short_column ? count.constant() : 0);
-  } else if (short_column) {
-    const int64_t each = count.constant() / passes, more = count.constant() % passes;
-    run_passes(0, more, each + 1);
-    run_passes(more, passes, each);
-  } else {
-    run_passes(0, passes, 0);
   }
-  for (size_t i = 0; i < all.size(); ++i) {
-    const Reduction& r = *all[i];
-    if (in_passes) column_tree(r, parts[i], passes);
-    ExprId first = b_.use(in_passes ? parts[i] : accs[i], {b_.index(0)});
-    b_.assign(totals[i], combine(r, b_.use(totals[i]), first));
+
+  // Logical lanes c, c + passes, …; `filled` of them have an element where the count is a short constant.
+  void pass(ExprId c, int64_t filled) {
+    accs_.clear();
+    for (const Reduction* r : all_)
+      accs_.push_back(b_.declare("acc", r->dtype, e_.identity(*r), {b_.index(taken_)}));
+    walk_.begin(lo_);
+    if (short_column_) {
+      ExprId q = b_.begin_unroll("l", b_.index(0), b_.index(filled));
+      element(lane(c, q), q);
+      b_.end();
+    } else {
+      long_column(c);
+    }
+    fold(c);
   }
-  if (blocked) b_.end();
-  if (tile_axis_) {
-    for (size_t i = 0; i < reductions.size(); ++i) totals_[reductions[i]].clear();
-    for (size_t i = 0; i < all.size(); ++i) totals_[all[i]].push_back(totals[i]);
-    return store_tile(reductions, blocked, n);
+  // The logical lane of accumulator q.
+  ExprId lane(ExprId c, ExprId q) { return b_.add(c, b_.mul(q, b_.index(passes_))); }
+
+  // Full rounds of all lanes, and what is left of the last.
+  void long_column(ExprId c) {
+    using kernel::Op;
+    ExprId w = b_.index(active_);
+    ExprId tail = b_.let("tail", b_.add(lo_, b_.mul(b_.binary(Op::div, b_.sub(hi_, lo_), w), w)));
+    ExprId r0 = b_.begin_for("r", lo_, tail, w);
+    ExprId q = b_.begin_unroll("l", b_.index(0), b_.index(taken_));
+    element(b_.add(r0, lane(c, q)), q);
+    b_.end();
+    b_.end();
+    if (count_.is_constant() && count_.constant() % active_ == 0) return;
+    q = b_.begin_unroll("l", b_.index(0), b_.index(in_passes_ ? taken_ : active_ - 1));
+    ExprId r = b_.add(tail, lane(c, q));
+    b_.begin_if(b_.binary(Op::lt, r, hi_));
+    element(r, q);
+    b_.end();
+    b_.end();
   }
-  for (size_t i = 0; i < reductions.size(); ++i)
-    emitter_.hold(reductions[i]->result, reduced(*reductions[i], b_.use(totals[i]), blocked, n));
+
+  // Element r goes to accumulator q.
+  void element(ExprId r, ExprId q) {
+    auto memo = e_.emitter_.save();
+    walk_.set(r);
+    e_.row_elements(reductions_, outputs_, accs_, {q});
+    walk_.next();
+    e_.emitter_.restore(std::move(memo));
+  }
+
+  // The accumulators of a pass into its part.
+  void fold(ExprId c) {
+    for (size_t i = 0; i < all_.size(); ++i) {
+      const Reduction& r = *all_[i];
+      if (active_ < lanes_ && r.operands.size() == 2) {
+        ExprId l = b_.begin_unroll("l", b_.index(0), b_.index(taken_));
+        b_.assign(accs_[i], e_.settle(r, b_.use(accs_[i], {l}), active_), {l});
+        b_.end();
+      }
+      e_.column_tree(r, accs_[i], taken_);
+      if (in_passes_) b_.assign(parts_[i], b_.use(accs_[i], {b_.index(0)}), {c});
+    }
+  }
+
+  void hold(const Accumulators& totals, bool blocked, ExprId n) {
+    if (e_.tile_axis_) {
+      for (const Reduction* r : reductions_) e_.totals_[r].clear();
+      for (size_t i = 0; i < all_.size(); ++i) e_.totals_[all_[i]].push_back(totals[i]);
+      return e_.store_tile(reductions_, blocked, n);
+    }
+    for (size_t i = 0; i < reductions_.size(); ++i)
+      e_.emitter_.hold(reductions_[i]->result, e_.reduced(*reductions_[i], b_.use(totals[i]), blocked, n));
+  }
+
+  ReduceEmitter& e_;
+  kernel::Builder& b_;
+  const Reductions& reductions_;
+  const Outputs& outputs_;
+  const Dim count_;
+  const int64_t lanes_, block_;
+  Walk walk_;
+  // Lanes that can have an element at all; of those, how many a pass takes.
+  int64_t active_ = 0, taken_ = 0, passes_ = 1;
+  bool short_column_ = false, in_passes_ = false;
+  Reductions all_;             // of every result of a tile, one reduction after the other
+  ExprId lo_, hi_;             // the block at hand
+  Accumulators parts_, accs_;  // of each of them: what all passes give, and the lanes of the pass at hand
+};
+
+void ReduceEmitter::columns(const Reductions& reductions, const Outputs& outputs) {
+  ExprId n = frame_.dim(reduced_count());
+  if (!reductions.empty()) return Columns(*this, reductions, outputs).emit(n);
+  auto memo = emitter_.save();
+  Walk walk(*this);
+  walk.begin(b_.index(0));
+  ExprId r = b_.begin_for("r", b_.index(0), n, b_.index(1));
+  walk.set(r);
+  for (const Output* o : outputs) store(*o);
+  walk.next();
+  b_.end();
+  emitter_.restore(std::move(memo));
 }
 
 // First of the largest (or smallest); a NaN beats every number.

@@ -122,7 +122,7 @@ void ReduceEmitter::fold_all(const Reductions& reductions, const Accumulators& a
   for (int64_t t = 0; t < tile_; ++t)
     for (const Reduction* r : reductions) {
       const VarId acc = accs[next++];
-      kernel::FoldOp op = combine_of(combiner(*r)).fold;
+      kernel::FoldOp op = fold_of(combiner(*r));
       if (parts > 1) column_tree(*r, acc, parts);
       ExprId x = parts > 1 ? b_.use(acc, {b_.index(0)}) : b_.use(acc);
       b_.fold(totals_[r][static_cast<size_t>(t)], op, settle(*r, x, width));

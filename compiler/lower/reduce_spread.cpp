@@ -205,7 +205,7 @@ class ReduceEmitter::Spread {
   VarId repeated_at(size_t i) const { return at_[i]; }
   VarId row_at(size_t i) const { return at_[repeated_.size() + i]; }
 
-  kernel::FoldOp fold_of(const Reduction& r) const { return combine_of(combiner(r)).fold; }
+  kernel::FoldOp fold_of(const Reduction& r) const { return lower::fold_of(combiner(r)); }
   void all_lanes(const std::function<void(ExprId)>& body) {
     ExprId l = b_.begin_lanes("l", b_.index(0), b_.index(lanes_), b_.index(lanes_));
     body(l);

@@ -88,15 +88,18 @@ Work contract_work(const Sizes& sizes, const ContractTerms& t, const ContractSch
     case ContractSchedule::Cut::columns:
       return cut(sizes, t.n_extent(), s.vectors * s.lanes, cost);
     case ContractSchedule::Cut::rows:
+    case ContractSchedule::Cut::both:
       break;
   }
-  // Every chunk reads all of B: from L2 where it fits, else at least a row block makes up for it.
-  const double bytes = static_cast<double>(sizes.usual(t.k_extent())) *
-                       static_cast<double>(sizes.usual(t.n_extent())) *
-                       static_cast<double>(dtype_bytes(t.dtype));
-  const bool fits = bytes <= static_cast<double>(sizes.target().l2_bytes) / 2;
-  const int64_t tiles = fits ? 2 : row_block / s.tile_rows;
-  return cut(sizes, t.m_extent(), s.tile_rows * tiles, cost);
+  Work work = cut(sizes, t.m_extent(), row_granule(sizes, t, s), cost);
+  if (s.cut == ContractSchedule::Cut::both) {
+    // Pieces of nearly equal width, of whole panels.
+    work.across = t.n_extent();
+    const int64_t n = work.across.constant(), panel = s.vectors * s.lanes;
+    const int64_t pieces = std::max<int64_t>(1, (n + piece_columns(s) - 1) / piece_columns(s));
+    work.across_size = std::max(panel, ((n + pieces - 1) / pieces + panel - 1) / panel * panel);
+  }
+  return work;
 }
 
 Work ordered_work(const Group& group, const Sizes& sizes, const OrderedTerms& o, bool base_copied) {
@@ -184,17 +187,23 @@ std::unique_ptr<ScheduledGraph> group_graph(const Graph& graph, const IndexRange
   return out;
 }
 
-std::unique_ptr<ScheduledGraph> schedule_graph(const Graph& graph, const IndexRanges& ranges,
-                                               const Sizes& sizes, const FuseOptions& options) {
+std::unique_ptr<ScheduledGraph> group_regions(const Graph& graph, const IndexRanges& ranges,
+                                              const FuseOptions& options) {
   std::unique_ptr<ScheduledGraph> out = group_graph(graph, ranges, options);
   for (size_t n = 0; n < out->fusion.groups.size(); ++n) {
-    adopt(out.get(), choose_schedule(*out, n, sizes));
     const Group& group = out->fusion.groups[n];
     if (group.kind != GroupKind::control) continue;
     for (const auto& region : graph.node(group.nodes[0]).regions)
-      out->regions[n].push_back(schedule_graph(*region, ranges, sizes, options));
+      out->regions[n].push_back(group_regions(*region, ranges, options));
   }
   return out;
+}
+
+void schedule_groups(ScheduledGraph* graph, const Sizes& sizes) {
+  for (size_t n = 0; n < graph->fusion.groups.size(); ++n) {
+    adopt(graph, choose_schedule(*graph, n, sizes));
+    for (const auto& region : graph->regions[n]) schedule_groups(region.get(), sizes);
+  }
 }
 
 std::string why_not(const PointwiseSchedule& s, const PointwiseSchedule& chosen) {

@@ -42,8 +42,8 @@ struct ReduceSchedule {
 };
 
 struct ContractSchedule {
-  // What chunks cut: an outer axis where there is one, else rows, else columns.
-  enum class Cut : uint8_t { outer, rows, columns } cut = Cut::rows;
+  // What chunks cut: an outer axis where there is one, else rows, columns, or both.
+  enum class Cut : uint8_t { outer, rows, columns, both } cut = Cut::rows;
   // The right factor is read where it lies, from panels that the call copies it into, or from panels that
   // were made of a constant when it was compiled.
   enum class Right : uint8_t { in_place, copied, constant } right = Right::in_place;
@@ -58,10 +58,15 @@ struct ContractSchedule {
   bool prefetch_result = false, prefetch_panel = false;
 
   bool packed() const { return right != Right::in_place; }
+  bool cuts_columns() const { return cut == Cut::columns || cut == Cut::both; }
   bool inner_blocks() const { return blocks == Blocks::inner || blocks == Blocks::side_by_side; }
 };
 constexpr int64_t row_block = 128;  // rows of the left factor kept in L2 beside a panel of the right one
 
+// Where rows are cut: chunks are multiples of so many.
+int64_t row_granule(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s);
+// Where columns are cut as well: of one piece.
+int64_t piece_columns(const ContractSchedule& s);
 // Vectors of each panel of `n` columns, and how many panels from the first are one vector wider: panels of
 // nearly equal width, so that none runs thin.
 std::pair<int64_t, int64_t> panel_split(const ContractSchedule& s, const Dim& n);
@@ -69,12 +74,15 @@ std::pair<int64_t, int64_t> panel_split(const ContractSchedule& s, const Dim& n)
 int64_t panel_width(const ContractSchedule& s, const Dim& n, int64_t j0);
 int64_t panel_columns(const ContractSchedule& s, const Dim& n);
 
-// The work of a group that can be cut into chunks: indices begin..end of one axis.
+// The work of a group that can be cut into chunks: indices begin..end of one axis, or of two.
 struct Work {
   Dim extent = Dim(1);  // of the axis that is cut
   int64_t granule = 1;  // chunks are multiples of it
   double cost = 1;      // estimated nanoseconds x GHz of one index (at the top of the ranges)
   bool serial = false;  // must be one chunk
+  // A second axis that is cut, into pieces of so many indices; 0: none.
+  Dim across = Dim(1);
+  int64_t across_size = 0;
 };
 
 using Schedule = std::variant<std::monostate, PointwiseSchedule, ReduceSchedule, ContractSchedule>;
@@ -90,13 +98,16 @@ struct ScheduledGraph {
   // Constants that are in memory: no group makes them.
   std::vector<std::pair<ValueId, std::shared_ptr<const Array>>> constants = {};
 };
-// `ranges` outlives the result.
-std::unique_ptr<ScheduledGraph> schedule_graph(const Graph& graph, const IndexRanges& ranges,
-                                               const Sizes& sizes, const FuseOptions& options);
-// Its steps. The groups and what they compute, regions and schedules left out; `wanted`: see fuse().
+// The groups of a graph and what they compute, regions and schedules left out; `wanted`: see fuse(). `ranges`
+// outlives the result.
 std::unique_ptr<ScheduledGraph> group_graph(const Graph& graph, const IndexRanges& ranges,
                                             const FuseOptions& options,
                                             const std::vector<int32_t>* wanted = nullptr);
+// With those of its regions.
+std::unique_ptr<ScheduledGraph> group_regions(const Graph& graph, const IndexRanges& ranges,
+                                              const FuseOptions& options);
+// Gives every group its schedule, in regions as well.
+void schedule_groups(ScheduledGraph* graph, const Sizes& sizes);
 // How a group runs best.
 Schedule choose_schedule(const ScheduledGraph& graph, size_t group, const Sizes& sizes);
 // Gives the next group its schedule; what that asks of the terms is done.
@@ -115,16 +126,23 @@ struct ScheduledFunction {
   const ir::Function* function = nullptr;
   std::vector<SizeGuard> guards = {};
   std::unique_ptr<IndexRanges> ranges = {};
-  std::unique_ptr<ScheduledGraph> graph = {};
+  std::unique_ptr<ScheduledGraph> graph = {};  // null: not fused yet
 };
 
-// A module whose functions are those that become entries, prepared for their groups. Others refer to its
-// parts: they stay where they are when it is moved.
+// How far the passes have come (lower/passes.h).
+enum class Progress : uint8_t { begun, prepared, fused, scheduled };
+
+struct Places;
+// A module whose functions are those that become entries, and what was decided of it so far. Others refer to
+// its parts: they stay where they are when it is moved.
 struct ScheduledModule {
+  Options options;
   std::unique_ptr<ir::Module> module;
   std::unique_ptr<ir::DimRanges> usual;
   std::unique_ptr<Sizes> sizes;
   std::vector<ScheduledFunction> functions;
+  Progress progress = Progress::begun;
+  std::shared_ptr<const Places> places;  // null: not placed yet
 };
 
 PointwiseSchedule schedule_pointwise(const Graph& graph, const Group& group, const Sizes& sizes,

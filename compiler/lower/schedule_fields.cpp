@@ -140,8 +140,9 @@ std::vector<ScheduleField> contract_fields() {
     return word_field<S, bool>(name, {{off, false}, {on, true}}, get);
   };
   return {
-      word_field<S, Cut>("cut", {{"outer", Cut::outer}, {"rows", Cut::rows}, {"columns", Cut::columns}},
-                         [](auto& s) -> auto& { return s.cut; }),
+      word_field<S, Cut>(
+          "cut", {{"outer", Cut::outer}, {"rows", Cut::rows}, {"columns", Cut::columns}, {"both", Cut::both}},
+          [](auto& s) -> auto& { return s.cut; }),
       word_field<S, Right>(
           "right", {{"in_place", Right::in_place}, {"copied", Right::copied}, {"constant", Right::constant}},
           [](auto& s) -> auto& { return s.right; }),

@@ -26,13 +26,14 @@ struct Line {
 
 class Parser {
  public:
-  Parser(std::string_view text, std::string_view file, const FuseOptions& fuse)
-      : lexer_(text, file), fuse_(fuse) {}
+  Parser(std::string_view text, std::string_view file, const Options& options)
+      : lexer_(text, file), options_(options) {}
 
   Result<ScheduledModule> run(ir::Module module) {
     ScheduledModule out;
+    out.options = options_;
     out.module = std::make_unique<ir::Module>(std::move(module));
-    const target::Target* target = header();
+    const target::Target* target = out.options.target = header();
     if (target == nullptr) return std::move(errors_);
     const ir::DimRanges& dims = out.module->dims;
     out.usual = std::make_unique<ir::DimRanges>(usual_ranges(dims));
@@ -44,7 +45,13 @@ class Parser {
       std::vector<Line> lines;
       if (!section(f, dims, &s, &lines)) return std::move(errors_);
       if (!s.ranges->may_fail(f.graph) && s.guards.empty()) cannot_fail.insert(f.name);
-      s.graph = graph(f.graph, *s.ranges, *out.sizes, lines);
+      // A section without groups is one that fusion has not seen yet.
+      if (lines.empty()) {
+        s.graph = group_regions(f.graph, *s.ranges, options_.fuse);
+        schedule_groups(s.graph.get(), *out.sizes);
+      } else {
+        s.graph = graph(f.graph, *s.ranges, *out.sizes, lines);
+      }
       out.functions.push_back(std::move(s));
     }
     lexer_.skip_newlines();
@@ -52,6 +59,8 @@ class Parser {
       fail(Code::syntax, "no function is left for this", lexer_.peek(),
            "sections stand in the order of the functions");
     if (!errors_.empty()) return std::move(errors_);
+    out.progress = Progress::scheduled;
+    out.places = std::make_shared<const Places>(place_module(out, out.options));
     return out;
   }
 
@@ -177,7 +186,7 @@ class Parser {
         }
       }
     if (!errors_.empty()) return nullptr;
-    auto out = group_graph(g, ranges, fuse_, &wanted);
+    auto out = group_graph(g, ranges, options_.fuse, &wanted);
     std::vector<int32_t> line_of(out->fusion.groups.size(), -1);
     for (size_t l = 0; l < lines.size(); ++l)
       check_group(*out, names, lines[l], nodes, static_cast<int32_t>(l), &line_of);
@@ -271,14 +280,14 @@ class Parser {
   }
 
   Lexer lexer_;
-  const FuseOptions& fuse_;
+  const Options& options_;
   Errors errors_;
 };
 
 }  // namespace
 
 Result<ScheduledModule> parse_scheduled(std::string_view text, const ir::ParseOptions& options,
-                                        const FuseOptions& fuse) {
+                                        const Options& lowering) {
   constexpr std::string_view begin = "\ntarget ";
   const size_t at = text.find(begin);
   if (at == std::string_view::npos)
@@ -302,7 +311,7 @@ Result<ScheduledModule> parse_scheduled(std::string_view text, const ir::ParseOp
   std::string sections(text);
   for (size_t i = 0; i <= at; ++i)
     if (sections[i] != '\n') sections[i] = ' ';
-  return Parser(sections, options.file, fuse).run(std::move(module));
+  return Parser(sections, options.file, lowering).run(std::move(module));
 }
 
 }  // namespace tenon::lower

@@ -1,5 +1,8 @@
+#include <algorithm>
 #include <map>
+#include <unordered_map>
 
+#include "lower/plan.h"
 #include "lower/schedule_fields.h"
 #include "lower/schedule_text.h"
 
@@ -36,26 +39,105 @@ std::string schedule_text(const Schedule& schedule) {
 
 namespace {
 
-// Names are those that the text of the graph has: `named` is the graph that it reads back as.
-void print_graph(const ScheduledGraph& g, const Graph& named, const std::string& indent, std::string* out) {
-  const std::vector<std::string> names = ir::value_names(named);
-  for (size_t n = 0; n < g.fusion.groups.size(); ++n) {
-    const Group& group = g.fusion.groups[n];
-    *out += indent + std::string(kind_name(group.kind)) + " ";
-    for (size_t i = 0; i < group.nodes.size(); ++i)
-      *out += (i == 0 ? "" : ", ") + ir::name_text(node_name(named, group.nodes[i], names));
-    if (const std::string fields = schedule_text(g.schedules[n]); !fields.empty()) *out += " " + fields;
-    const Node& node = named.node(group.nodes[0]);
-    if (!g.regions[n].empty()) *out += " {";
-    *out += "\n";
-    for (size_t r = 0; r < g.regions[n].size(); ++r) {
-      *out += indent + "  region {\n";
-      print_graph(*g.regions[n][r], *node.regions[r], indent + "    ", out);
-      *out += indent + "  }\n";
-    }
-    if (!g.regions[n].empty()) *out += indent + "}\n";
+// A function's groups as lines. Names are those that the text of the graph has: `named` is the graph that it
+// reads back as.
+class Section {
+ public:
+  // `plan`: null where values have no places yet.
+  Section(const Plan* plan, std::string* out) : plan_(plan), out_(out) {
+    if (plan == nullptr) return;
+    for (size_t i = 0; i < plan->arena.size(); ++i) blocks_[plan->arena[i].root.index] = i;
   }
-}
+
+  void groups(const ScheduledGraph& g, const Graph& named, const Scope* scope, const std::string& indent) {
+    const std::vector<std::string> names = ir::value_names(named);
+    for (size_t n = 0; n < g.fusion.groups.size(); ++n) {
+      const Group& group = g.fusion.groups[n];
+      *out_ += indent + std::string(kind_name(group.kind)) + " ";
+      for (size_t i = 0; i < group.nodes.size(); ++i)
+        *out_ += (i == 0 ? "" : ", ") + ir::name_text(node_name(named, group.nodes[i], names));
+      if (n < g.schedules.size())
+        if (const std::string fields = schedule_text(g.schedules[n]); !fields.empty()) *out_ += " " + fields;
+      if (!g.regions[n].empty()) *out_ += " {";
+      if (scope != nullptr) *out_ += places(g, group, *scope, named, names);
+      *out_ += "\n";
+      const Node& node = named.node(group.nodes[0]);
+      for (size_t r = 0; r < g.regions[n].size(); ++r) {
+        const bool placed = scope != nullptr && r < scope->regions[n].size();
+        *out_ += indent + "  region {\n";
+        groups(*g.regions[n][r], *node.regions[r], placed ? scope->regions[n][r].get() : nullptr,
+               indent + "    ");
+        *out_ += indent + "  }\n";
+      }
+      if (!g.regions[n].empty()) *out_ += indent + "}\n";
+    }
+  }
+
+  void blocks() {
+    if (plan_ == nullptr) return;
+    for (size_t i = 0; i < plan_->arena.size(); ++i) {
+      const Plan::Block& block = plan_->arena[i];
+      *out_ += "  // block " + std::to_string(i) + ": " +
+               (block.application != nullptr ? "the arena of " + block.application->procedure->function->name
+                                             : block.bytes.text() + " bytes") +
+               "\n";
+    }
+  }
+
+ private:
+  // Where what a group makes lies, as a comment: it follows from the groups and their schedules.
+  std::string places(const ScheduledGraph& g, const Group& group, const Scope& scope, const Graph& named,
+                     const std::vector<std::string>& names) {
+    std::string out;
+    for (const NodeId id : group.nodes) {
+      const Node& node = g.graph->node(id);
+      for (size_t r = 0; r < node.results.size(); ++r) {
+        const ValueId v = node.results[r];
+        const bool kept = group.kind == GroupKind::control ||
+                          std::find(group.outputs.begin(), group.outputs.end(), v) != group.outputs.end();
+        const Place& place = scope.places[v.index];
+        if (!kept || !place.root.valid()) continue;
+        out += (out.empty() ? "  // " : ", ") + ir::name_text(names[named.node(id).results[r].index]) +
+               " in " + text(place);
+      }
+    }
+    return out;
+  }
+  std::string text(const Place& place) {
+    const Root& root = plan_->roots[place.root.index];
+    std::string out;
+    switch (root.base) {
+      case RootBase::state:
+      case RootBase::global:
+        out = "state " + ir::name_text(root.name);
+        break;
+      case RootBase::arena: {
+        const auto block = blocks_.find(place.root.index);
+        out = block == blocks_.end() ? "no memory" : "block " + std::to_string(block->second);
+        break;
+      }
+      case RootBase::constants:
+        out = "constants";
+        break;
+      case RootBase::input:
+        out = "input " + std::to_string(root.slot);
+        break;
+      case RootBase::output:
+        out = "output " + std::to_string(root.slot);
+        break;
+      case RootBase::hyper:
+        out = "hyper " + ir::name_text(root.name);
+        break;
+    }
+    if (!(place.offset == Dim(0))) out += " from " + place.offset.text();
+    for (const Step& step : place.steps) out += ", " + step.stride.text() + " a trip";
+    return out;
+  }
+
+  const Plan* plan_;
+  std::string* out_;
+  std::unordered_map<uint32_t, size_t> blocks_;  // by root
+};
 
 }  // namespace
 
@@ -85,7 +167,13 @@ std::string print(const ScheduledModule& module, const ir::PrintOptions& options
     for (const SizeGuard& g : f.guards)
       out += "  guard " + ir::name_text(g.name) + " = " + g.value.text() + " in " +
              std::to_string(g.range.low) + ".." + std::to_string(g.range.high) + "\n";
-    print_graph(*f.graph, named->functions[i].graph, "  ", &out);
+    const Plan* plan =
+        module.places == nullptr || !options.comments ? nullptr : module.places->plans[i].get();
+    Section section(plan, &out);
+    if (f.graph != nullptr)
+      section.groups(*f.graph, named->functions[i].graph, plan == nullptr ? nullptr : plan->scope.get(),
+                     "  ");
+    section.blocks();
     out += "}\n";
   }
   return out;

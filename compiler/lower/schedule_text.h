@@ -11,8 +11,9 @@
 //     }
 //   }
 //
-// A group is named by the first results of its operations. What may be edited: the fields, and which
-// operations stand together. A group that cannot be, or cannot run so, is an error at its line (T506); any
+// A group is named by the first results of its operations; where what it makes lies stands behind it as a
+// comment. What may be edited: the fields, and which operations stand together; a section without groups is
+// fused anew. A group that cannot be, or cannot run so, is an error at its line (T506); any
 // other schedule gives the same bits. parse(print(m)) prints as m.
 #pragma once
 
@@ -29,7 +30,7 @@ std::string print(const ScheduledModule& module, const ir::PrintOptions& options
 std::string schedule_text(const Schedule& schedule);
 
 Result<ScheduledModule> parse_scheduled(std::string_view text, const ir::ParseOptions& options,
-                                        const FuseOptions& fuse = {});
+                                        const Options& lowering = {});
 
 std::string_view kind_name(GroupKind kind);
 // How a section names an operation: by its first result, or by its number where it has none.

@@ -92,6 +92,62 @@ class StringTable {
   std::map<std::string, uint32_t> offsets_;
 };
 
+// A relocatable file: sections one after the other, then the table of them.
+class Writer {
+ public:
+  Writer() { out_.resize(sizeof(Elf64_Ehdr)); }
+
+  // The next section; its header holds until the one after it.
+  Elf64_Shdr& put(const std::string& name, uint32_t type, uint64_t flags, uint64_t align, const void* data,
+                  size_t bytes) {
+    out_.resize((out_.size() + align - 1) / align * align);
+    Elf64_Shdr h{};
+    h.sh_name = names_.add(name);
+    h.sh_type = type;
+    h.sh_flags = flags;
+    h.sh_offset = out_.size();
+    h.sh_size = bytes;
+    h.sh_addralign = align;
+    if (type != SHT_NOBITS && bytes != 0) {
+      out_.resize(out_.size() + bytes);
+      std::memcpy(out_.data() + h.sh_offset, data, bytes);
+    }
+    headers_.push_back(h);
+    return headers_.back();
+  }
+
+  std::vector<std::byte> finish() {
+    names_.add(".shstrtab");
+    const std::string name_text = names_.text();
+    put(".shstrtab", SHT_STRTAB, 0, 1, name_text.data(), name_text.size());
+    out_.resize((out_.size() + 7) / 8 * 8);
+
+    Elf64_Ehdr header{};
+    std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+    header.e_ident[EI_CLASS] = ELFCLASS64;
+    header.e_ident[EI_DATA] = ELFDATA2LSB;
+    header.e_ident[EI_VERSION] = EV_CURRENT;
+    header.e_type = ET_REL;
+    header.e_machine = EM_X86_64;
+    header.e_version = EV_CURRENT;
+    header.e_shoff = out_.size();
+    header.e_ehsize = sizeof header;
+    header.e_shentsize = sizeof(Elf64_Shdr);
+    header.e_shnum = static_cast<uint16_t>(headers_.size());
+    header.e_shstrndx = static_cast<uint16_t>(headers_.size() - 1);
+    std::memcpy(out_.data(), &header, sizeof header);
+    const size_t at = out_.size();
+    out_.resize(at + headers_.size() * sizeof(Elf64_Shdr));
+    std::memcpy(out_.data() + at, headers_.data(), headers_.size() * sizeof(Elf64_Shdr));
+    return std::move(out_);
+  }
+
+ private:
+  std::vector<std::byte> out_;
+  std::vector<Elf64_Shdr> headers_ = std::vector<Elf64_Shdr>(1);
+  StringTable names_;
+};
+
 class Merger {
  public:
   Status add(std::span<const std::byte> object) {
@@ -175,101 +231,75 @@ class Merger {
   }
 
   Merged finish() {
-    // Locals first, as ELF wants; what was hidden becomes local once everything is resolved.
-    std::vector<uint32_t> order{0};
-    Merged merged;
-    auto is_local = [&](const Symbol& s) {
-      return ELF64_ST_BIND(s.sym.st_info) == STB_LOCAL ||
-             (s.section != 0 && ELF64_ST_VISIBILITY(s.sym.st_other) != STV_DEFAULT);
-    };
-    for (uint32_t i = 1; i < symbols_.size(); ++i)
-      if (is_local(symbols_[i])) order.push_back(i);
-    const uint32_t first_global = static_cast<uint32_t>(order.size());
-    for (uint32_t i = 1; i < symbols_.size(); ++i)
-      if (!is_local(symbols_[i])) order.push_back(i);
-    std::vector<uint32_t> renumbered(symbols_.size(), 0);
-    for (uint32_t i = 0; i < order.size(); ++i) renumbered[order[i]] = i;
-
-    StringTable strings, names;
-    std::vector<Elf64_Sym> table;
-    for (uint32_t i : order) {
-      Symbol& s = symbols_[i];
-      if (i != 0 && is_local(s)) {
-        s.sym.st_info = static_cast<unsigned char>(ELF64_ST_INFO(STB_LOCAL, ELF64_ST_TYPE(s.sym.st_info)));
-        s.sym.st_other = STV_DEFAULT;
-      }
-      s.sym.st_name = strings.add(s.name);
-      s.sym.st_shndx = static_cast<uint16_t>(s.section);
-      table.push_back(s.sym);
-      if (i != 0 && s.section == 0) merged.undefined.push_back(s.name);
-    }
-    std::sort(merged.undefined.begin(), merged.undefined.end());
-
-    std::vector<std::byte>& out = merged.elf;
-    out.resize(sizeof(Elf64_Ehdr));
-    std::vector<Elf64_Shdr> headers(1);
-    auto put = [&](const std::string& name, uint32_t type, uint64_t flags, uint64_t align, const void* data,
-                   size_t bytes) -> Elf64_Shdr& {
-      out.resize((out.size() + align - 1) / align * align);
-      Elf64_Shdr h{};
-      h.sh_name = names.add(name);
-      h.sh_type = type;
-      h.sh_flags = flags;
-      h.sh_offset = out.size();
-      h.sh_size = bytes;
-      h.sh_addralign = align;
-      if (type != SHT_NOBITS && bytes != 0) {
-        out.resize(out.size() + bytes);
-        std::memcpy(out.data() + h.sh_offset, data, bytes);
-      }
-      headers.push_back(h);
-      return headers.back();
-    };
-    for (const Section& s : sections_) put(s.name, s.type, s.flags, s.align, s.bytes.data(), s.size);
+    const SymbolTable table = symbol_table();
+    Writer out;
+    for (const Section& s : sections_) out.put(s.name, s.type, s.flags, s.align, s.bytes.data(), s.size);
     const uint32_t symtab = static_cast<uint32_t>(sections_.size() + 1);
-    Elf64_Shdr& st = put(".symtab", SHT_SYMTAB, 0, 8, table.data(), table.size() * sizeof(Elf64_Sym));
+    Elf64_Shdr& st =
+        out.put(".symtab", SHT_SYMTAB, 0, 8, table.symbols.data(), table.symbols.size() * sizeof(Elf64_Sym));
     st.sh_link = symtab + 1;
-    st.sh_info = first_global;
+    st.sh_info = table.first_global;
     st.sh_entsize = sizeof(Elf64_Sym);
-    put(".strtab", SHT_STRTAB, 0, 1, strings.text().data(), strings.text().size());
+    const std::string& strings = table.strings.text();
+    out.put(".strtab", SHT_STRTAB, 0, 1, strings.data(), strings.size());
     for (uint32_t i = 0; i < sections_.size(); ++i) {
       Section& s = sections_[i];
       if (s.relocations.empty()) continue;
       for (Elf64_Rela& r : s.relocations)
-        r.r_info = ELF64_R_INFO(uint64_t{renumbered[ELF64_R_SYM(r.r_info)]}, ELF64_R_TYPE(r.r_info));
-      Elf64_Shdr& h = put(".rela" + s.name, SHT_RELA, SHF_INFO_LINK, 8, s.relocations.data(),
-                          s.relocations.size() * sizeof(Elf64_Rela));
+        r.r_info = ELF64_R_INFO(uint64_t{table.renumbered[ELF64_R_SYM(r.r_info)]}, ELF64_R_TYPE(r.r_info));
+      Elf64_Shdr& h = out.put(".rela" + s.name, SHT_RELA, SHF_INFO_LINK, 8, s.relocations.data(),
+                              s.relocations.size() * sizeof(Elf64_Rela));
       h.sh_link = symtab;
       h.sh_info = i + 1;
       h.sh_entsize = sizeof(Elf64_Rela);
     }
-    put(".note.GNU-stack", SHT_PROGBITS, 0, 1, nullptr, 0);
-    names.add(".shstrtab");
-    const std::string name_text = names.text();
-    put(".shstrtab", SHT_STRTAB, 0, 1, name_text.data(), name_text.size());
-    out.resize((out.size() + 7) / 8 * 8);
-
-    Elf64_Ehdr header{};
-    std::memcpy(header.e_ident, ELFMAG, SELFMAG);
-    header.e_ident[EI_CLASS] = ELFCLASS64;
-    header.e_ident[EI_DATA] = ELFDATA2LSB;
-    header.e_ident[EI_VERSION] = EV_CURRENT;
-    header.e_type = ET_REL;
-    header.e_machine = EM_X86_64;
-    header.e_version = EV_CURRENT;
-    header.e_shoff = out.size();
-    header.e_ehsize = sizeof header;
-    header.e_shentsize = sizeof(Elf64_Shdr);
-    header.e_shnum = static_cast<uint16_t>(headers.size());
-    header.e_shstrndx = static_cast<uint16_t>(headers.size() - 1);
-    std::memcpy(out.data(), &header, sizeof header);
-    const size_t at = out.size();
-    out.resize(at + headers.size() * sizeof(Elf64_Shdr));
-    std::memcpy(out.data() + at, headers.data(), headers.size() * sizeof(Elf64_Shdr));
-    return merged;
+    out.put(".note.GNU-stack", SHT_PROGBITS, 0, 1, nullptr, 0);
+    return {out.finish(), undefined()};
   }
 
  private:
+  // The result's symbols: locals first, as ELF wants.
+  struct SymbolTable {
+    std::vector<Elf64_Sym> symbols;
+    StringTable strings;
+    uint32_t first_global = 0;
+    std::vector<uint32_t> renumbered;  // by index in the list of symbols
+  };
+  // What was hidden becomes local once everything is resolved.
+  static bool is_local(const Symbol& s) {
+    return ELF64_ST_BIND(s.sym.st_info) == STB_LOCAL ||
+           (s.section != 0 && ELF64_ST_VISIBILITY(s.sym.st_other) != STV_DEFAULT);
+  }
+  SymbolTable symbol_table() const {
+    SymbolTable table;
+    std::vector<uint32_t> order{0};
+    for (uint32_t i = 1; i < symbols_.size(); ++i)
+      if (is_local(symbols_[i])) order.push_back(i);
+    table.first_global = static_cast<uint32_t>(order.size());
+    for (uint32_t i = 1; i < symbols_.size(); ++i)
+      if (!is_local(symbols_[i])) order.push_back(i);
+    table.renumbered.resize(symbols_.size());
+    for (uint32_t i = 0; i < order.size(); ++i) table.renumbered[order[i]] = i;
+    for (uint32_t i : order) {
+      const Symbol& s = symbols_[i];
+      Elf64_Sym sym = s.sym;
+      if (i != 0 && is_local(s)) {
+        sym.st_info = static_cast<unsigned char>(ELF64_ST_INFO(STB_LOCAL, ELF64_ST_TYPE(sym.st_info)));
+        sym.st_other = STV_DEFAULT;
+      }
+      sym.st_name = table.strings.add(s.name);
+      sym.st_shndx = static_cast<uint16_t>(s.section);
+      table.symbols.push_back(sym);
+    }
+    return table;
+  }
+  std::vector<std::string> undefined() const {
+    std::vector<std::string> names;
+    for (size_t i = 1; i < symbols_.size(); ++i)
+      if (symbols_[i].section == 0) names.push_back(symbols_[i].name);
+    std::sort(names.begin(), names.end());
+    return names;
+  }
   // Pieces of mergeable sections are not shared again: their flags are dropped, and addends stay plain.
   Part append(const Input& in, const Elf64_Shdr& h) {
     const uint64_t flags = h.sh_flags & ~uint64_t{SHF_MERGE | SHF_STRINGS};

@@ -145,7 +145,7 @@ std::vector<Group> make_groups(const kernel::Module& module) {
 std::unique_ptr<llvm::TargetMachine> make_machine(const target::Target& target, bool quick,
                                                   std::string* problem) {
   initialize_llvm();
-  const std::string triple = "x86_64-unknown-linux-gnu";
+  const std::string triple(target.family->triple);
   const llvm::Target* t = llvm::TargetRegistry::lookupTarget(triple, *problem);
   if (t == nullptr) return nullptr;
   llvm::TargetOptions options;

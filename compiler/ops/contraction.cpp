@@ -58,4 +58,23 @@ V product(V x, V w, const ir::Node& node) {
                {"block", node.get<int64_t>("block")}});
 }
 
+FactorAxes factor_axes(const ir::Node& node, size_t factor, size_t rank) {
+  const bool left = factor == 0;
+  FactorAxes out{node.get<Axes>(left ? "lhs_batch" : "rhs_batch"),
+                 node.get<Axes>(left ? "lhs_contract" : "rhs_contract"),
+                 {}};
+  for (int64_t d = 0; d < static_cast<int64_t>(rank); ++d)
+    if (std::find(out.batch.begin(), out.batch.end(), d) == out.batch.end() &&
+        std::find(out.contract.begin(), out.contract.end(), d) == out.contract.end())
+      out.free.push_back(d);
+  return out;
+}
+
+ir::Attrs with_right_axes(const ir::Node& node, Axes batch, Axes contract) {
+  ir::Attrs attrs = node.attrs;
+  attrs[node.op->attr_index("rhs_batch")] = std::move(batch);
+  attrs[node.op->attr_index("rhs_contract")] = std::move(contract);
+  return attrs;
+}
+
 }  // namespace tenon::ops

@@ -48,4 +48,12 @@ Status check_order(const InferContext& c);
 // Matrix product in the order that the node's attributes name.
 V product(V x, V w, const ir::Node& node);
 
+// The dimensions of a contraction's factor (0: the left one) by what they are; the free ones in their order.
+struct FactorAxes {
+  Axes batch, contract, free;
+};
+FactorAxes factor_axes(const ir::Node& contraction, size_t factor, size_t rank);
+// The contraction's attributes, where the right factor's dimensions are these.
+ir::Attrs with_right_axes(const ir::Node& contraction, Axes batch, Axes contract);
+
 }  // namespace tenon::ops

@@ -6,6 +6,7 @@
 // because neighbouring results then fill the vector and each needs only a few chains of its own.
 #include <bit>
 
+#include "ops/combiner.h"
 #include "ops/expr.h"
 #include "ops/family.h"
 #include "ops/rules.h"
@@ -278,5 +279,23 @@ constexpr OpDef defs[] = {
 }  // namespace
 
 TENON_OP_FAMILY(reduce) = defs;
+
+std::string_view combining_operation(ir::Combiner combiner) {
+  switch (combiner) {
+    case ir::Combiner::sum:
+      return "add";
+    case ir::Combiner::prod:
+      return "mul";
+    case ir::Combiner::max:
+      return "max";
+    case ir::Combiner::min:
+      return "min";
+    case ir::Combiner::any:
+      return "or";
+    case ir::Combiner::all:
+      return "and";
+  }
+  return "add";
+}
 
 }  // namespace tenon::ops

@@ -1,4 +1,4 @@
-// bind: see passes.h. Not a row of the pipeline, since it takes values.
+// bind: see passes.h. Not a row of the pipeline, since it takes values: `bind{n = 8}` is a step of one.
 #include <algorithm>
 
 #include "ir/apply.h"
@@ -128,5 +128,27 @@ Status bind(ir::Module& module, const std::map<std::string, int64_t, std::less<>
   }
   return Ok{};
 }
+
+namespace {
+
+Result<bool> run(ir::Module& module, const pass::Options& options, pass::Counts& /*counts*/) {
+  std::map<std::string, int64_t, std::less<>> dims;
+  for (const auto& [name, text] : options) {
+    const std::optional<int64_t> value = parse_int(text);
+    if (!value) return error(Code::pass_unknown, "bind: " + name + " takes a number, found " + quote(text));
+    dims.emplace(name, *value);
+  }
+  TENON_TRY(passes::bind(module, dims));
+  return !dims.empty();
+}
+
+constexpr pass::OptionAbout any_dimension[] = {{"", "a named dimension, and the number it becomes"}};
+
+}  // namespace
+
+const Pass bind_dims{
+    {"bind", "needs verified functions; named dimensions become numbers, which have to lie in their ranges",
+     any_dimension},
+    run};
 
 }  // namespace tenon::passes

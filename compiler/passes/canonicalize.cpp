@@ -62,7 +62,7 @@ constexpr Rule rows[] = {
     {"reverse of no axes", "reverse", "reverse x over [] -> x", same, no_axes},
 };
 
-Result<bool> run(ir::Module& module, pass::Counts& counts) {
+Result<bool> run(ir::Module& module, const pass::Options& /*options*/, pass::Counts& counts) {
   static const Rules rules{canonical_rules()};
   return over_functions(
       module, [&](ir::Graph& graph) -> Result<bool> { return apply_rules(module, graph, rules, counts); });
@@ -88,8 +88,8 @@ bool apply_rules(const ir::Module& module, ir::Graph& graph, const Rules& rules,
 }
 
 const Pass canonicalize{
-    "canonicalize",
-    "needs primitives; constants stand last where operands commute, operations that do nothing are gone",
+    {"canonicalize",
+     "needs primitives; constants stand last where operands commute, operations that do nothing are gone"},
     run};
 
 }  // namespace tenon::passes

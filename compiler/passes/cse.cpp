@@ -168,13 +168,13 @@ class Merger {
   std::unordered_map<const Graph*, std::vector<uint32_t>> uses_;
 };
 
-Result<bool> run(ir::Module& module, pass::Counts& counts) {
+Result<bool> run(ir::Module& module, const pass::Options& /*options*/, pass::Counts& counts) {
   return over_functions(module,
                         [&](Graph& graph) -> Result<bool> { return Merger(module, counts).run(graph); });
 }
 
 }  // namespace
 
-const Pass cse{"cse", "keeps the first of equal nodes, arguments of regions and stacked results", run};
+const Pass cse{{"cse", "keeps the first of equal nodes, arguments of regions and stacked results"}, run};
 
 }  // namespace tenon::passes

@@ -7,7 +7,7 @@
 namespace tenon::passes {
 namespace {
 
-Result<bool> run(ir::Module& module, pass::Counts& counts) {
+Result<bool> run(ir::Module& module, const pass::Options& /*options*/, pass::Counts& counts) {
   // What a function reads, those who apply it give.
   std::set<std::string> applied;
   for (const ir::Function& f : module.functions) ir::collect_applied(f.graph, &applied);
@@ -24,6 +24,7 @@ Result<bool> run(ir::Module& module, pass::Counts& counts) {
 
 }  // namespace
 
-const Pass dce{"dce", "drops dead nodes, results, carries and captures; operations that may fail stay", run};
+const Pass dce{{"dce", "drops dead nodes, results, carries and captures; operations that may fail stay"},
+               run};
 
 }  // namespace tenon::passes

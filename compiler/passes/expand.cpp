@@ -10,7 +10,7 @@ namespace {
 
 using ir::ValueId;
 
-Result<bool> run(ir::Module& module, pass::Counts& counts) {
+Result<bool> run(ir::Module& module, const pass::Options& /*options*/, pass::Counts& counts) {
   return over_functions(module, [&](ir::Graph& graph) -> Result<bool> {
     Errors errors;
     // Each round inlines one level; bodies nest a few deep.
@@ -48,8 +48,8 @@ Result<bool> run(ir::Module& module, pass::Counts& counts) {
 
 }  // namespace
 
-const Pass expand{"expand",
-                  "needs modes resolved; puts in the bodies of composites, so that only primitives are left",
-                  run};
+const Pass expand{
+    {"expand", "needs modes resolved; puts in the bodies of composites, so that only primitives are left"},
+    run};
 
 }  // namespace tenon::passes

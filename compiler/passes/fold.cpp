@@ -50,7 +50,7 @@ std::optional<std::vector<ValueId>> fold_node(Candidate& c) {
   return out;
 }
 
-Result<bool> run(ir::Module& module, pass::Counts& counts) {
+Result<bool> run(ir::Module& module, const pass::Options& /*options*/, pass::Counts& counts) {
   return over_functions(module, [&](ir::Graph& graph) -> Result<bool> {
     bool changed = false;
     ir::Graph next = rebuild(module, graph, [&](Candidate& c) {
@@ -69,6 +69,6 @@ Result<bool> run(ir::Module& module, pass::Counts& counts) {
 }  // namespace
 
 const Pass fold{
-    "fold", "evaluates operations on constants with the exact evaluator; results are capped in size", run};
+    {"fold", "evaluates operations on constants with the exact evaluator; results are capped in size"}, run};
 
 }  // namespace tenon::passes

@@ -7,7 +7,7 @@
 namespace tenon::passes {
 namespace {
 
-Result<bool> run(ir::Module& module, pass::Counts& counts) {
+Result<bool> run(ir::Module& module, const pass::Options& /*options*/, pass::Counts& counts) {
   bool changed = false;
   // Callees keep their calls until their own turn: ir::inline_calls resolves through them.
   for (ir::Function& f : module.functions) {
@@ -22,7 +22,7 @@ Result<bool> run(ir::Module& module, pass::Counts& counts) {
 }  // namespace
 
 const Pass inline_calls{
-    "inline", "needs nothing; afterwards no call is left, so that every later pass sees whole functions",
+    {"inline", "needs nothing; afterwards no call is left, so that every later pass sees whole functions"},
     run};
 
 }  // namespace tenon::passes

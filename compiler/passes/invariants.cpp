@@ -169,7 +169,7 @@ class Loop {
   std::map<uint32_t, ValueId> outside_;
 };
 
-Result<bool> run(ir::Module& module, pass::Counts& counts) {
+Result<bool> run(ir::Module& module, const pass::Options& /*options*/, pass::Counts& counts) {
   return over_functions(module, [&](Graph& graph) -> Result<bool> {
     int64_t moved = 0;
     Graph next = rebuild(module, graph, [&](Candidate& c) -> std::optional<std::vector<ValueId>> {
@@ -185,6 +185,6 @@ Result<bool> run(ir::Module& module, pass::Counts& counts) {
 
 }  // namespace
 
-const Pass invariants{"invariants", "what depends on captures alone is computed before the loop", run};
+const Pass invariants{{"invariants", "what depends on captures alone is computed before the loop"}, run};
 
 }  // namespace tenon::passes

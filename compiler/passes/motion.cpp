@@ -147,13 +147,13 @@ class Mover {
   std::map<const Graph*, Wishes> plans_;
 };
 
-Result<bool> run(ir::Module& module, pass::Counts& counts) {
+Result<bool> run(ir::Module& module, const pass::Options& /*options*/, pass::Counts& counts) {
   return over_functions(module,
                         [&](Graph& graph) -> Result<bool> { return Mover(module, counts).run(graph); });
 }
 
 }  // namespace
 
-const Pass motion{"motion", "transposes and reshapes towards the inputs and into contractions", run};
+const Pass motion{{"motion", "transposes and reshapes towards the inputs and into contractions"}, run};
 
 }  // namespace tenon::passes

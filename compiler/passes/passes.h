@@ -13,6 +13,7 @@ using namespace support;
 
 using Pass = pass::Pass<ir::Module>;
 
+extern const Pass bind_dims;     // bind.cpp
 extern const Pass inline_calls;  // inline.cpp
 extern const Pass expand;        // expand.cpp
 extern const Pass procedures;    // procedures.cpp
@@ -27,7 +28,7 @@ extern const Pass dce;           // dce.cpp
 // All passes by name, for parse_pipeline.
 const std::vector<const Pass*>& all();
 // What compiling runs, in this order; the reasons stand beside the rows in pipeline.cpp.
-const std::vector<const Pass*>& pipeline();
+const std::vector<pass::Step<ir::Module>>& pipeline();
 std::string pipeline_text();  // "inline,expand,..."
 // docs/passes.md: every pass, the order with its reasons, every rule with its algebra.
 std::string reference();

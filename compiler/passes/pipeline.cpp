@@ -32,14 +32,15 @@ const std::vector<Row>& rows() {
 }  // namespace
 
 const std::vector<const Pass*>& all() {
-  static const std::vector<const Pass*> passes{&inline_calls, &expand, &procedures, &canonicalize, &fold,
-                                               &simplify,     &cse,    &motion,     &invariants,   &dce};
+  static const std::vector<const Pass*> passes{&bind_dims,    &inline_calls, &expand,   &procedures,
+                                               &canonicalize, &fold,         &simplify, &cse,
+                                               &motion,       &invariants,   &dce};
   return passes;
 }
 
-const std::vector<const Pass*>& pipeline() {
-  static const std::vector<const Pass*> passes = [] {
-    std::vector<const Pass*> out;
+const std::vector<pass::Step<ir::Module>>& pipeline() {
+  static const std::vector<pass::Step<ir::Module>> passes = [] {
+    std::vector<pass::Step<ir::Module>> out;
     for (const Row& row : rows()) out.push_back(row.pass);
     return out;
   }();
@@ -48,7 +49,7 @@ const std::vector<const Pass*>& pipeline() {
 
 std::string pipeline_text() {
   std::vector<std::string> names;
-  for (const Pass* p : pipeline()) names.emplace_back(p->name);
+  for (const pass::Step<ir::Module>& step : pipeline()) names.emplace_back(step.pass->name);
   return join(names, ",");
 }
 
@@ -69,7 +70,8 @@ std::string reference() {
   for (const Row& row : rows())
     out += "| `" + std::string(row.pass->name) + "` | " + std::string(row.why) + " |\n";
   out +=
-      "\n`bind` is not among them: it takes values, and makes named dimensions constants before they run.\n\n"
+      "\n`bind` is not among them, for it takes values: `--passes=bind{n=8},inline,…`, or `--bind n=8` "
+      "before all.\n\n"
       "## Rules\n\nEach keeps the bits of all values under its condition; what does not (`x * 0` is not 0 "
       "where x is infinite) is no rule.\n";
   return out + rules_reference();

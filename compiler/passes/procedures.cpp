@@ -24,7 +24,7 @@ void collect_unfit(const ir::Graph& graph, bool inside, std::set<std::string>* n
   }
 }
 
-Result<bool> run(ir::Module& module, pass::Counts& counts) {
+Result<bool> run(ir::Module& module, const pass::Options& /*options*/, pass::Counts& counts) {
   const ir::DimRanges usual = ir::usual_ranges(module.dims);
   std::set<std::string> applied;
   for (const ir::Function& f : module.functions) ir::collect_applied(f.graph, &applied);
@@ -55,8 +55,8 @@ Result<bool> run(ir::Module& module, pass::Counts& counts) {
 }  // namespace
 
 const Pass procedures{
-    "procedures",
-    "needs primitives; puts in what is applied and small, the rest stays a procedure and is compiled once",
+    {"procedures",
+     "needs primitives; puts in what is applied and small, the rest stays a procedure and is compiled once"},
     run};
 
 }  // namespace tenon::passes

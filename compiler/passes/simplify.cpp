@@ -8,7 +8,7 @@
 namespace tenon::passes {
 namespace {
 
-Result<bool> run(ir::Module& module, pass::Counts& counts) {
+Result<bool> run(ir::Module& module, const pass::Options& /*options*/, pass::Counts& counts) {
   static const Rules rules{canonical_rules(), arithmetic_rules(), structure_rules()};
   return over_functions(module, [&](ir::Graph& graph) -> Result<bool> {
     const rewrite::FixedPoint out =
@@ -40,6 +40,6 @@ std::string rules_reference() {
   return out;
 }
 
-const Pass simplify{"simplify", "algebraic rules that keep bits, to a fixed point", run};
+const Pass simplify{{"simplify", "algebraic rules that keep bits, to a fixed point"}, run};
 
 }  // namespace tenon::passes

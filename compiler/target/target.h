@@ -10,13 +10,26 @@
 namespace tenon::target {
 using namespace support;
 
+// What the processors of an instruction set share, as code generation asks it.
+struct Family {
+  std::string_view name;                 // "x86-64"
+  std::string_view triple, data_layout;  // LLVM's
+  // The floating-point control word: the LLVM intrinsics that store it to and load it from 32 bits of memory,
+  // its value where generated code runs (to nearest, nothing flushed, no traps), and the bits that operations
+  // raise meanwhile.
+  std::string_view store_float_control, load_float_control;
+  uint32_t float_control = 0, float_flags = 0;
+  std::string_view pause;  // intrinsic of a loop that waits
+};
+
 struct Target {
   std::string_view name;      // "x86-64-v4": the option --cpu, and the name in kernel dumps
   std::string_view llvm_cpu;  // CPU name for LLVM, and the complete feature list beside it
   std::string_view features;  // "+avx2,+fma,…": a CPU name implies features that a virtual machine may hide
-  int vector_bytes = 32;      // widest vector register
-  int registers = 16;         // vector registers
-  bool lane_masks = false;    // masked loads and stores of every element size
+  const Family* family = nullptr;
+  int vector_bytes = 32;    // widest vector register
+  int registers = 16;       // vector registers
+  bool lane_masks = false;  // masked loads and stores of every element size
   // Some of its processors run a whole vector as two halves: half a vector costs them half as much.
   bool runs_halves = false;
   int tile_rows = 6, tile_vectors = 2;  // accumulators of the contraction micro-kernel

@@ -46,7 +46,7 @@ Result<Function> start(const Module& module, const Derive& derive) {
   out.comment = derive.comment;
   out.batch = {};
   out.name = derive.name;
-  out.origin = derive.kind + "(" + derive.source + ")";
+  out.origin = ir::made_by(derive.kind, derive.source);
   out.location = derive.location;
   out.result_names.resize(out.returns);
   return out;
@@ -248,7 +248,7 @@ Result<Function> make_init(const Module& module) {
   Function f;
   f.name = "init";
   f.mode = ir::Mode::inference;
-  f.origin = "init";
+  f.origin = ir::made_by("init", "");
   const ValueId seed = f.graph.add_arg({DType::i64, {}}, ArgKind::input, "seed");
   ir::Builder b(f.graph, &module);
   Errors errors;

@@ -53,7 +53,7 @@ bool depends_on(const Type& type, const std::string& dim) {
 bool only_loops_mention(const ir::Module& module, const std::string& dim) {
   bool loops = false;
   for (const ir::Function& f : module.functions) {
-    if (f.origin.starts_with("epochs(")) {
+    if (f.origin.role == ir::Role::loop) {
       loops = true;
       continue;
     }
@@ -350,7 +350,7 @@ Result<ir::Function> derive_epochs(ir::Module& module, const ir::Derive& derive)
     module.functions.push_back(step);
   }
   ir::Function f = Epochs(module, step, batch, given).make(derive.name);
-  f.origin = "epochs(" + derive.source + ")";
+  f.origin = ir::made_by(derive.kind, derive.source);
   f.location = derive.location;
   f.comment = derive.comment;
   ir::compact(module, f.graph);

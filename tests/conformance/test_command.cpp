@@ -145,6 +145,46 @@ TEST_CASE("opt runs the passes named and dumps after each") {
   expect(folder.shell("tenon show s.tenon --stage optimized | tenon opt - --passes dce"), 0);
 }
 
+TEST_CASE("opt goes on to the passes of lowering, and each dump goes on from there") {
+  const Folder folder;
+  folder.write("s.tenon", scale);
+  expect(folder.tenon("compile s.tenon --cpu x86-64-v3 --prefix p -o whole"), 0);
+  for (const std::string last : {"prepare", "fuse", "schedule", "place"}) {
+    INFO(last);
+    const Ran ran = folder.tenon("opt s.tenon --cpu x86-64-v3 --stop-after " + last +
+                                 " --dump-to out --print-after-all -o " + last + ".tenon");
+    expect(ran, 0);
+    CHECK(contains(ran.err, "// after dce"));
+    CHECK(contains(ran.err, "// after " + last));
+    CHECK(folder.read(last + ".tenon").starts_with("tenon 1\nstage scheduled\n"));
+    expect(folder.tenon("compile " + last + ".tenon --prefix p -o " + last), 0);
+    CHECK(folder.read(last + ".o") == folder.read("whole.o"));
+  }
+  CHECK(contains(folder.read("place.tenon"), " in output 0"));
+  CHECK_FALSE(contains(folder.read("schedule.tenon"), " in output 0"));
+  const Json report =
+      object(folder.tenon("opt s.tenon --json --passes 'bind{n = 4},inline,expand,dce,prepare{target = "
+                          "x86-64-v3},fuse{enabled = no}' -o b.tenon"));
+  CHECK(report["passes"].size() == 6);
+  CHECK(report["passes"][5]["pass"] == "fuse");
+  CHECK(contains(folder.read("b.tenon"), "\ntarget x86-64-v3\n"));
+  CHECK_FALSE(contains(folder.read("b.tenon"), "dim n"));
+  const Json listed = object(folder.tenon("opt --list --json"));
+  CHECK(listed["lowering"] == "prepare,fuse,schedule,place");
+  CHECK(listed["passes"][0]["options"].size() == 1);
+  const std::pair<const char*, const char*> wrong[] = {{"--passes prepare,cse", "works on graphs"},
+                                                       {"--passes fuse", "needs pass prepare"},
+                                                       {"--disable fuse", "needs pass fuse"},
+                                                       {"--passes 'bind{m=4}'", "no dimension is named m"},
+                                                       {"--cpu x86-64-v3", "does nothing"}};
+  for (const auto& [options, what] : wrong) {
+    const Ran ran = folder.tenon("opt s.tenon " + std::string(options));
+    INFO(options << ": " << ran.err);
+    CHECK((ran.status == 2 || ran.status == 3));
+    CHECK(contains(ran.err, what));
+  }
+}
+
 TEST_CASE("grad prints a gradient that runs, and check-grad tells a right one from a wrong one") {
   const Folder folder;
   folder.write("s.tenon", scale);

@@ -83,10 +83,10 @@ std::vector<std::string> run_stages(const std::string& shape, size_t operations)
     module = std::move(*derived);
     return true;
   });
-  for (const passes::Pass* pass : passes::pipeline()) {
-    stage(std::string(pass->name), [&] {
+  for (const pass::Step<ir::Module>& step : passes::pipeline()) {
+    stage(std::string(step.pass->name), [&] {
       pass::Counts counts;
-      return bool(pass->run(module, counts));
+      return bool(step.pass->run(module, step.options, counts));
     });
   }
   stage("print of the gradient", [&] { return !(printed = ir::print(module)).empty(); });

@@ -60,7 +60,6 @@ std::string product(const std::string& m, const std::string& k, const std::strin
          result + "\n}\n";
 }
 
-const char* const tanh_behind = "  y = tanh h\n";
 const char* const relu_behind = "  y = max h, 0.0\n";
 
 }  // namespace
@@ -116,14 +115,17 @@ TEST_CASE("edited schedules run with the bits of the source") {
       "func f(x: f32[n,d], w: f32[d,3]) -> f32[n,3] {\n"
       "  y = dot_general x, w {lhs_contract = [1], rhs_contract = [0], order = lanes}\n  return y\n}\n";
   const std::vector<Edit> edits = {
-      {wide, "tile = 6 x 2 x 8", "tile = 4 x 2 x 8"},                         // another tile
-      {wide, "tile = 6 x 2 x 8", "tile = 3 x 4 x 4"},                         // of odd rows and half vectors
-      {wide, "blocks = inner", "blocks = outer"},                             // sums inside of the tiles
-      {wide, "epilogue = inside", "epilogue = apart"},                        // over the stored panel
-      {wide, "  contract h, y", "  pointwise y {lanes = 32}\n  contract h"},  // a fusion refused
-      {square, "right = in_place", "right = copied"},                         // panels
-      {square, "left = in_place", "left = copied"},                           // blocks of the left factor
-      {square, "cut = rows", "cut = columns"},                                // another cut
+      {wide, "tile = 6 x 2 x 8", "tile = 4 x 2 x 8"},                          // another tile
+      {wide, "tile = 6 x 2 x 8", "tile = 3 x 4 x 4"},                          // of odd rows and half vectors
+      {wide, "blocks = inner", "blocks = outer"},                              // sums inside of the tiles
+      {wide, "epilogue = inside", "epilogue = apart"},                         // over the stored panel
+      {wide, "  contract h, y", "  pointwise y {lanes = 32}\n  contract h"},   // a fusion refused
+      {square, "right = in_place", "right = copied"},                          // panels
+      {square, "left = in_place", "left = copied"},                            // blocks of the left factor
+      {square, "cut = rows", "cut = columns"},                                 // another cut
+      {square, "cut = rows", "cut = both"},                                    // in two axes
+      {square, "cut = rows, right = in_place", "cut = both, right = copied"},  // with panels of its own
+      {wide, "cut = rows", "cut = both"},  // of fewer columns than a piece
       {square, "prefetch_panel = no", "prefetch_panel = yes"},
       {rows, "lanes = reduced", "lanes = axis 0 x 16"},  // another axis in lanes
       {narrow, "tile = axis 1 x 3", "tile = axis 1 x 2"},

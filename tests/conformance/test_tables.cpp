@@ -164,6 +164,12 @@ TEST_CASE("folds hold every row out once, and tell mean and deviation") {
   CHECK(held == rows);
   CHECK(all["mean"]["loss"].get<double>() == Approx(sum / 4));
   CHECK(all["deviation"]["loss"].get<double>() == Approx(std::sqrt((squares - sum * sum / 4) / 3)));
+  for (const std::string few : {"0", "1", "-3"}) {
+    const Ran ran = t.train("--epochs 3 --folds " + few);
+    INFO(few << ": " << ran.err);
+    CHECK(ran.status == 2);
+    CHECK(ran.err.find("--folds is 2 or more") != std::string::npos);
+  }
 }
 
 TEST_CASE("weights that cannot be written keep, where they are rescued to, how the table was read") {

@@ -281,7 +281,7 @@ class Checker {
     bool counted = false;
     for (size_t w : chosen) {
       ir::Module optimized = source;
-      std::vector<const passes::Pass*> list = passes::pipeline();
+      std::vector<pass::Step<ir::Module>> list = passes::pipeline();
       if (!ways[w].passes) list = {&passes::inline_calls, &passes::expand};
       auto ran = pass::run_passes(optimized, list,
                                   {.verify = [](const ir::Module& m) { return ir::verify(m); },
@@ -310,6 +310,8 @@ class Checker {
           plain.target = target;
           auto scheduled = lower::schedule_module(optimized, plain);
           if (!scheduled) return fail("schedule", errors_text(scheduled.errors()));
+          if (Status sound = lower::verify(*scheduled); !sound)
+            return fail("schedule", errors_text(sound.errors()));
           s_.fused += operations_in_one_kernel(scheduled->functions[0].graph->fusion, 4);
         }
         if (auto f = lowered(source, optimized, runs, ways[w], *target)) return f;
@@ -424,7 +426,7 @@ class Checker {
     kernel::Module km = lower::emit_module(*scheduled, o);
     const ir::PrintOptions whole{.large_constant = ~size_t{0}, .side = {}};
     const std::string schedules = lower::print(*scheduled, whole);
-    auto read = lower::parse_scheduled(schedules, {}, o.fuse);
+    auto read = lower::parse_scheduled(schedules, {}, o);
     if (!read) return fail("schedule parse, " + name, errors_text(read.errors()) + schedules);
     if (lower::print(*read, whole) != schedules)
       return fail("schedule print(parse), " + name, "another text");

@@ -253,3 +253,27 @@ TEST_CASE("node text for diagnostics") {
   Module m = module_of(in_function("  y = reduce_sum x {axes = [1]}\n"));
   CHECK(node_text(m.functions[0].graph, NodeId(0)) == "y = reduce_sum x {axes = [1]} : f32[n]");
 }
+
+TEST_CASE("what a function is made from is a role with the function it was made of") {
+  auto text = [](const std::string& from) {
+    return "tenon 1\nmodule m\nfunc f(x: f32[4]) -> f32[4] from " + from + " {\n  y = neg x\n  return y\n}\n";
+  };
+  const std::tuple<const char*, Role, const char*> good[] = {{"step(loss)", Role::step, "loss"},
+                                                             {"epochs(train)", Role::loop, "train"},
+                                                             {"grad(f.2)", Role::derived, "f.2"}};
+  for (const auto& [from, role, source] : good) {
+    INFO(from);
+    Module m = module_of(text(from));
+    CHECK(m.functions[0].origin.role == role);
+    CHECK(m.functions[0].origin.source == source);
+    CHECK(print(m).find(std::string(" from ") + from + " {") != std::string::npos);
+    CHECK(parse_origin(m.functions[0].origin.text()) == m.functions[0].origin);
+  }
+  for (const char* from : {"step", "step(", "step()", "(loss)", "init(f)", "loss)"}) {
+    INFO(from);
+    auto m = parse(text(from));
+    REQUIRE_FALSE(m);
+    CHECK(m.errors().code() == Code::syntax);
+    CHECK(m.errors().list[0].line == 3);
+  }
+}

@@ -15,7 +15,7 @@ std::string plural(size_t n, const std::string& word) {
 Json signature(const ir::Function& f) {
   Json out;
   out["name"] = f.name;
-  if (!f.origin.empty()) out["origin"] = f.origin;
+  if (f.origin.role != ir::Role::written) out["origin"] = f.origin.text();
   out["inputs"] = Json::array();
   for (const ir::ValueId a : f.graph.args)
     if (f.graph.value(a).arg == ir::ArgKind::input)

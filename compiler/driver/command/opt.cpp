@@ -8,6 +8,7 @@
 
 #include "driver/command/difference.h"
 #include "driver/command/model.h"
+#include "driver/pipeline.h"
 #include "ir/print.h"
 #include "passes/passes.h"
 #include "runtime/file.h"
@@ -24,19 +25,24 @@ class Opt : public Verb {
     return "run passes; what each changed, how long, which rules fired";
   }
   std::string_view examples() const override {
-    return "  tenon opt mlp.tenon\n  tenon opt mlp.tenon --passes=inline,expand,cse --print-after-all\n"
+    return "  tenon opt mlp.tenon\n  tenon opt mlp.tenon --passes=bind{batch=8},inline,expand,cse "
+           "--print-after-all\n"
            "  tenon opt mlp.tenon --dump-to out/\n  tenon opt mlp.tenon --stop-after expand -o "
            "expanded.tenon\n"
-           "  tenon opt mlp.tenon --disable simplify,motion\n  tenon opt --list\n";
+           "  tenon opt mlp.tenon --disable simplify,motion\n  tenon opt mlp.tenon --stop-after fuse --cpu "
+           "x86-64-v3\n  tenon opt --list\n";
   }
   void declare(Options& options) override {
     options.positional("model", &model_.path, "a .tenon file or a dump of the stage optimized; - for stdin",
                        false);
     options.texts("--bind", &model_.bind, "dim=N: makes a dimension a constant");
+    options.text("--cpu", &model_.cpu, "native, x86-64-v3, x86-64-v4: for passes of lowering");
     options.texts("--fn", &functions_, "functions to keep; all where left out", true);
-    options.text("--passes", &passes_, "passes to run, in order; the default pipeline where left out");
+    options.text("--passes", &passes_,
+                 "passes to run, in order, with options in braces; those of graphs where left out");
     options.texts("--disable", &disabled_, "passes to leave out", true);
-    options.text("--stop-after", &stop_after_, "the last pass to run");
+    options.text("--stop-after", &stop_after_,
+                 "the last pass to run; a pass of lowering runs those before it as well");
     options.flag("--print-after-all", &print_all_,
                  "what every pass changed, line by line, on stderr; --dump-to keeps the whole");
     options.text("--dump-to", &dump_to_, "a folder for the module after every pass");
@@ -45,31 +51,21 @@ class Opt : public Verb {
   }
 
   Result<Exit> run(Context& c) override {
-    if (list_) {
-      std::vector<std::vector<std::string>> rows;
-      c.report()["passes"] = Json::array();
-      for (const passes::Pass* p : passes::all()) {
-        rows.push_back({std::string(p->name), std::string(p->about)});
-        c.report()["passes"].push_back({{"name", p->name}, {"about", p->about}});
-      }
-      c.report()["pipeline"] = passes::pipeline_text();
-      c.print(table(rows) + "\ndefault: " + passes::pipeline_text() + "\n");
-      return Exit::done;
-    }
+    if (list_) return list(c);
     if (model_.path.empty()) return usage_error("opt: which model?", "a .tenon file, or - for stdin");
     TENON_ASSIGN(driver::CompileOptions options, model_.compile());
+    options.passes = passes_;
+    options.disabled = disabled_;
+    options.stop_after = stop_after_;
     // What cannot be run is told before the model is read.
-    if (!passes_.empty()) {
-      auto known = pass::parse_pipeline<ir::Module>(passes_, passes::all());
-      if (!known) return known.take_errors();
-    }
+    TENON_ASSIGN(const driver::Pipeline pipeline, driver::pipeline_of(options));
+    if (model_.cpu != "native" && !pipeline.lowers)
+      return usage_error("opt: --cpu does nothing where no pass of lowering runs",
+                         "--stop-after " + std::string(lower::all().back()->name) + " runs them all");
     TENON_ASSIGN(driver::Unit unit, model_.read());
     TENON_ASSIGN(ir::Module module, graph_of(std::move(unit), "opt"));
     options.functions = functions_;
     options.step_loops = true;
-    options.passes = passes_;
-    options.disabled = disabled_;
-    options.stop_after = stop_after_;
     options.verify_each = true;
     // A dump of the stage optimized is run through again where passes or their end are named.
     if (options.passes.empty()) options.passes = passes::pipeline_text();
@@ -79,9 +75,9 @@ class Opt : public Verb {
     Errors failed;
     size_t step = 0;
     std::string before = print_all_ ? ir::print(module) : "";
-    options.after_pass = [&](const ir::Module& m, const pass::Record& record) {
+    options.after_pass = [&](const std::function<std::string()>& text, const pass::Record& record) {
       if (print_all_) {
-        std::string after = record.changed ? ir::print(m) : before;
+        std::string after = record.changed ? text() : before;
         c.note("// after " + record.pass + (record.changed ? "" : ": no change") + "\n" +
                difference(before, after));
         before = std::move(after);
@@ -91,11 +87,49 @@ class Opt : public Verb {
       std::string number = std::to_string(step);
       if (number.size() < 2) number = "0" + number;
       const std::string path = dump_to_ + "/" + number + "-" + record.pass + ".tenon";
-      if (Status s = runtime::write_file_atomic(path, ir::print(m)); !s) failed.append(s.take_errors());
+      if (Status s = runtime::write_file_atomic(path, text()); !s) failed.append(s.take_errors());
     };
     driver::CompileReport report;
-    TENON_ASSIGN(ir::Module result, driver::optimize(std::move(module), options, &report));
+    driver::Unit result;
+    if (pipeline.lowers) {
+      TENON_ASSIGN(result.code, driver::to_scheduled({std::move(module)}, options, &report));
+      result.stage = driver::Stage::scheduled;
+    } else {
+      TENON_ASSIGN(result.code, driver::optimize(std::move(module), options, &report));
+      result.stage = driver::Stage::optimized;
+    }
     if (!failed.empty()) return failed;
+    TENON_ASSIGN(std::string text, driver::print_unit(result));
+    show(c, report);
+    TENON_TRY(c.emit(output_, std::move(text)));
+    return Exit::done;
+  }
+
+ private:
+  Result<Exit> list(Context& c) {
+    std::vector<std::vector<std::string>> rows;
+    c.report()["passes"] = Json::array();
+    auto add = [&](const pass::About& p) {
+      rows.push_back({std::string(p.name), std::string(p.about)});
+      Json known = Json::object();
+      for (const pass::OptionAbout& o : p.options) {
+        const std::string option = o.name.empty() ? "…" : std::string(o.name);
+        rows.push_back({"  {" + option + "}", std::string(o.about)});
+        known[option] = o.about;
+      }
+      c.report()["passes"].push_back({{"name", p.name}, {"about", p.about}, {"options", known}});
+    };
+    for (const passes::Pass* p : passes::all()) add(*p);
+    for (const lower::Pass* p : lower::all()) add(*p);
+    c.report()["pipeline"] = passes::pipeline_text();
+    c.report()["lowering"] = lower::pipeline_text();
+    c.print(table(rows) + "\ndefault: " + passes::pipeline_text() + "\nlowering: " + lower::pipeline_text() +
+            "\n");
+    return Exit::done;
+  }
+
+  // What each pass did, how long it took, which rules fired.
+  static void show(Context& c, const driver::CompileReport& report) {
     std::vector<std::vector<std::string>> rows;
     Json records = Json::array();
     double total = 0;
@@ -115,12 +149,8 @@ class Opt : public Verb {
     c.report()["passes"] = std::move(records);
     c.report()["seconds"] = total;
     if (!c.json) c.note(table(rows));
-    TENON_ASSIGN(std::string text, driver::print_unit({std::move(result), driver::Stage::optimized}));
-    TENON_TRY(c.emit(output_, std::move(text)));
-    return Exit::done;
   }
 
- private:
   ModelOptions model_;
   std::vector<std::string> functions_, disabled_;
   std::string passes_, stop_after_, dump_to_, output_;

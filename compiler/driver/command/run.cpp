@@ -7,7 +7,6 @@
 #include "ir/print.h"
 #include "runtime/load.h"
 #include "runtime/npy.h"
-#include "runtime/parallel.h"
 #include "support/text.h"
 
 namespace tenon::command {
@@ -108,6 +107,40 @@ class Run : public Verb {
     TENON_ASSIGN(const auto hypers, numbers(set_, "--set"));
     TENON_ASSIGN(const auto outputs, pairs(outputs_, "--output"));
     TENON_ASSIGN(const ir::DimBindings sizes, whole_numbers(sizes_, "--size"));
+    TENON_TRY(check_options(outputs));
+    TENON_TRY(check_partial(partial_, params_));
+    TENON_ASSIGN(driver::Unit unit, model_.read());
+    if (std::holds_alternative<ir::Module>(unit.code)) options.functions = {function_};
+    if (!taps_.empty()) TENON_TRY(tap(unit, options));
+    TENON_ASSIGN(const std::shared_ptr<const driver::Program> program,
+                 driver::Program::compile(std::move(unit), options));
+    TENON_ASSIGN(const driver::EntryInfo* entry, entry_of(*program, outputs));
+    ir::DimBindings dims = options.bind;
+    for (const auto& [name, value] : sizes) dims[name] = value;
+    std::vector<Array> arrays;
+    if (data_.spec.empty()) {
+      TENON_ASSIGN(arrays, read_inputs(*entry, inputs_, dims));
+    } else {
+      TENON_ASSIGN(arrays, read_rows(*entry));
+    }
+    TENON_ASSIGN(const std::shared_ptr<driver::State> state,
+                 make_state(program, seed_, params_, partial_, c));
+    const Host host(threads_);
+    driver::Session session(program, state, host.parallel());
+    for (const auto& [name, value] : hypers) TENON_TRY(session.set_hyper(name, value));
+    std::vector<const Array*> pointers;
+    for (const Array& a : arrays) pointers.push_back(&a);
+    TENON_ASSIGN(const std::vector<Array> results, session.run(function_, pointers, dims));
+    TENON_TRY(write_results(c, *entry, results, outputs));
+    if (!save_.empty()) TENON_TRY(state->save(save_));
+    return Exit::done;
+  }
+
+ private:
+  using Outputs = std::vector<std::pair<std::string, std::string>>;  // result, "@file.npy"
+
+  // What the values of options tell by themselves, before a file is read.
+  Status check_options(const Outputs& outputs) const {
     if (threads_ < 0 || threads_ > 1024) return usage_error("--threads is 0 to 1024");
     for (const auto& [name, file] : outputs)
       if (file.size() < 2 || file[0] != '@')
@@ -124,25 +157,27 @@ class Run : public Verb {
                   "=" + outputs[j].second +
                   (outputs[i].first == outputs[j].first ? " name one result" : " name one file"),
               "a file for each result");
-    TENON_TRY(check_partial(partial_, params_));
-    TENON_ASSIGN(driver::Unit unit, model_.read());
-    if (auto* module = std::get_if<ir::Module>(&unit.code)) {
-      options.functions = {function_};
-      if (!taps_.empty()) {
-        TENON_ASSIGN(ir::Module derived, driver::derive(std::move(*module), options));
-        TENON_TRY(function_of(derived, function_));
-        TENON_TRY(add_taps(derived, function_, taps_));
-        *module = std::move(derived);
-      }
-    } else if (!taps_.empty()) {
+    return Ok{};
+  }
+
+  // The module becomes the derived one, where the function stands with the values that it computes.
+  Status tap(driver::Unit& unit, const driver::CompileOptions& options) const {
+    auto* module = std::get_if<ir::Module>(&unit.code);
+    if (module == nullptr)
       return usage_error("--tap needs a graph, this is a dump of kernels", "give the model");
-    }
-    TENON_ASSIGN(const std::shared_ptr<const driver::Program> program,
-                 driver::Program::compile(std::move(unit), options));
-    const driver::EntryInfo* entry = program->find(function_);
+    TENON_ASSIGN(ir::Module derived, driver::derive(std::move(*module), options));
+    TENON_TRY(function_of(derived, function_));
+    TENON_TRY(add_taps(derived, function_, taps_));
+    *module = std::move(derived);
+    return Ok{};
+  }
+
+  // The entry of the function, which has all results that files are named for.
+  Result<const driver::EntryInfo*> entry_of(const driver::Program& program, const Outputs& outputs) const {
+    const driver::EntryInfo* entry = program.find(function_);
     if (entry == nullptr) {
       std::vector<std::string_view> names;
-      for (const driver::EntryInfo& e : program->entries()) names.push_back(e.interface->name);
+      for (const driver::EntryInfo& e : program.entries()) names.push_back(e.interface->name);
       const std::string_view near = nearest(function_, names);
       return error(Code::undefined_name, "no function is named " + function_,
                    near.empty() ? "" : "did you mean " + std::string(near) + "?");
@@ -154,30 +189,15 @@ class Run : public Verb {
       return usage_error(function_ + " has no result " + name,
                          near.empty() ? "" : "did you mean " + std::string(near) + "?");
     }
-    ir::DimBindings dims = options.bind;
-    for (const auto& [name, value] : sizes) dims[name] = value;
-    std::vector<Array> arrays;
-    if (data_.spec.empty()) {
-      TENON_ASSIGN(arrays, read_inputs(*entry, inputs_, dims));
-    } else {
-      TENON_ASSIGN(arrays, read_rows(*entry));
-    }
-    TENON_ASSIGN(const std::shared_ptr<driver::State> state,
-                 make_state(program, seed_, params_, partial_, c));
-    std::unique_ptr<runtime::Pool> pool;
-    runtime::Parallel parallel{};
-    if (threads_ != 1) {
-      pool = std::make_unique<runtime::Pool>(static_cast<uint32_t>(threads_));
-      parallel = pool->parallel();
-    }
-    driver::Session session(program, state, pool != nullptr ? &parallel : nullptr);
-    for (const auto& [name, value] : hypers) TENON_TRY(session.set_hyper(name, value));
-    std::vector<const Array*> pointers;
-    for (const Array& a : arrays) pointers.push_back(&a);
-    TENON_ASSIGN(const std::vector<Array> results, session.run(function_, pointers, dims));
+    return entry;
+  }
+
+  // Each result goes to the file that is named for it, else to the screen.
+  static Status write_results(Context& c, const driver::EntryInfo& entry, const std::vector<Array>& results,
+                              const Outputs& outputs) {
     Json all = Json::object();
     for (size_t i = 0; i < results.size(); ++i) {
-      const std::string& name = entry->output_names[i];
+      const std::string& name = entry.output_names[i];
       const auto named =
           std::find_if(outputs.begin(), outputs.end(), [&](const auto& o) { return o.first == name; });
       const std::string type = std::string(dtype_name(results[i].dtype())) + shape_text(results[i].shape());
@@ -192,11 +212,9 @@ class Run : public Verb {
       }
     }
     c.report()["results"] = std::move(all);
-    if (!save_.empty()) TENON_TRY(state->save(save_));
-    return Exit::done;
+    return Ok{};
   }
 
- private:
   // All rows of the data in one call, read the way that the parameters were trained.
   Result<std::vector<Array>> read_rows(const driver::EntryInfo& entry) const {
     TENON_ASSIGN(const KeptData kept, KeptData::read(params_));

@@ -98,22 +98,8 @@ class Train : public Verb {
     TENON_ASSIGN(driver::CompileOptions options, model_.compile());
     options.epochs = !no_epochs_ && !in_order_;
     TENON_ASSIGN(const auto hypers, numbers(set_, "--set"));
-    if (threads_ < 0 || threads_ > 1024) return usage_error("--threads is 0 to 1024");
-    if (epochs_ < 1) return usage_error("--epochs is 1 or more");
-    if (batch_ < 1) return usage_error("--batch is 1 or more");
-    if (validate_ != 0 && !(validate_ > 0 && validate_ < 1))
-      return usage_error("--validate is a fraction between 0 and 1");
-    if ((validate_ != 0) + (folds_.has_value()) + (!fold_.empty()) > 1)
-      return usage_error("--validate, --folds and --fold each hold rows out", "give one of them");
-    if (folds_ && !(output_.empty() && history_.empty()))
-      return usage_error("--folds trains " + std::to_string(*folds_) + " networks and keeps none",
-                         "--fold 1/" + std::to_string(*folds_) + " trains the first of them, and saves it");
-    driver::FitOptions fit;
-    if (!until_.empty()) {
-      TENON_ASSIGN(const auto until, numbers({until_}, "--until"));
-      fit.until = until[0].first;
-      fit.until_value = until[0].second.approximate();
-    }
+    TENON_TRY(check_options());
+    TENON_ASSIGN(driver::FitOptions fit, fit_options());
     TENON_TRY(check_writable(output_));
     TENON_TRY(check_writable(history_));
     if (!history_.empty() && history_ == output_)
@@ -129,11 +115,6 @@ class Train : public Verb {
     TENON_ASSIGN(const std::shared_ptr<const driver::Program> program,
                  driver::Program::compile(std::move(unit), options));
     const Host host(threads_);
-    fit.step = step_;
-    fit.batch = batch_;
-    fit.epochs = epochs_;
-    fit.in_order = in_order_;
-    if (no_epochs_ && !in_order_) fit.shuffle = seed_;
     if (folds_) return cross_validate(c, program, host, hypers, fit, raw, before);
     TENON_ASSIGN(const runtime::TrainTest data, divided(std::move(raw), kept.held_out, before));
     if (data.train.form() != nullptr) kept.form = *data.train.form();
@@ -157,6 +138,48 @@ class Train : public Verb {
       if (!output_.empty()) lost.list.front().notes.push_back("the trained state was written to " + output_);
       return lost;
     }
+    report(c, result, data, *state);
+    if (result.cancelled) return cancelled(c);
+    if (!until_.empty() && !result.reached) c.print(until_ + " was not reached\n");
+    return Exit::done;
+  }
+
+ private:
+  // What the values of options tell by themselves, before a file is read.
+  Status check_options() const {
+    if (threads_ < 0 || threads_ > 1024) return usage_error("--threads is 0 to 1024");
+    if (epochs_ < 1) return usage_error("--epochs is 1 or more");
+    if (batch_ < 1) return usage_error("--batch is 1 or more");
+    if (validate_ != 0 && !(validate_ > 0 && validate_ < 1))
+      return usage_error("--validate is a fraction between 0 and 1");
+    if ((validate_ != 0) + (folds_.has_value()) + (!fold_.empty()) > 1)
+      return usage_error("--validate, --folds and --fold each hold rows out", "give one of them");
+    if (folds_ && *folds_ < 2)
+      return usage_error("--folds is 2 or more: one fold is held out, the others are trained on");
+    if (folds_ && !(output_.empty() && history_.empty()))
+      return usage_error("--folds trains " + std::to_string(*folds_) + " networks and keeps none",
+                         "--fold 1/" + std::to_string(*folds_) + " trains the first of them, and saves it");
+    return Ok{};
+  }
+
+  // What the fits of all folds are given as well; history, progress and signals are for one that is kept.
+  Result<driver::FitOptions> fit_options() const {
+    driver::FitOptions fit;
+    if (!until_.empty()) {
+      TENON_ASSIGN(const auto until, numbers({until_}, "--until"));
+      fit.until = until[0].first;
+      fit.until_value = until[0].second.approximate();
+    }
+    fit.step = step_;
+    fit.batch = batch_;
+    fit.epochs = epochs_;
+    fit.in_order = in_order_;
+    if (no_epochs_ && !in_order_) fit.shuffle = seed_;
+    return fit;
+  }
+
+  void report(Context& c, const driver::FitResult& result, const runtime::TrainTest& data,
+              const driver::State& state) const {
     Json& r = c.report();
     r["rows"] = data.train.rows();
     r["test_rows"] = data.test ? data.test->rows() : 0;
@@ -170,18 +193,14 @@ class Train : public Verb {
       r["epochs"].push_back(std::move(one));
     }
     char hash[20];
-    std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(state->hash()));
+    std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(state.hash()));
     r["state_hash"] = hash;
     if (!output_.empty()) r["output"] = output_;
     const runtime::EpochRecord last = result.records.empty() ? runtime::EpochRecord{} : result.records.back();
     c.print(grouped(static_cast<int64_t>(result.steps)) + " steps  " + metrics_text(last.loss, last.metrics) +
             (output_.empty() ? "" : "  -> " + output_) + "\n");
-    if (result.cancelled) return cancelled(c);
-    if (!until_.empty() && !result.reached) c.print(until_ + " was not reached\n");
-    return Exit::done;
   }
 
- private:
   static Exit cancelled(Context& c) {
     c.report()["signal"] = static_cast<int>(ended_by);
     c.print(std::string("ended by ") + (ended_by == SIGINT ? "SIGINT" : "SIGTERM") + "\n");

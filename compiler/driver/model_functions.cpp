@@ -53,7 +53,7 @@ class Cutting {
 
   void copy_node(const ir::Node& node) {
     ir::Graph& graph = function.graph;
-    ir::Builder b(graph, &module_);
+    if (!names_) names_.emplace(graph, &module_);
     std::vector<ValueId> operands;
     for (ValueId v : node.operands) operands.push_back(map[v.index]);
     std::vector<std::unique_ptr<ir::Graph>> regions;
@@ -65,12 +65,13 @@ class Cutting {
     for (size_t r = 0; r < node.results.size(); ++r) {
       map[node.results[r].index] = graph.node(id).results[r];
       const std::string& own = from_.value(node.results[r]).name;
-      if (!own.empty()) b.set_name(graph.node(id).results[r], own);
+      if (!own.empty()) names_->set_name(graph.node(id).results[r], own);
     }
   }
 
   // The gradient of what stands here already; `values` are its values in the graph.
   Status take_gradient(ValueId loss, const std::vector<ValueId>& wrt, const std::vector<ValueId>& values) {
+    names_.reset();
     std::vector<ValueId> here;
     for (ValueId w : wrt) here.push_back(map[w.index]);
     TENON_ASSIGN(const std::vector<ValueId> made,
@@ -83,6 +84,7 @@ class Cutting {
   Status resolve(ir::Mode mode) {
     ir::Graph& graph = function.graph;
     if (mode == ir::Mode::unresolved || !has_mode(graph)) return Ok{};
+    names_.reset();
     // All values are results meanwhile, so that the map can follow them.
     std::vector<uint32_t> mapped;
     graph.results.clear();
@@ -104,6 +106,7 @@ class Cutting {
  private:
   ir::Module& module_;
   const ir::Graph& from_;
+  std::optional<ir::Builder> names_;  // knows the names there are, until a transform makes others
 };
 
 }  // namespace

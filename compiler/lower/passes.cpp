@@ -46,7 +46,7 @@ Status follows(const ScheduledModule& module, Progress wanted, const Pass& pass,
   if (module.progress > wanted)
     return error(Code::pass_unknown, "pass " + name + " has run already", "each pass of lowering runs once");
   return error(Code::pass_unknown, "pass " + name + " needs pass " + std::string(before) + " before it",
-               "the passes of lowering run in this order: prepare, fuse, schedule, place");
+               "the passes of lowering run in this order: " + pipeline_text());
 }
 
 Result<bool> run_prepare(ScheduledModule& m, const pass::Options& options, pass::Counts& counts) {

@@ -64,9 +64,7 @@ FactorAxes factor_axes(const ir::Node& node, size_t factor, size_t rank) {
                  node.get<Axes>(left ? "lhs_contract" : "rhs_contract"),
                  {}};
   for (int64_t d = 0; d < static_cast<int64_t>(rank); ++d)
-    if (std::find(out.batch.begin(), out.batch.end(), d) == out.batch.end() &&
-        std::find(out.contract.begin(), out.contract.end(), d) == out.contract.end())
-      out.free.push_back(d);
+    if (!contains(out.batch, d) && !contains(out.contract, d)) out.free.push_back(d);
   return out;
 }
 

@@ -1,5 +1,8 @@
 #include "target/host.h"
 
+#include <array>
+#include <map>
+
 #include "target/x86_64.h"
 
 #if defined(__x86_64__)
@@ -24,10 +27,18 @@ bool switched_on() {
   return __get_cpuid(1, &a, &b, &c, &d) != 0 && ((c >> 27) & 1) != 0;
 }
 
+// Each leaf is asked once: in a virtual machine the instruction leaves the guest.
 bool has_bit(const CpuidBit& b) {
-  unsigned registers[4] = {};
-  return __get_cpuid_count(b.leaf, 0, &registers[0], &registers[1], &registers[2], &registers[3]) != 0 &&
-         ((registers[b.reg] >> b.bit) & 1) != 0;
+  static const std::map<uint32_t, std::array<unsigned, 4>> leaves = [] {
+    std::map<uint32_t, std::array<unsigned, 4>> out;
+    for (const CpuidBit& bit : cpuid_bits()) {
+      const auto [at, fresh] = out.try_emplace(bit.leaf);
+      std::array<unsigned, 4>& r = at->second;
+      if (fresh && __get_cpuid_count(bit.leaf, 0, &r[0], &r[1], &r[2], &r[3]) == 0) r = {};
+    }
+    return out;
+  }();
+  return ((leaves.at(b.leaf)[b.reg] >> b.bit) & 1) != 0;
 }
 
 }  // namespace

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
+#include "ir/canonical.h"
 #include "ir/made_names.h"
 #include "ir/substitute.h"
-#include "lower/canonical.h"
 #include "lower/entry.h"
 #include "lower/lower.h"
 #include "lower/schedule_text.h"
@@ -62,7 +62,7 @@ Result<bool> run_prepare(ScheduledModule& m, const pass::Options& options, pass:
   }
   m.sizes = std::make_unique<Sizes>(module.dims, *m.usual, *m.options.target);
   for (ir::Function& f : module.functions) {
-    order_globals(module, &f);
+    ir::order_globals(module, &f);
     const size_t nodes = f.graph.node_count();
     f.graph = prepare_contractions(f.graph, module);
     if (f.graph.node_count() > nodes) counts["copies for products"] += f.graph.node_count() - nodes;

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "ir/builder.h"
-#include "lower/canonical.h"
+#include "ir/canonical.h"
 #include "lower/inside.h"
 #include "lower/lower.h"
 #include "ops/contraction.h"
@@ -199,7 +199,7 @@ ir::Graph prepared(const ir::Graph& graph, const ir::Module& module,
       if (graph.args[captured[c].arg] == v && captured[c].perm == perm) return copies[c];
     return ops::transpose({&b, map[v.index]}, perm).id;
   };
-  for (const NodeId id : canonical_order(graph, graph.results)) {
+  for (const NodeId id : ir::canonical_order(graph)) {
     const ir::Node& node = graph.node(id);
     std::vector<ValueId> operands;
     for (ValueId v : node.operands) operands.push_back(map[v.index]);

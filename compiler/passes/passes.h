@@ -17,6 +17,7 @@ extern const Pass bind_dims;     // bind.cpp
 extern const Pass inline_calls;  // inline.cpp
 extern const Pass expand;        // expand.cpp
 extern const Pass procedures;    // procedures.cpp
+extern const Pass order;         // order.cpp
 extern const Pass canonicalize;  // canonicalize.cpp
 extern const Pass fold;          // fold.cpp
 extern const Pass simplify;      // simplify.cpp

@@ -16,6 +16,7 @@ const std::vector<Row>& rows() {
       {&expand, "rules know primitives only; forward and gradient share work only once both are primitives"},
       {&procedures, "by what functions do; before all that works across what they are put into"},
       {&dce, "what expansion and derivation left unused would cost every later pass"},
+      {&order, "the passes behind it see the graph, not the order of statements or of emission"},
       {&canonicalize, "fold, simplify and cse look for constants in one place"},
       {&fold, "before simplify: folded constants are what its rules match"},
       {&simplify, "before cse: different spellings become equal"},
@@ -24,7 +25,8 @@ const std::vector<Row>& rows() {
       {&simplify, "chains that motion brought together"},
       {&invariants, "before cse: a loop and that of its gradient may compute the same"},
       {&cse, "equal moves that came from different places, and what regions made equal"},
-      {&dce, "last: nothing dead reaches fusion, whose decisions count users"},
+      {&dce, "nothing dead reaches fusion, whose decisions count users"},
+      {&order, "last: dumps are the same whatever order rules emitted nodes in"},
   };
   return all;
 }
@@ -32,9 +34,9 @@ const std::vector<Row>& rows() {
 }  // namespace
 
 const std::vector<const Pass*>& all() {
-  static const std::vector<const Pass*> passes{&bind_dims,    &inline_calls, &expand,   &procedures,
-                                               &canonicalize, &fold,         &simplify, &cse,
-                                               &motion,       &invariants,   &dce};
+  static const std::vector<const Pass*> passes{&bind_dims, &inline_calls, &expand,     &procedures,
+                                               &order,     &canonicalize, &fold,       &simplify,
+                                               &cse,       &motion,       &invariants, &dce};
   return passes;
 }
 

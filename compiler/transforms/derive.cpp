@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "ir/builder.h"
+#include "ir/canonical.h"
 #include "ir/compact.h"
 #include "ir/made_names.h"
 #include "ops/init.h"
@@ -185,6 +186,7 @@ Result<Function> derive_step(Module& module, const Derive& derive) {
   ensure_rng(module);
   count_step(module, f);
   ir::compact(module, f.graph);
+  ir::order_nodes(f.graph);
   return f;
 }
 
@@ -241,6 +243,7 @@ Result<Function> derive_grad(Module& module, const Derive& derive) {
   for (const std::string& other : f.result_names) names.add(other);
   for (ValueId v : wrt) f.result_names.push_back(names.claim(f.graph.value(v).name + "'"));
   ir::compact(module, f.graph);
+  ir::order_nodes(f.graph);
   return f;
 }
 

@@ -21,6 +21,7 @@
 
 #include "ir/apply.h"
 #include "ir/builder.h"
+#include "ir/canonical.h"
 #include "ir/compact.h"
 #include "ir/made_names.h"
 #include "ir/print.h"
@@ -354,6 +355,7 @@ Result<ir::Function> derive_epochs(ir::Module& module, const ir::Derive& derive)
   f.location = derive.location;
   f.comment = derive.comment;
   ir::compact(module, f.graph);
+  ir::order_nodes(f.graph);
   return f;
 }
 

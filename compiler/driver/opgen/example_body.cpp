@@ -2,6 +2,7 @@
 // attributes are as plain as they get.
 #include "driver/opgen/opgen.h"
 #include "ir/builder.h"
+#include "ir/canonical.h"
 #include "ir/print.h"
 
 namespace tenon::driver {
@@ -111,6 +112,7 @@ std::string body_text(const OpDef& op, const ir::SampleContext& s, size_t* nodes
     ir::BodyContext context{b, node, operands};
     f.graph.results = op.composite()->body(context);
   }
+  ir::order_nodes(f.graph);  // C++ leaves the order of emission open
   f.returns = f.graph.results.size();
   *nodes = f.graph.node_count();
   ir::PrintOptions options;

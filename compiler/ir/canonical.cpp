@@ -1,15 +1,10 @@
-#include "lower/canonical.h"
+#include "ir/canonical.h"
 
 #include <algorithm>
 #include <string_view>
 #include <unordered_map>
 
-namespace tenon::lower {
-
-using ir::Graph;
-using ir::Node;
-using ir::NodeId;
-using ir::ValueId;
+namespace tenon::ir {
 
 namespace {
 
@@ -20,9 +15,9 @@ class Orderer {
       for (ValueId v : graph.node(NodeId(i)).operands) depth_[i] = std::max(depth_[i], depth(v) + 1);
   }
 
-  std::vector<NodeId> run(const std::vector<ValueId>& results) {
+  std::vector<NodeId> run() {
     std::vector<NodeId> roots;
-    for (ValueId v : results)
+    for (ValueId v : graph_.results)
       if (const NodeId n = graph_.value(v).node; n.valid()) roots.push_back(n);
     std::vector<bool> used(depth_.size(), false);
     for (uint32_t i = 0; i < depth_.size(); ++i)
@@ -80,11 +75,45 @@ class Orderer {
 
 }  // namespace
 
-std::vector<NodeId> canonical_order(const Graph& graph, const std::vector<ValueId>& results) {
-  return Orderer(graph).run(results);
+std::vector<NodeId> canonical_order(const Graph& graph) { return Orderer(graph).run(); }
+
+bool order_nodes(Graph& graph) {
+  bool moved = false;
+  for (size_t i = 0; i < graph.node_count(); ++i)
+    for (const std::unique_ptr<Graph>& region : graph.node(NodeId(i)).regions)
+      if (order_nodes(*region)) moved = true;
+  const std::vector<NodeId> order = canonical_order(graph);
+  if (std::is_sorted(order.begin(), order.end(), [](NodeId a, NodeId b) { return a.index < b.index; }))
+    return moved;
+  Graph out;
+  std::vector<ValueId> map(graph.value_count());
+  auto mapped = [&](const std::vector<ValueId>& values) {
+    std::vector<ValueId> to;
+    for (ValueId v : values) to.push_back(map[v.index]);
+    return to;
+  };
+  for (ValueId a : graph.args) {
+    Value& arg = graph.value(a);
+    map[a.index] = out.add_arg(std::move(arg.type), arg.arg, std::move(arg.name));
+  }
+  for (const NodeId id : order) {
+    Node& node = graph.node(id);
+    std::vector<Type> types;
+    for (ValueId r : node.results) types.push_back(std::move(graph.value(r).type));
+    const NodeId to = out.add_node(node.op, mapped(node.operands), std::move(node.attrs), types,
+                                   std::move(node.regions), node.location, std::move(node.scope));
+    for (size_t r = 0; r < node.results.size(); ++r) {
+      const ValueId result = out.node(to).results[r];
+      out.value(result).name = std::move(graph.value(node.results[r]).name);
+      map[node.results[r].index] = result;
+    }
+  }
+  out.results = mapped(graph.results);
+  graph = std::move(out);
+  return true;
 }
 
-void order_globals(const ir::Module& module, ir::Function* function) {
+void order_globals(const Module& module, Function* function) {
   std::unordered_map<std::string_view, size_t> declared;
   for (size_t i = 0; i < module.globals.size(); ++i) declared.emplace(module.globals[i].name, i);
   auto position = [&](const std::string& name) {
@@ -97,17 +126,16 @@ void order_globals(const ir::Module& module, ir::Function* function) {
     writes.push_back({position(function->writes[i].global), graph.results[function->returns + i]});
   std::stable_sort(writes.begin(), writes.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::stable_sort(
-      function->writes.begin(), function->writes.end(),
-      [&](const ir::Write& a, const ir::Write& b) { return position(a.global) < position(b.global); });
+  std::stable_sort(function->writes.begin(), function->writes.end(),
+                   [&](const Write& a, const Write& b) { return position(a.global) < position(b.global); });
   for (size_t i = 0; i < writes.size(); ++i) graph.results[function->returns + i] = writes[i].second;
   auto rank = [&](ValueId v) {
-    const ir::Value& arg = graph.value(v);
-    return arg.arg == ir::ArgKind::global ? 1 + position(arg.name) : 0;
+    const Value& arg = graph.value(v);
+    return arg.arg == ArgKind::global ? 1 + position(arg.name) : 0;
   };
   std::stable_sort(graph.args.begin(), graph.args.end(),
                    [&](ValueId a, ValueId b) { return rank(a) < rank(b); });
   for (size_t i = 0; i < graph.args.size(); ++i) graph.value(graph.args[i]).result = static_cast<uint32_t>(i);
 }
 
-}  // namespace tenon::lower
+}  // namespace tenon::ir

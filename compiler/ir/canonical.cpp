@@ -37,6 +37,16 @@ class Orderer {
     return n.valid() ? depth_[n.index] : 0;
   }
 
+  // A constant, or one node made of a constant: what the text writes inside the operation that uses it, where
+  // constants stand in front of what is made of them (print_literal.cpp).
+  bool literal(ValueId v) const {
+    const Node* node = graph_.producer(v);
+    if (node == nullptr || node->operands.size() > 1) return false;
+    if (node->operands.empty()) return true;
+    const Node* constant = graph_.producer(node->operands[0]);
+    return constant != nullptr && constant->operands.empty();
+  }
+
   void visit(NodeId root) {
     struct Open {
       NodeId node;
@@ -47,11 +57,18 @@ class Orderer {
       if (taken_[n.index]) return;
       taken_[n.index] = true;
       std::vector<ValueId> operands = graph_.node(n).operands;
-      std::stable_sort(operands.begin(), operands.end(),
-                       [&](ValueId a, ValueId b) { return depth(a) > depth(b); });
+      const auto literals =
+          std::stable_partition(operands.begin(), operands.end(), [&](ValueId v) { return !literal(v); });
+      std::stable_sort(operands.begin(), literals, [&](ValueId a, ValueId b) { return depth(a) > depth(b); });
       Open o{n, {}};
-      for (size_t i = operands.size(); i-- > 0;)
-        if (const NodeId p = graph_.value(operands[i]).node; p.valid()) o.operands.push_back(p);
+      auto add = [&](ValueId v) {
+        if (const NodeId p = graph_.value(v).node; p.valid()) o.operands.push_back(p);
+      };
+      for (auto v = operands.begin(); v != literals; ++v) add(*v);
+      for (auto v = literals; v != operands.end(); ++v)
+        for (ValueId constant : graph_.producer(*v)->operands) add(constant);
+      for (auto v = literals; v != operands.end(); ++v) add(*v);
+      std::reverse(o.operands.begin(), o.operands.end());
       stack.push_back(std::move(o));
     };
     open(root);

@@ -11,8 +11,9 @@ namespace tenon::ir {
 
 // All nodes, each behind its operands: from each root in turn, those that fewer operations lead to first, all
 // that it still needs, longest ways first. What is used up soon is so made late, and gradients are used where
-// they come about. Roots are the results, and what runs though nothing uses it. Ties fall by the order of
-// results and of operands. Linear time but for sorting.
+// they come about. Constants, and what is made of one constant, stand right in front of their first user.
+// Roots are the results, and what runs though nothing uses it. Ties fall by the order of results and of
+// operands. Linear time but for sorting.
 std::vector<NodeId> canonical_order(const Graph& graph);
 
 // Puts the nodes of a graph, and of the regions in it, into canonical order; true where one moved.

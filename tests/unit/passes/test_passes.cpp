@@ -320,6 +320,17 @@ TEST_CASE("order: what follows depends on the graph alone") {
   REQUIRE(texts.size() == 4);
   CHECK(texts[0] == texts[2]);
   CHECK(texts[1] == texts[3]);
+  // Constants stay where they print as literals.
+  ir::Module literals =
+      parsed(std::string(header) +
+             "func f(x: f32[n,4]) -> f32[n,4] {\n  a = exp x\n  b = tanh a\n  c = lt 0.5, a\n"
+             "  d = max b, -1.0\n  r = select c, d, 0.0\n  return r\n}\n");
+  const std::string written = ir::print(literals);
+  CHECK(written.find("max b, -1.0") != std::string::npos);
+  run_pipeline(literals, "order");
+  const std::string moved = ir::print(literals);
+  for (const char* line : {"lt 0.5, a", "max b, -1.0", "select c, d, 0.0"})
+    CHECK(moved.find(line) != std::string::npos);
   const auto emitted = [&](bool last_first) {
     ir::Module m = parsed(std::string(header) + "func f(x: f32[4]) -> f32[4] {\n  return x\n}\n");
     ir::Graph& graph = m.functions[0].graph;

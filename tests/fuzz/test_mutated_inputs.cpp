@@ -286,10 +286,10 @@ std::string mutant(const std::vector<std::string>& all, uint64_t seed) {
   return mutated_text(all[taken], seed, all[(seed / 16) % all.size()]);
 }
 
-// What is asked is what kernels do, not how well their instructions are chosen: code of every eighth is as
+// What is asked is what kernels do, not how well their instructions are chosen: code of every 32nd is as
 // users get it, that of the others is made in a fraction of the time.
 void try_texts(const char* what, driver::Stage stage, uint64_t count) {
-  constexpr uint64_t careful = 8;
+  constexpr uint64_t careful = 32;
   const std::vector<std::string> all = texts(stage);
   const TrialOptions options = options_of(count);
   check(what,

@@ -34,8 +34,10 @@ void ContractEmitter::runs(ExprId lo, ExprId hi, const std::function<void(ExprId
     if (i != 0) rest = b_.let("rest", b_.binary(Op::div, rest, e));
   }
   run_ = b_.let("run", b_.mul(o, inner));
-  each(b_.let("from", b_.binary(Op::max, lo, run_)),
-       b_.let("to", b_.binary(Op::min, hi, b_.add(run_, inner))));
+  // Statement by statement: the order in which C++ evaluates arguments is not told.
+  const ExprId to = b_.let("to", b_.binary(Op::min, hi, b_.add(run_, inner)));
+  const ExprId from = b_.let("from", b_.binary(Op::max, lo, run_));
+  each(from, to);
   run_ = {};
   b_.end();
 }

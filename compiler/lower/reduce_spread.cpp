@@ -126,8 +126,8 @@ class ReduceEmitter::Spread {
     ExprId tail = b_.let("tail", b_.add(lo, b_.mul(b_.binary(Op::div, b_.sub(hi, lo), w), w)));
     ExprId at = b_.let("at", b_.add(tail, l));
     b_.begin_if(b_.binary(Op::lt, at, hi));
-    element(tail, b_.binary(Op::rem, tail, row_), b_.let("o", b_.binary(Op::div, at, row_)),
-            b_.let("i", b_.binary(Op::rem, at, row_)));
+    const ExprId i = b_.let("i", b_.binary(Op::rem, at, row_)), o = b_.let("o", b_.binary(Op::div, at, row_));
+    element(tail, b_.binary(Op::rem, tail, row_), o, i);
     b_.end();
     for (size_t i = 0; i < reductions_.size(); ++i)
       b_.fold(e_.totals_[reductions_[i]][0], fold_of(*reductions_[i]), b_.use(accs[i]));

@@ -26,13 +26,15 @@
 namespace tenon::test {
 namespace {
 
+// Wide enough that its phases are cut into chunks: a pool of several workers is used by all that runs here.
+constexpr int64_t rows = 510, width = 128;
 const char* const model_text = R"(tenon 1
 module host
-dim batch = 1..128
+dim batch = 1..1024
 hyper lr = 0.01 : f32
-param w : f32[24,24] = glorot_uniform
-param b : f32[24] = constant(1e-40)
-func predict(x: f32[batch,24]) -> p: f32[batch,24] {
+param w : f32[128,128] = glorot_uniform
+param b : f32[128] = constant(1e-40)
+func predict(x: f32[batch,128]) -> p: f32[batch,128] {
   h = dense x, w, b
   d = dropout h {rate = 0.1}
   e = tanh d
@@ -42,7 +44,7 @@ func predict(x: f32[batch,24]) -> p: f32[batch,24] {
   p = add u, s
   return p
 }
-func loss(x: f32[batch,24], y: f32[batch,24]) -> loss: f32[] {
+func loss(x: f32[batch,128], y: f32[batch,128]) -> loss: f32[] {
   p = call predict(x)
   l = mse p, y
   return l
@@ -87,12 +89,12 @@ class Use {
            did(tenon_session_new(program, state, threads, &session, nullptr));
   }
   bool load_data() {
-    std::vector<float> x(96 * 24), y(96 * 24);
+    std::vector<float> x(rows * width), y(rows * width);
     for (size_t i = 0; i < x.size(); ++i) {
       x[i] = static_cast<float>(static_cast<int>(i * 37 % 101) - 50) / 64;
       y[i] = static_cast<float>(static_cast<int>(i * 53 % 89) - 44) / 64;
     }
-    const int64_t shape[] = {96, 24};
+    const int64_t shape[] = {rows, width};
     const char* const names[] = {"x", "y"};
     const tenon_tensor columns[] = {{x.data(), TENON_F32, 2, shape}, {y.data(), TENON_F32, 2, shape}};
     return did(tenon_data_new(names, columns, 2, &data, nullptr));
@@ -101,19 +103,27 @@ class Use {
            int32_t progress = 0) {
     tenon_fit_options o{};
     o.size_of = sizeof o;
-    o.batch = 20;  // 96 rows: four batches and a shorter one
+    o.batch = 120;  // four batches and a shorter one
     o.epochs = epochs;
     o.cancel = cancel;
     o.history = history;
     o.progress = progress;
     return did(tenon_session_fit(session, data, &o, nullptr, nullptr));
   }
+  // Whether workers have something to share.
+  bool cut_in_chunks() {
+    char* text = nullptr;
+    if (!did(tenon_module_print(module, "kernel", options, &text, nullptr))) return false;
+    const bool found = std::strstr(text, "parallel ") != nullptr;
+    tenon_text_free(text);
+    return found;
+  }
   // The state and the model's answers.
   std::string answers() {
     std::string out = std::to_string(tenon_state_hash(state));
     tenon_array* p = nullptr;
     if (!did(tenon_session_run_data(session, "predict", data_of_x(), &p, 1, nullptr, nullptr))) return out;
-    out += " " + hash(tenon_array_view(p), 96 * 24 * 4);
+    out += " " + hash(tenon_array_view(p), rows * width * 4);
     tenon_array_free(p);
     tenon_history* seen = nullptr;
     if (!did(tenon_session_evaluate(session, data, "train", 32, &seen, nullptr))) return out;
@@ -250,6 +260,7 @@ TEST_CASE("a child of fork goes on with its parent's session") {
     CAPTURE(threads);
     Use use;
     REQUIRE(use.compile());
+    CHECK(use.cut_in_chunks());
     REQUIRE(use.start(threads));
     REQUIRE(use.load_data());
     REQUIRE(use.fit(1));
@@ -664,7 +675,7 @@ TEST_CASE("memory that overlaps is refused by objects before anything is written
 #include "m.h"
 static char memory[1 << 21] __attribute__((aligned(64)));
 static char kept[M_STATE_BYTES];
-static float x[24 * 24], y[24 * 24];
+static float x[24 * 128], y[24 * 128];
 static char *state;
 static int failed;
 static void expect(int line, int code, int wanted) {

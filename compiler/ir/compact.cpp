@@ -1,5 +1,7 @@
 #include "ir/compact.h"
 
+#include <map>
+
 #include "ir/apply.h"
 #include "ir/builder.h"
 #include "ir/op_def.h"
@@ -12,8 +14,8 @@ using Flags = std::vector<char>;
 // What is alive in a graph; for nodes with regions, also in their regions.
 struct Live {
   Flags values, nodes;
-  Flags results;                           // per result of the graph
-  std::vector<std::vector<Live>> regions;  // by node; empty where the node has none or is dead
+  Flags results;                                // per result of the graph
+  std::map<size_t, std::vector<Live>> regions;  // of living nodes that have some
 };
 
 bool may_fail(const Node& node) {
@@ -67,7 +69,6 @@ Live mark(const Graph& graph, Flags results) {
   live.results = std::move(results);
   live.values.assign(graph.value_count(), 0);
   live.nodes.assign(graph.node_count(), 0);
-  live.regions.resize(graph.node_count());
   for (size_t r = 0; r < graph.results.size(); ++r)
     if (live.results[r]) live.values[graph.results[r].index] = 1;
   for (size_t i = graph.node_count(); i-- > 0;) {
@@ -96,9 +97,8 @@ size_t dropped(const Graph& graph, const Live& live) {
     const ArgKind kind = graph.value(a).arg;
     if (kind != ArgKind::input && kind != ArgKind::carry) n += !live.values[a.index];
   }
-  for (size_t i = 0; i < live.regions.size(); ++i)
-    for (size_t r = 0; r < live.regions[i].size(); ++r)
-      n += dropped(*graph.node(NodeId(i)).regions[r], live.regions[i][r]);
+  for (const auto& [i, regions] : live.regions)
+    for (size_t r = 0; r < regions.size(); ++r) n += dropped(*graph.node(NodeId(i)).regions[r], regions[r]);
   return n;
 }
 
@@ -113,7 +113,8 @@ Graph rebuild(const Module& module, const Graph& graph, const Live& live, const 
   for (size_t i = 0; i < graph.node_count(); ++i) {
     if (!live.nodes[i]) continue;
     const Node& node = graph.node(NodeId(i));
-    if (live.regions[i].empty()) {
+    const auto inner = live.regions.find(i);
+    if (inner == live.regions.end()) {
       const std::vector<ValueId> results = b.copy(graph, node, map);
       for (size_t r = 0; r < results.size(); ++r) map[node.results[r].index] = results[r];
       continue;
@@ -123,9 +124,9 @@ Graph rebuild(const Module& module, const Graph& graph, const Live& live, const 
     Flags keep(first.args.size());
     for (size_t a = 0; a < first.args.size(); ++a) {
       for (size_t k = 0; k < node.regions.size(); ++k)
-        if (live.regions[i][k].values[node.regions[k]->args[a].index]) keep[a] = 1;
+        if (inner->second[k].values[node.regions[k]->args[a].index]) keep[a] = 1;
       // A carry stays as long as its result is wanted, though the body may not read it.
-      if (first.value(first.args[a]).arg == ArgKind::carry) keep[a] = live.regions[i][0].results[a];
+      if (first.value(first.args[a]).arg == ArgKind::carry) keep[a] = inner->second[0].results[a];
     }
     std::vector<ValueId> operands;
     if (cond) operands.push_back(map[node.operands[0].index]);
@@ -133,16 +134,16 @@ Graph rebuild(const Module& module, const Graph& graph, const Live& live, const 
       if (keep[cond ? k - 1 : k]) operands.push_back(map[node.operands[k].index]);
     std::vector<std::unique_ptr<Graph>> regions;
     for (size_t k = 0; k < node.regions.size(); ++k)
-      regions.push_back(std::make_unique<Graph>(rebuild(module, *node.regions[k], live.regions[i][k], keep)));
+      regions.push_back(std::make_unique<Graph>(rebuild(module, *node.regions[k], inner->second[k], keep)));
     std::vector<Type> types;
     for (size_t r = 0; r < node.results.size(); ++r)
-      if (live.regions[i][0].results[r]) types.push_back(graph.type(node.results[r]));
+      if (inner->second[0].results[r]) types.push_back(graph.type(node.results[r]));
     const NodeId id = out.add_node(node.op, std::move(operands), node.attrs, types, std::move(regions),
                                    node.location, node.scope);
     const std::vector<ValueId> results = out.node(id).results;
     size_t at = 0;
     for (size_t r = 0; r < node.results.size(); ++r) {
-      if (!live.regions[i][0].results[r]) continue;
+      if (!inner->second[0].results[r]) continue;
       map[node.results[r].index] = results[at];
       b.set_name(results[at++], graph.value(node.results[r]).name);
     }

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <numeric>
 #include <utility>
 
 #include "catch.h"
@@ -97,11 +98,15 @@ void require_linear(const std::string& hidden, const Stages& stages, const std::
       REQUIRE(large.size() == names.size());
       std::string table;
       bool linear = true;
+      // The allocator looks for room among what stages before have freed: so much of a stage is not its own.
+      const uint64_t others = std::accumulate(large.begin(), large.end(), uint64_t{0}) / 1000;
       for (size_t i = 0; i < small.size(); ++i) {
         const double ratio = static_cast<double>(large[i]) / static_cast<double>(small[i]);
+        const bool grows = static_cast<double>(large[i]) >
+                           most * static_cast<double>(small[i]) + static_cast<double>(others);
         table += names[i] + ": " + std::to_string(small[i]) + " -> " + std::to_string(large[i]) + ", " +
-                 std::to_string(ratio) + "x" + (ratio > most ? " TOO MUCH" : "") + "\n";
-        linear = linear && ratio <= most;
+                 std::to_string(ratio) + "x" + (grows ? " TOO MUCH" : "") + "\n";
+        linear = linear && !grows;
       }
       INFO(shape << " of " << operations << " operations, and 1/" << factor << " as many:\n" << table);
       CHECK(linear);

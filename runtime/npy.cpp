@@ -124,22 +124,15 @@ class HeaderParser {
       order = kind[0];
       kind.remove_prefix(1);
     }
-    struct Row {
-      std::string_view kind;
-      DType dtype;
-    };
-    static constexpr Row table[] = {{"f8", DType::f64}, {"f4", DType::f32}, {"f2", DType::f16},
-                                    {"i8", DType::i64}, {"i4", DType::i32}, {"i2", DType::i16},
-                                    {"i1", DType::i8},  {"u8", DType::u64}, {"u4", DType::u32},
-                                    {"u2", DType::u16}, {"u1", DType::u8},  {"b1", DType::bool_}};
-    for (const Row& row : table) {
-      if (row.kind != kind) continue;
-      if (!support::dtype_computes(row.dtype))
+    for (size_t i = 0; i < support::dtype_count && !kind.empty(); ++i) {
+      const auto dtype = static_cast<DType>(i);
+      if (support::dtype_row(dtype).npy != kind) continue;
+      if (!support::dtype_computes(dtype))
         return at_file(Code::dtype_unsupported, path_,
-                       "npy: " + std::string(support::dtype_name(row.dtype)) + " is not computed with yet",
+                       "npy: " + std::string(support::dtype_name(dtype)) + " is not computed with yet",
                        "store it as f32, f64, i32, i64, u32, u8 or bool: a.astype('float32')");
-      h->dtype = row.dtype;
-      h->swap = order == '>' && support::dtype_bytes(row.dtype) > 1;
+      h->dtype = dtype;
+      h->swap = order == '>' && support::dtype_bytes(dtype) > 1;
       return Ok{};
     }
     if (kind == "O") return broken("it holds pickled Python objects, which are never loaded");
@@ -236,16 +229,14 @@ Result<Array> read_npy(const InputFile& file) {
 }
 
 Result<std::string> npy_header(const Array& array) {
-  static constexpr std::string_view kinds[] = {"<f8", "<f4", "<f2", "",    "|i1", "<i2", "<i4",
-                                               "<i8", "|u1", "<u2", "<u4", "<u8", "|b1"};
-  static_assert(std::size(kinds) == support::dtype_count);
-  const std::string_view kind = kinds[static_cast<size_t>(array.dtype())];
+  const std::string_view kind = support::dtype_row(array.dtype()).npy;
   if (kind.empty())
     return support::error(
         Code::dtype_unsupported,
         "npy: " + std::string(support::dtype_name(array.dtype())) + " has no name in this format",
         "cast it to f32, or write safetensors");
-  std::string text = "{'descr': '" + std::string(kind) + "', 'fortran_order': False, 'shape': (";
+  std::string text = std::string("{'descr': '") + (support::dtype_bytes(array.dtype()) == 1 ? "|" : "<") +
+                     std::string(kind) + "', 'fortran_order': False, 'shape': (";
   for (size_t d = 0; d < array.rank(); ++d) {
     if (d != 0) text += ' ';
     text += std::to_string(array.shape()[d]) + ",";

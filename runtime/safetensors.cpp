@@ -22,11 +22,6 @@ constexpr uint64_t max_header = 100'000'000;
 constexpr size_t max_rank = 32;
 constexpr std::string_view metadata_name = "__metadata__";
 
-// Names in the order of DType.
-constexpr std::string_view type_names[] = {"F64", "F32", "F16", "BF16", "I8",  "I16", "I32",
-                                           "I64", "U8",  "U16", "U32",  "U64", "BOOL"};
-static_assert(std::size(type_names) == support::dtype_count);
-
 struct Entry {
   std::string name;
   DType dtype = DType::f32;
@@ -69,7 +64,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     }
     if (at_ != At::dtype) return fail("a string");
     for (size_t i = 0; i < support::dtype_count; ++i)
-      if (type_names[i] == v) {
+      if (support::dtype_rows[i].safetensors == v) {
         entries.back().dtype = static_cast<DType>(i);
         entries.back().have_dtype = true;
         at_ = At::tensor;
@@ -294,7 +289,7 @@ Status write_safetensors(const std::string& path, std::vector<TensorView> tensor
     if (t.name == metadata_name) return refuse("no tensor can be named __metadata__");
     if (!names.insert(t.name).second) return refuse("two tensors are named " + support::quote(t.name));
     if (header.size() > 1) header += ',';
-    header += json_text(t.name) + ":{\"dtype\":\"" + std::string(type_names[static_cast<size_t>(t.dtype)]) +
+    header += json_text(t.name) + ":{\"dtype\":\"" + std::string(support::dtype_row(t.dtype).safetensors) +
               "\",\"shape\":[";
     for (size_t d = 0; d < t.shape.size(); ++d) header += (d == 0 ? "" : ",") + std::to_string(t.shape[d]);
     header += "],\"data_offsets\":[" + std::to_string(offset) + ",";

@@ -28,9 +28,17 @@ llvm::Type* ModuleEmitter::register_type(DType dtype) {
       return llvm::Type::getBFloatTy(context);
     case DType::bool_:
       return llvm::Type::getInt1Ty(context);
-    default:
-      return llvm::Type::getIntNTy(context, static_cast<unsigned>(8 * dtype_bytes(dtype)));
+    case DType::i8:
+    case DType::i16:
+    case DType::i32:
+    case DType::i64:
+    case DType::u8:
+    case DType::u16:
+    case DType::u32:
+    case DType::u64:
+      break;
   }
+  return llvm::Type::getIntNTy(context, static_cast<unsigned>(8 * dtype_bytes(dtype)));
 }
 
 llvm::Type* ModuleEmitter::parameter_type(const kernel::Var& var) {

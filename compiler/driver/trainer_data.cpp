@@ -38,14 +38,6 @@ std::string shape_text(std::span<const int64_t> shape, const std::vector<uint32_
   return "[" + out + "]";
 }
 
-// Whether every value of one type is one of the other.
-bool widens(DType from, DType to) {
-  if (from == to) return true;
-  if (is_bool(from)) return false;
-  if (is_float(to)) return from == DType::u8 || (from == DType::f32 && to == DType::f64);
-  return from == DType::u8 && !is_bool(to);
-}
-
 template <class To, class From>
 bool convert_all(std::span<const From> from, std::span<To> to, size_t* bad) {
   for (size_t i = 0; i < from.size(); ++i) {
@@ -154,9 +146,10 @@ Result<DataSet> prepare_data(const EntryInfo& entry, const DataSet& data) {
     made.axes = axes;
     if (from.dtype() != type.dtype || from.shape() != shape) {
       if (!dtype_computes(from.dtype())) return error(Code::data_shape, what);
-      const bool narrows = !widens(from.dtype(), type.dtype);
-      const bool allowed = !narrows || (is_float(from.dtype()) && is_float(type.dtype)) ||
-                           (!is_bool(from.dtype()) && is_int(type.dtype));
+      const bool allowed =
+          from.dtype() == type.dtype ||
+          (!is_bool(from.dtype()) && (is_lossless(from.dtype(), type.dtype) || is_int(type.dtype) ||
+                                      (is_float(from.dtype()) && is_float(type.dtype))));
       if (!allowed) return error(Code::data_shape, what);
       auto array = std::make_shared<Array>(type.dtype, shape);
       size_t bad = 0;

@@ -60,10 +60,7 @@ Result<Array> exact_generate(const NodeContext& c, const Operands& in) {
                      : ops::random_normal<T>(s, at, number("mean"), number("std"));
         });
       };
-      if (dtype == DType::f64)
-        fill.template operator()<double>();
-      else
-        fill.template operator()<float>();
+      with_float(dtype, fill);
       return out;
     }
     case ir::Generator::permutation: {

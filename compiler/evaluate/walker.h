@@ -213,9 +213,11 @@ class Walker {
     if (callee == nullptr) return error(Code::undefined_name, "no function is named " + name);
     if (++depth_ > max_call_depth) return error(Code::compile_limit, "calls nest too deep at " + name);
     TENON_ASSIGN(Refs args, arguments(callee->graph, operands));
-    TENON_ASSIGN(const bool fine, run(callee->graph, std::move(args), out));
+    Refs all;
+    TENON_ASSIGN(const bool fine, run(callee->graph, std::move(args), &all));
     --depth_;
-    if (fine) out->resize(callee->returns);
+    if (fine)
+      for (const size_t r : ir::applied_results(*module_, *callee)) out->push_back(all[r]);
     return fine;
   }
 

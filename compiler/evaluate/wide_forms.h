@@ -3,7 +3,6 @@
 #pragma once
 
 #include "evaluate/exact_forms.h"
-#include "ops/float_range.h"
 #include "ops/wide.h"
 
 namespace tenon::evaluate {
@@ -47,9 +46,6 @@ class WideTensor {
 template <class W>
 using WideOperands = std::vector<const WideTensor<W>*>;
 
-// Half a unit in the last place, relative, and the smallest step of a float type.
-inline double half_unit(DType d) { return d == DType::f32 ? 0x1p-24 : 0x1p-53; }
-inline double smallest_step(DType d) { return d == DType::f32 ? 0x1p-149 : 0x1p-1074; }
 // Bound on the relative error of `depth` roundings one after another.
 inline double rounding_growth(DType d, double depth) {
   const double nu = depth * half_unit(d);

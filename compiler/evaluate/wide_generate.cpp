@@ -63,10 +63,11 @@ std::optional<Generator4> generator(const NodeContext& c, const WideOperands<W>&
   return g;
 }
 
-// k of 24 or 53 bits.
+// k of as many bits as a significand has: of one drawn word, or of two.
 template <class W>
 W fraction(DType d, uint32_t a, uint32_t b) {
-  if (d == DType::f32) return W(a >> 8);
+  const int digits = dtype_row(d).digits;
+  if (digits <= 32) return W(a >> (32 - digits));
   return W(a >> 5) * W(67108864) + W(b >> 6);
 }
 // A double attribute as the element type holds it.
@@ -101,8 +102,8 @@ Result<WideTensor<W>> wide_generate(const NodeContext& c, const WideOperands<W>&
   }
   const std::optional<Generator4> g = generator(c, in);
   const auto number = [&](std::string_view name) { return c.node.get<double>(name); };
-  const unsigned base = d == DType::f64 ? 2 : 1;
-  const W unit = d == DType::f64 ? W(0x1p-53) : W(0x1p-24);
+  const unsigned base = dtype_row(d).digits > 32 ? 2 : 1;  // words of a draw
+  const W unit = W(half_unit(d));
   for (int64_t e = 0; e < out.count(); ++e) {
     if (!g) {
       out[e] = wide::undecided<W>(d);

@@ -35,7 +35,7 @@ struct Sum {
     if (!certain) return wide::undecided<W>(dtype);
     if (!finite) return wide::exactly(value, dtype);
     if (terms == 0) return wide::exactly(W(0), dtype);
-    if (magnitude >= W(ops::largest_finite(dtype)) / 2) return wide::undecided<W>(dtype);
+    if (magnitude >= W(largest_finite(dtype)) / 2) return wide::undecided<W>(dtype);
     const W own = magnitude * std::numeric_limits<W>::epsilon() * W(terms + 2);
     const W declared =
         magnitude * W(rounding_growth(dtype, depth)) + W(smallest_step(dtype)) * W(terms + depth);

@@ -177,8 +177,10 @@ class Inliner {
       inner[a.index] = callee.value(a).arg == ArgKind::global ? globals.at(callee.value(a).name)
                                                               : map[node.operands[input++].index];
     }
-    std::vector<ValueId> out = b.inline_graph(callee, inner);
-    out.resize(node.results.size());
+    const std::vector<ValueId> results = b.inline_graph(callee, inner);
+    std::vector<ValueId> out;
+    const Function& function = *module_.find_function(node.get<std::string>("callee"));
+    for (const size_t r : applied_results(module_, function)) out.push_back(results[r]);
     if (site.empty()) return out;
     size_t unnamed = 0;
     for (size_t i = 0; i < callee.node_count(); ++i) {

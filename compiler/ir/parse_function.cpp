@@ -1,7 +1,9 @@
 // Parser: functions, their blocks, returns and writes.
 #include <algorithm>
 
+#include "ir/apply.h"
 #include "ir/parser.h"
+#include "ir/print_detail.h"
 #include "support/text.h"
 
 namespace tenon::ir {
@@ -125,7 +127,8 @@ bool Parser::function_rest(Function f, bool fresh) {
   if (!expect("{") || !line_end()) return false;
   function_ = f.name;
   written_.clear();
-  bool good = block(scope, &f, &types);
+  scope.function = &f;
+  bool good = block(scope, &types);
   function_.clear();
   if (!good) {
     // A block that does not end where it should has no known end: go on at the next declaration.
@@ -148,8 +151,9 @@ bool Parser::function_rest(Function f, bool fresh) {
   return true;
 }
 
-// Statements up to the closing "}", which is consumed. `function` is null in regions.
-bool Parser::block(Scope& scope, Function* function, const std::vector<Type>* types) {
+// Statements up to the closing "}", which is consumed. `types`: of what a function returns.
+bool Parser::block(Scope& scope, const std::vector<Type>* types) {
+  Function* const function = scope.function;
   bool finished = false;
   while (true) {
     lexer_.skip_newlines();
@@ -179,10 +183,10 @@ bool Parser::block(Scope& scope, Function* function, const std::vector<Type>* ty
     }
     if (word && first.text == last) {
       good = !finished || fail(Code::syntax, "a second '" + std::string(last) + "'", first);
-      good = good && finish(scope, function, types);
+      good = good && finish(scope, types);
       finished = true;
     } else if (word && first.text == "set") {
-      good = finished ? fail(Code::syntax, "writes stand before 'return'", first) : set(scope, function);
+      good = finished ? fail(Code::syntax, "writes stand before 'return'", first) : set(scope);
     } else if (word) {
       good = fail(Code::syntax, "'" + std::string(first.text) + "' does not stand here", first,
                   "this block ends with: " + std::string(last));
@@ -216,7 +220,8 @@ bool Parser::name_list(Scope& scope, std::vector<Operand>* out) {
   return true;
 }
 
-bool Parser::finish(Scope& scope, Function* function, const std::vector<Type>* types) {
+bool Parser::finish(Scope& scope, const std::vector<Type>* types) {
+  const Function* const function = scope.function;
   Token word = lexer_.next();
   std::vector<Operand> values;
   if (!lexer_.peek().ends_line() && !name_list(scope, &values)) return false;
@@ -248,7 +253,7 @@ bool Parser::finish(Scope& scope, Function* function, const std::vector<Type>* t
   return true;
 }
 
-bool Parser::set(Scope& scope, Function* function) {
+bool Parser::set(Scope& scope) {
   Token word = lexer_.next(), named;
   if (!name("the name of a parameter or state", &named) || !expect("=")) return false;
   std::string target = name_of(named);
@@ -256,7 +261,7 @@ bool Parser::set(Scope& scope, Function* function) {
   if (!operand(scope, &value)) return false;
   if (value.literal) return fail(Code::syntax, "a name is wanted here, not a literal", value.token);
   if (!line_end()) return false;
-  if (function == nullptr)
+  if (scope.function == nullptr)
     return fail(Code::state_write, "a region cannot write " + target, word,
                 "yield the value and set it at the function's end");
   auto found = globals_.find(target);
@@ -271,7 +276,7 @@ bool Parser::set(Scope& scope, Function* function) {
                 named, near.empty() || near == target ? "" : "did you mean " + std::string(near) + "?");
   }
   if (written_.contains(target)) return fail(Code::state_write, target + " is written twice", named);
-  if (module_.globals[found->second].frozen && function->name != "init")
+  if (module_.globals[found->second].frozen && scope.function->name != "init")
     return fail(Code::state_write, target + " is frozen and cannot be written", named,
                 "leave out frozen, and name what steps train: over = [...]");
   if (!value.value.valid() || global_lines_[found->second] == 0) {
@@ -282,9 +287,39 @@ bool Parser::set(Scope& scope, Function* function) {
   if (from != to)
     return fail(Code::state_write, target + " is " + to.text() + ", the value written is " + from.text(),
                 value.token);
+  write(scope, target, value.value);
+  return true;
+}
+
+void Parser::write(Scope& scope, const std::string& target, ValueId value) {
   written_.insert(target);
-  function->writes.push_back({target});
-  scope.graph.results.push_back(value.value);
+  scope.function->writes.push_back({target});
+  scope.graph.results.push_back(value);
+}
+
+// What a called function writes, its caller writes, where the statement names what it returns alone: the new
+// values are the results behind those. Takes them off `results`.
+bool Parser::writes_of_call(Scope& scope, const Statement& s, std::vector<ValueId>* results) {
+  if (!is_control(*scope.graph.producer(results->front()), Control::call)) return true;
+  const Function& callee =
+      module_.functions[functions_.at(std::get<std::string>(s.attrs[positional_attr(*s.op)]))];
+  const std::vector<size_t> from = applied_results(module_, callee);
+  if (callee.returns == from.size() || s.defs.size() == from.size()) return true;
+  for (size_t r = callee.returns; r < from.size(); ++r) {
+    const std::string& target = callee.writes[from[r] - callee.returns].global;
+    if (scope.function == nullptr)
+      return fail(
+          Code::state_write, "a region cannot write " + target + ", which " + callee.name + " writes",
+          s.op_token,
+          "name the new values behind what it returns, yield them, and set them at the function's end");
+    if (written_.contains(target))
+      return fail(Code::state_write, target + " is written twice: " + callee.name + " writes it", s.op_token,
+                  "hand it from one to the next: apply takes " + target +
+                      " as an operand and gives its new "
+                      "value as a result");
+    write(scope, target, (*results)[r]);
+  }
+  results->resize(callee.returns);
   return true;
 }
 

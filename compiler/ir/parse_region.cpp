@@ -100,7 +100,7 @@ bool Parser::add_region_arg(Scope& outer, Scope& inner, const RegionArg& arg) {
 }
 
 bool Parser::region_body(Scope& outer, Scope& inner, Statement& s) {
-  bool good = block(inner, nullptr, nullptr);
+  bool good = block(inner, nullptr);
   if (inner.failed) {
     outer.failed = true;
     s.poisoned = true;

@@ -32,6 +32,7 @@ class Parser {
     Graph& graph;
     Builder builder;
     Scope* parent;
+    Function* function = nullptr;  // whose body it is; null in regions
     size_t depth = 0;
     std::unordered_map<std::string, ValueId> names;     // defined here or captured; invalid: poisoned
     std::unordered_map<std::string, ValueId> implicit;  // else branch: captured by the then branch
@@ -94,9 +95,11 @@ class Parser {
   bool function_rest(Function f, bool fresh);
   bool function_batch(Function* f);
   bool function_results(Function* f, std::vector<Type>* types);
-  bool block(Scope& scope, Function* function, const std::vector<Type>* types);
-  bool finish(Scope& scope, Function* function, const std::vector<Type>* types);
-  bool set(Scope& scope, Function* function);
+  bool block(Scope& scope, const std::vector<Type>* types);
+  bool finish(Scope& scope, const std::vector<Type>* types);
+  bool set(Scope& scope);
+  void write(Scope& scope, const std::string& target, ValueId value);
+  bool writes_of_call(Scope& scope, const Statement& s, std::vector<ValueId>* results);
   bool name_list(Scope& scope, std::vector<Operand>* out);
   // parse_statement.cpp
   bool statement(Scope& scope);

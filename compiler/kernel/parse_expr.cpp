@@ -60,7 +60,7 @@ bool literal_bits(std::string_view text, bool negative, DType dtype, uint64_t* b
   if (!dtype_computes(dtype)) return false;
   *bits = 0;
   if (is_float(dtype) && text == "nan" && !negative) {
-    *bits = dtype == DType::f64 ? 0x7ff8000000000000ull : 0x7fc00000ull;
+    *bits = quiet_nan_bits(dtype);
     return true;
   }
   return read_number((negative ? "-" : "") + std::string(text), dtype, reinterpret_cast<std::byte*>(bits)) ==

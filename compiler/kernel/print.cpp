@@ -472,15 +472,11 @@ std::string literal_text(DType dtype, uint64_t bits, bool bare) {
     text = hex(bits);
     bare = false;
   } else if (is_float(dtype)) {
-    const bool is_double = dtype == DType::f64;
-    const double value = is_double ? from_bits<double>(bits) : from_bits<float>(bits);
-    const uint64_t quiet = is_double ? 0x7ff8000000000000ull : 0x7fc00000ull;
-    if (value != value && bits != quiet) {
-      text = hex(bits);
-      bare = false;
-    } else {
-      text = is_double ? format_float(value) : format_float(from_bits<float>(bits));
-    }
+    text = with_float(dtype, [&]<class T>() {
+      const T value = from_bits<T>(bits);
+      bare = bare && (value == value || bits == quiet_nan_bits(dtype));
+      return value == value || bits == quiet_nan_bits(dtype) ? format_float(value) : hex(bits);
+    });
   } else if (is_signed_int(dtype)) {
     const int shift = 64 - 8 * static_cast<int>(dtype_bytes(dtype));
     text = std::to_string(static_cast<int64_t>(bits << shift) >> shift);

@@ -47,8 +47,7 @@ ExprId random_element(kernel::Builder& b, const Node& node, ExprId position,
   Draw d = draw_of(b, node, position, args);
   if (node.op->generate()->what == ir::Generator::random_bernoulli)
     return ops::random_bernoulli(d.stream, d.at, node.get<double>("p")).e;
-  return node.get<DType>("dtype") == DType::f64 ? element<double>(node, d.stream, d.at)
-                                                : element<float>(node, d.stream, d.at);
+  return with_float(node.get<DType>("dtype"), [&]<class T>() { return element<T>(node, d.stream, d.at); });
 }
 
 std::array<ExprId, 4> permutation_call(kernel::Builder& b, const Node& node, ExprId call,

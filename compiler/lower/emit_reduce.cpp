@@ -31,9 +31,8 @@ ExprId ReduceEmitter::neutral(const Reduction& r) {
 }
 
 ExprId ReduceEmitter::zero_less(const Reduction& r) {
-  if (r.dtype == DType::f32) return b_.literal(-0.0f);
-  if (r.dtype == DType::f64) return b_.literal(-0.0);
-  return b_.constant(r.dtype, 0);
+  if (!is_float(r.dtype)) return b_.constant(r.dtype, 0);
+  return with_float(r.dtype, [&]<class T>() { return b_.literal(-T{0}); });
 }
 
 ExprId ReduceEmitter::identity(const Reduction& r) { return identity_of(b_, combiner(r), r.dtype); }

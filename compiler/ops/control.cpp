@@ -183,9 +183,6 @@ Status infer_call(InferContext& c) {
     return c.fail(Code::undefined_name, "no function is named " + callee,
                   "functions are declared before their use");
   }
-  if (!function->writes.empty()) {
-    return c.fail(Code::state_write, callee + " writes state, and only a host can call such a function");
-  }
   std::vector<ir::ValueId> inputs;
   for (ir::ValueId a : function->graph.args) {
     if (function->graph.value(a).arg == ArgKind::input) inputs.push_back(a);
@@ -206,8 +203,8 @@ Status infer_call(InferContext& c) {
         code, "input " + arg.name + " of " + callee + " is " + arg.type.text() + ", given " + given.text()));
   }
   if (!errors.empty()) return errors;
-  for (size_t i = 0; i < function->returns; ++i)
-    c.results.push_back(function->graph.type(function->graph.results[i]));
+  for (const size_t r : ir::applied_results(*c.module, *function))
+    c.results.push_back(function->graph.type(function->graph.results[r]));
   return Ok{};
 }
 
@@ -306,9 +303,9 @@ constexpr OpDef defs[] = {
      .form = &cond_form,
      .infer = infer_cond},
     {.name = "call",
-     .doc =
-         "The values returned by a function of the module. The callee's globals are read by name; a function "
-         "that writes state cannot be called.",
+     .doc = "The values returned by a function of the module, then the new values of what it writes, in the "
+            "order of their declarations. Its globals are read by name. A statement that names the returned "
+            "values alone writes the others, as the function would.",
      .operands = call_operands,
      .attrs = call_attrs,
      .form = &call_form,

@@ -4,7 +4,6 @@
 
 #include "ir/made_names.h"
 #include "ops/expr.h"
-#include "ops/float_range.h"
 #include "support/text.h"
 
 namespace tenon::ops {

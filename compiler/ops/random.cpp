@@ -2,7 +2,6 @@
 #include <cmath>
 
 #include "ops/family.h"
-#include "ops/float_range.h"
 #include "ops/rules.h"
 #include "support/text.h"
 

@@ -395,16 +395,10 @@ Wide<W> cast(const Wide<W>& a, DType to) {
 template <class W>
 Wide<W> round_to(Wide<W> a, double ulp) {
   if (!is_float(a.dtype) || a.undecided() || !std::isfinite(a.value)) return a;
-  const bool single = a.dtype == DType::f32;
-  const W largest = single ? W(std::numeric_limits<float>::max()) : W(std::numeric_limits<double>::max());
-  const W unit =
-      single ? W(std::numeric_limits<float>::epsilon()) : W(std::numeric_limits<double>::epsilon());
-  const W smallest =
-      single ? W(std::numeric_limits<float>::denorm_min()) : W(std::numeric_limits<double>::denorm_min());
-  if (a.exact() && ulp <= 0.5) {
-    const W rounded = single ? W(static_cast<float>(a.value)) : W(static_cast<double>(a.value));
-    return {rounded, 0, a.dtype};
-  }
+  const W largest = W(largest_finite(a.dtype)), unit = W(2 * half_unit(a.dtype)),
+          smallest = W(smallest_step(a.dtype));
+  if (a.exact() && ulp <= 0.5)
+    return {with_float(a.dtype, [&]<class T>() { return W(static_cast<T>(a.value)); }), 0, a.dtype};
   const W grow = W(ulp) * (std::abs(a.value) + a.bound) * unit + W(ulp) * smallest;
   // Halfway between the largest value and the next that would follow it, widened by what rounding is not
   // exact.

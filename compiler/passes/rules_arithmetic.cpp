@@ -40,8 +40,8 @@ Out integer_times_zero(ir::Builder& b, const Match& m) {
 Out divide_by_power_of_two(ir::Builder& b, const Match& m) {
   const DType dtype = b.type(m.operands[0]).dtype;
   const Array* a = uniform_constant(b.graph(), m.operands[1]);
-  if (a == nullptr || (dtype != DType::f32 && dtype != DType::f64)) return std::nullopt;
-  const double d = dtype == DType::f32 ? double{a->as<float>()[0]} : a->as<double>()[0];
+  if (a == nullptr || !is_float(dtype)) return std::nullopt;
+  const double d = with_float(dtype, [&]<class T>() { return double{a->as<T>()[0]}; });
   int exponent = 0;
   if (d == 1 || !std::isfinite(d) || std::fabs(std::frexp(d, &exponent)) != 0.5 || std::abs(exponent) > 100)
     return std::nullopt;
@@ -92,30 +92,12 @@ Out select_of_not(ir::Builder& b, const Match& m) {
   return b.emit("select", {c, m.operands[2], m.operands[1]});
 }
 
-// Every value of `from` is a value of `to`.
-bool lossless(DType from, DType to) {
-  if (from == to) return true;
-  switch (from) {
-    case DType::bool_:
-      return true;
-    case DType::u8:
-      return to != DType::bool_ && to != DType::i8;
-    case DType::i32:
-      return to == DType::i64 || to == DType::f64;
-    case DType::u32:
-      return to == DType::i64 || to == DType::u64 || to == DType::f64;
-    case DType::f32:
-      return to == DType::f64;
-    default:
-      return false;
-  }
-}
 Out cast_chain(ir::Builder& b, const Match& m) {
   const ir::Node* inner = made_by(b, m.operands[0], "cast");
   if (inner == nullptr) return std::nullopt;
   const ValueId x = inner->operands[0];
   const DType from = b.type(x).dtype, middle = b.type(m.operands[0]).dtype, to = m.type.dtype;
-  if (!lossless(from, middle)) return std::nullopt;
+  if (!is_lossless(from, middle)) return std::nullopt;
   if (from == to) return x;
   // Out of range, integers wrap and floats do not: the middle type must be of the first one's kind, or the
   // target a float, which only rounds.

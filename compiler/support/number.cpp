@@ -169,8 +169,8 @@ std::string misfit_text(std::string_view number, Fit fit, DType dtype) {
   const std::string type(dtype_name(dtype));
   if (fit == Fit::large) return shown + " is out of the range of " + type + ": " + range_text(dtype);
   if (fit == Fit::small) {
-    const std::string least = dtype == DType::f64 ? format_float(std::numeric_limits<double>::denorm_min())
-                                                  : format_float(std::numeric_limits<float>::denorm_min());
+    const std::string least =
+        with_float(dtype, []<class T>() { return format_float(std::numeric_limits<T>::denorm_min()); });
     return shown + " is out of the range of " + type + ": the least above 0 is " + least;
   }
   return shown + " is no " + type;

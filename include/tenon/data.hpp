@@ -134,9 +134,15 @@ inline double Array::number() const {
       return *static_cast<const uint32_t*>(t.data);
     case DType::bool_:
       return *static_cast<const bool*>(t.data) ? 1 : 0;
-    default:
-      return std::numeric_limits<double>::quiet_NaN();
+    case DType::f16:
+    case DType::bf16:
+    case DType::i8:
+    case DType::i16:
+    case DType::u16:
+    case DType::u64:
+      break;  // no array holds them
   }
+  return std::numeric_limits<double>::quiet_NaN();
 }
 
 struct BatchOptions {

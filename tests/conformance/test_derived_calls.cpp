@@ -135,13 +135,13 @@ TEST_CASE("what cannot be called is told") {
   // A directive below the call.
   CHECK(code_of("tenon 1\nmodule m\nfunc f(x: f64[]) -> f64[] {\n  y = call g(x)\n  return y\n}\n"
                 "derive g = grad f {wrt = [x]}\n") == 103);
-  // A step writes state.
+  // Two steps in one function write the same parameter.
   CHECK(code_of(
             "tenon 1\nmodule m\nparam w : f64[]\nfunc l(x: f64[]) -> f64[] {\n  y = mul w, x\n  return y\n}\n"
             "derive t = step l {with = sgd {lr = 0.1}}\n"
-            "func f(x: f64[]) -> f64[] {\n  y = call t(x)\n  return y\n}\n",
+            "func f(x: f64[]) -> f64[] {\n  z = call t(x)\n  y = call t(z)\n  return y\n}\n",
             &message) == 115);
-  CHECK(message.find(":10:") != std::string::npos);
+  CHECK(message.find(":11:") != std::string::npos);
   // What the directive says wrong, at its place.
   CHECK(code_of(cubic + "derive k = grad f {wrt = [z]}\nfunc n(x: f64[]) -> f64[] {\n  y = call k(x)\n"
                         "  return y\n}\n",

@@ -20,10 +20,9 @@ double at(const Array& a, int64_t i) {
 }
 
 Array wider(const Array& a) {
-  if (a.dtype() != DType::f32) return a;
+  if (!is_float(a.dtype()) || a.dtype() == DType::f64) return a;
   Array out(DType::f64, a.shape());
-  const std::span<const float> from = a.as<float>();
-  std::copy(from.begin(), from.end(), out.as<double>().begin());
+  with_float(a.dtype(), [&]<class T>() { std::ranges::copy(a.as<T>(), out.as<double>().begin()); });
   return out;
 }
 
@@ -222,11 +221,11 @@ class CheckGrad : public Verb {
   Status try_rules(Checker& checker, Array& place, const Array& found, std::span<const double> rules,
                    runtime::Random& random, Verdict* v) const {
     const int64_t count = found.count();
-    // Constants of an f32 model are f32: those of a rule are rounded apart from those of the function, each
-    // by half a unit, against the largest of what they add up to.
+    // Constants of a model of narrow floats are narrow: those of a rule are rounded apart from those of the
+    // function, each by half a unit, against the largest of what they add up to.
     double rounding = 0;
-    if (found.dtype() == DType::f32)
-      for (double r : rules) rounding = std::max(rounding, 4 * 0x1p-24 * std::abs(r));
+    if (found.dtype() != DType::f64)
+      for (double r : rules) rounding = std::max(rounding, 4 * half_unit(found.dtype()) * std::abs(r));
     const bool every = count <= samples_;
     for (int64_t s = 0; s < std::min(count, samples_); ++s) {
       const int64_t i = every ? s : static_cast<int64_t>(random.below(static_cast<uint64_t>(count)));

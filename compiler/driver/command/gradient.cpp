@@ -32,8 +32,10 @@ Status add_gradient(ir::Module& module, const std::string& function, const std::
 
 namespace {
 
+bool is_narrow(DType d) { return is_float(d) && d != DType::f64; }
+
 void widen(ir::Type& type) {
-  if (type.dtype == DType::f32) type.dtype = DType::f64;
+  if (is_narrow(type.dtype)) type.dtype = DType::f64;
 }
 
 void widen(ir::Graph& graph) {
@@ -41,13 +43,14 @@ void widen(ir::Graph& graph) {
   for (size_t n = 0; n < graph.node_count(); ++n) {
     ir::Node& node = graph.node(ir::NodeId(n));
     for (ir::Attr& attr : node.attrs) {
-      if (DType* dtype = std::get_if<DType>(&attr); dtype != nullptr && *dtype == DType::f32)
+      if (DType* dtype = std::get_if<DType>(&attr); dtype != nullptr && is_narrow(*dtype))
         *dtype = DType::f64;
       const auto* array = std::get_if<std::shared_ptr<const Array>>(&attr);
-      if (array == nullptr || *array == nullptr || (*array)->dtype() != DType::f32) continue;
+      if (array == nullptr || *array == nullptr || !is_narrow((*array)->dtype())) continue;
       auto wide = std::make_shared<Array>(DType::f64, (*array)->shape());
-      const std::span<const float> from = (*array)->as<float>();
-      std::copy(from.begin(), from.end(), wide->as<double>().begin());
+      with_float((*array)->dtype(), [&]<class T>() {
+        std::ranges::copy(std::as_const(**array).template as<T>(), wide->as<double>().begin());
+      });
       attr = std::shared_ptr<const Array>(std::move(wide));
     }
     // Nesting of regions is bounded (max_region_depth).

@@ -16,32 +16,7 @@ using kernel::ParamRole;
 
 namespace {
 
-std::string c_type(DType d) {
-  switch (d) {
-    case DType::f64:
-      return "double";
-    case DType::f32:
-      return "float";
-    case DType::i8:
-      return "int8_t";
-    case DType::i16:
-      return "int16_t";
-    case DType::i32:
-      return "int32_t";
-    case DType::i64:
-      return "int64_t";
-    case DType::u32:
-      return "uint32_t";
-    case DType::u64:
-      return "uint64_t";
-    case DType::u16:
-    case DType::f16:
-    case DType::bf16:
-      return "uint16_t";
-    default:
-      return "uint8_t";
-  }
-}
+std::string c_type(DType d) { return std::string(dtype_row(d).c_type); }
 
 // An arena of more bytes than this is no size that a program sets aside before it knows its own.
 constexpr int64_t largest_constant = int64_t{1} << 32;
@@ -63,18 +38,14 @@ std::string shape_text(const CField& f) {
 }
 
 std::string value_text(const kernel::EntryParam& p) {
-  if (p.dtype == DType::f32) {
-    float v;
-    const uint32_t bits = static_cast<uint32_t>(p.bits);
-    std::memcpy(&v, &bits, sizeof v);
-    return format_float(v);
-  }
-  if (p.dtype == DType::f64) {
-    double v;
-    std::memcpy(&v, &p.bits, sizeof v);
-    return format_float(v);
-  }
-  return std::to_string(static_cast<int64_t>(p.bits));
+  return with_dtype(p.dtype, [&]<class T>() {
+    T value;
+    std::memcpy(&value, &p.bits, sizeof value);
+    if constexpr (std::is_floating_point_v<T>)
+      return format_float(value);
+    else
+      return std::to_string(value);
+  });
 }
 
 std::string range_text(const CField& f) { return std::to_string(f.low) + ".." + std::to_string(f.high); }

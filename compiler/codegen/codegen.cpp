@@ -229,7 +229,7 @@ Result<std::unique_ptr<llvm::Module>> generate(const kernel::Module& module,
   }
   // Where all constants are empty, entries name the block all the same.
   if (constants && (module.constant_bytes != 0 || takes_constants(module))) m.constants_block(true);
-  if (constants && options.c_functions) emit_c_functions(m);
+  if (constants && options.beside) options.beside(m);
   if (!m.errors.empty()) return std::move(m.errors);
   std::string broken;
   llvm::raw_string_ostream out(broken);

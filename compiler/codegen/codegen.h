@@ -3,6 +3,7 @@
 // passes over it. Knows no operation and no schedule.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,10 +19,12 @@ class Module;
 namespace tenon::codegen {
 using namespace support;
 
+struct ModuleEmitter;  // emitter.h
+
 struct Options {
   std::string prefix = "tenon";  // exported symbols are <prefix>_…; kernels are local or hidden
-  bool c_functions = false;      // with the constants: also the C functions of the generated header
-  bool callers = false;          // and for each of these a function that calls it by its symbol (symbols.h)
+  // With the constants: what else the module defines.
+  std::function<void(ModuleEmitter&)> beside;
 };
 
 // Generates the named functions of a verified module (all where empty). Leaf kernels get hidden visibility,

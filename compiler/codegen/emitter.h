@@ -278,8 +278,6 @@ class FunctionEmitter {
 void emit_entry(ModuleEmitter& m, const kernel::Entry& entry, const kernel::Function& function);
 // procedures.cpp
 void emit_procedure(ModuleEmitter& m, const kernel::Function& function);
-// c_functions.cpp: the functions of the generated C header.
-void emit_c_functions(ModuleEmitter& m);
 void emit_arena(ModuleEmitter& m, const kernel::Entry& entry, const kernel::Function& function);
 
 }  // namespace tenon::codegen

@@ -20,6 +20,7 @@
 #include <shared_mutex>
 #include <thread>
 
+#include "c_interface/interface.h"
 #include "codegen/codegen.h"
 #include "kernel/verify.h"
 #include "object/budget.h"
@@ -172,8 +173,8 @@ Result<llvm::SmallVector<char, 0>> generate_group(const kernel::Module& module, 
   context.setDiagnosticHandler(std::make_unique<Collector>(&problem));
   codegen::Options o;
   o.prefix = options.prefix;
-  o.c_functions = options.c_functions;
-  o.callers = options.callers;
+  if (options.c_functions)
+    o.beside = [&](codegen::ModuleEmitter& m) { c_interface::emit_functions(m, options.callers); };
   TENON_ASSIGN(std::unique_ptr<llvm::Module> m,
                codegen::generate(module, group.functions, group.constants, target, context, o));
   llvm::SmallVector<char, 0> bytes;

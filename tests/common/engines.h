@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "driver/compile.h"
-#include "driver/program.h"
+#include "driver/compile/compile.h"
+#include "driver/program/program.h"
 #include "evaluate/evaluate.h"
 
 namespace tenon::test {

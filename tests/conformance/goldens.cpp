@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "catch.h"
-#include "driver/compile.h"
+#include "driver/compile/compile.h"
 #include "ir/print.h"
 #include "kernel/print.h"
 #include "support/hash.h"

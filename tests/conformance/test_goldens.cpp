@@ -10,7 +10,7 @@
 
 #include "catch.h"
 #include "common/engines.h"
-#include "driver/compile.h"
+#include "driver/compile/compile.h"
 #include "paths.h"
 
 namespace tenon::test {

@@ -7,7 +7,7 @@
 
 #include "catch.h"
 #include "conformance/object_programs.h"
-#include "driver/program.h"
+#include "driver/program/program.h"
 
 namespace tenon::test {
 namespace {

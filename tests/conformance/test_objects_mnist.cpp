@@ -5,7 +5,7 @@
 
 #include "catch.h"
 #include "conformance/object_programs.h"
-#include "driver/program.h"
+#include "driver/program/program.h"
 #include "paths.h"
 #include "runtime/hostile.h"
 #include "runtime/load.h"

@@ -6,7 +6,7 @@
 #include "catch.h"
 #include "common/engines.h"
 #include "conformance/command_runner.h"
-#include "driver/compile.h"
+#include "driver/compile/compile.h"
 #include "ir/print.h"
 #include "kernel/print.h"
 #include "runtime/abi.h"

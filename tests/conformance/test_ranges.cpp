@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "catch.h"
-#include "driver/compile.h"
+#include "driver/compile/compile.h"
 #include "kernel/print.h"
 #include "paths.h"
 

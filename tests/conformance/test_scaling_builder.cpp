@@ -5,7 +5,7 @@
 
 #include "catch.h"
 #include "conformance/counted_stages.h"
-#include "driver/model.h"
+#include "driver/model/model.h"
 
 namespace tenon::test {
 namespace {

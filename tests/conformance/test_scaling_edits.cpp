@@ -4,8 +4,8 @@
 
 #include "catch.h"
 #include "conformance/counted_stages.h"
-#include "driver/compile.h"
-#include "driver/program.h"
+#include "driver/compile/compile.h"
+#include "driver/program/program.h"
 
 namespace tenon::test {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "catch.h"
 #include "conformance/counted_stages.h"
-#include "driver/program.h"
+#include "driver/program/program.h"
 #include "ir/parse.h"
 #include "ir/print.h"
 #include "ir/verify.h"

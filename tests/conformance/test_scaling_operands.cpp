@@ -8,8 +8,8 @@
 #include "catch.h"
 #include "conformance/counted_stages.h"
 #include "conformance/object_programs.h"
-#include "driver/compile.h"
-#include "driver/program.h"
+#include "driver/compile/compile.h"
+#include "driver/program/program.h"
 #include "ir/parse.h"
 
 namespace tenon::test {

@@ -8,7 +8,7 @@
 #include "catch.h"
 #include "common/engines.h"
 #include "conformance/counted_stages.h"
-#include "driver/compile.h"
+#include "driver/compile/compile.h"
 #include "evaluate/evaluate.h"
 #include "ir/parse.h"
 #include "ir/print.h"

@@ -6,7 +6,7 @@
 
 #include "catch.h"
 #include "common/engines.h"
-#include "driver/compile.h"
+#include "driver/compile/compile.h"
 #include "kernel/print.h"
 #include "lower/lower.h"
 #include "lower/schedule_text.h"

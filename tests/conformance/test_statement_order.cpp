@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "catch.h"
-#include "driver/compile.h"
+#include "driver/compile/compile.h"
 #include "kernel/print.h"
 
 namespace tenon::test {

@@ -9,7 +9,7 @@
 
 #include "catch.h"
 #include "conformance/command_runner.h"
-#include "driver/program.h"
+#include "driver/program/program.h"
 #include "object/aot/export.h"
 #include "paths.h"
 #include "runtime/csv.h"

@@ -12,8 +12,8 @@
 
 #include "catch.h"
 #include "common/guarded.h"
-#include "driver/compile.h"
-#include "driver/program.h"
+#include "driver/compile/compile.h"
+#include "driver/program/program.h"
 #include "fuzz/mutated_inputs.h"
 #include "runtime/csv.h"
 #include "runtime/file.h"

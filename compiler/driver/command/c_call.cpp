@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cstring>
 
-#include "codegen/c_functions.h"
+#include "c_interface/interface.h"
 #include "codegen/symbols.h"
 
 namespace tenon::command {
 
-using codegen::CEntry;
-using codegen::CField;
+using c_interface::CEntry;
+using c_interface::CField;
 using kernel::ParamRole;
 
 namespace {
@@ -58,7 +58,7 @@ Result<Outcome> run_c_function(const driver::Program& program, const driver::Ent
                                const LinkedObject& object, const std::string& prefix,
                                const evaluate::Inputs& inputs, const runtime::Parallel* parallel) {
   const std::string& name = entry.interface->name;
-  TENON_ASSIGN(const codegen::CInterface c, codegen::c_interface(program.kernels(), prefix));
+  TENON_ASSIGN(const c_interface::CInterface c, c_interface::interface_of(program.kernels(), prefix));
   TENON_ASSIGN(PreparedCall call, prepare_call(program, entry, inputs));
   auto& [sizes, state, arena, outcome] = call;
   const Errors lacking = error(Code::backend, "the object lacks the C function of " + name);

@@ -6,7 +6,7 @@
 namespace tenon::command {
 
 // Calls <prefix>_<entry> on copies. The object was exported with `callers`. Outcome::status.code is a value
-// of <prefix>_status (codegen::CStatus). T503 where the object lacks the function.
+// of <prefix>_status (c_interface::CStatus). T503 where the object lacks the function.
 Result<Outcome> run_c_function(const driver::Program& program, const driver::EntryInfo& entry,
                                const LinkedObject& object, const std::string& prefix,
                                const evaluate::Inputs& inputs, const runtime::Parallel* parallel);

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "codegen/c_names.h"
+#include "c_interface/names.h"
 #include "driver/command/model.h"
-#include "driver/program.h"
+#include "driver/program/program.h"
 #include "object/aot/export.h"
 #include "runtime/file.h"
 #include "runtime/safetensors.h"
@@ -53,7 +53,7 @@ class Compile : public Verb {
     options.step_loops = !no_epochs_;
     options.epochs = !no_epochs_;
     options.threads = static_cast<int>(threads_);
-    options.prefix = prefix_.empty() ? codegen::c_prefix_of(base) : prefix_;
+    options.prefix = prefix_.empty() ? c_interface::c_prefix_of(base) : prefix_;
     options.baked = bake_;
     runtime::Tensors tensors;
     options.own_state = true;

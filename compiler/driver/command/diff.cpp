@@ -6,7 +6,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "codegen/c_functions.h"
+#include "c_interface/interface.h"
 #include "driver/command/c_call.h"
 #include "object/aot/export.h"
 #include "runtime/parallel.h"
@@ -195,7 +195,7 @@ class Diff : public Verb {
     TENON_ASSIGN(const Outcome aot, run_c_function(*program, *entry, *linked, "diff", inputs, host));
 
     Comparison found;
-    const uint32_t in_c = exact.status == 0 ? 0 : static_cast<uint32_t>(codegen::c_status(exact.status));
+    const uint32_t in_c = exact.status == 0 ? 0 : static_cast<uint32_t>(c_interface::c_status(exact.status));
     if (jit.status.code != exact.status || aot.status.code != in_c) {
       found.differs();
       c.print("status: exact T" + std::to_string(exact.status) + ", jit T" + std::to_string(jit.status.code) +

@@ -2,7 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "driver/command/training.h"
-#include "driver/trainer.h"
+#include "driver/train/trainer.h"
 #include "runtime/load.h"
 
 namespace tenon::command {

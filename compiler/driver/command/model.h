@@ -4,8 +4,8 @@
 #include <map>
 
 #include "driver/command/options.h"
-#include "driver/compile.h"
-#include "driver/program.h"
+#include "driver/compile/compile.h"
+#include "driver/program/program.h"
 
 namespace tenon::command {
 

@@ -8,7 +8,7 @@
 
 #include "driver/command/difference.h"
 #include "driver/command/model.h"
-#include "driver/pipeline.h"
+#include "driver/compile/pipeline.h"
 #include "ir/print.h"
 #include "passes/passes.h"
 #include "runtime/file.h"

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "driver/command/training.h"
-#include "driver/trainer.h"
+#include "driver/train/trainer.h"
 #include "ir/print.h"
 #include "runtime/load.h"
 #include "runtime/npy.h"

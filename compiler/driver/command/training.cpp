@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "driver/trainer.h"
+#include "driver/train/trainer.h"
 #include "runtime/file.h"
 #include "runtime/load.h"
 #include "runtime/safetensors.h"

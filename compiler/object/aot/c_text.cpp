@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <cstring>
 
-#include "codegen/c_names.h"
+#include "c_interface/names.h"
 #include "ir/dim.h"
 #include "support/text.h"
 
 namespace tenon::object {
 using namespace support;
-using codegen::CEntry;
-using codegen::CField;
-using codegen::CInterface;
+using c_interface::CEntry;
+using c_interface::CField;
+using c_interface::CInterface;
 using kernel::ParamRole;
 
 namespace {
@@ -101,7 +101,7 @@ std::string signature(const CEntry& e, const std::string& prefix) {
 
 std::string init_signature(const CInterface& c, const std::string& prefix) {
   return prefix + "_status " + prefix + "_init(void *state, size_t bytes, uint64_t seed" +
-         (c.init_arena > codegen::init_stack ? ", void *arena, size_t arena_bytes)" : ")");
+         (c.init_arena > c_interface::init_stack ? ", void *arena, size_t arena_bytes)" : ")");
 }
 
 void fields_comment(const CEntry& e, std::string& out) {
@@ -110,9 +110,9 @@ void fields_comment(const CEntry& e, std::string& out) {
 
 // Bounds of sizes, and the bytes of state and arenas.
 std::string macros(const kernel::Module& module, const CInterface& c) {
-  const std::string P = codegen::c_upper(c.prefix);
+  const std::string P = c_interface::c_upper(c.prefix);
   std::string h;
-  for (const codegen::CDim& d : c.dims) {
+  for (const c_interface::CDim& d : c.dims) {
     h += "#define " + d.macro + "_MIN " + std::to_string(d.low) + "u\n";
     h += "#define " + d.macro + "_MAX " + std::to_string(d.high) + "u\n";
   }
@@ -120,7 +120,7 @@ std::string macros(const kernel::Module& module, const CInterface& c) {
        "_ALIGN 64u /* of state and arena; inputs and outputs are aligned as their elements */\n";
   h += "#define " + P + "_STATE_BYTES " + std::to_string(std::max<uint64_t>(module.state_bytes, 64)) +
        "u /* all tensors of " + P + "_tensors: memcpy-able */\n";
-  if (c.init_arena > codegen::init_stack)
+  if (c.init_arena > c_interface::init_stack)
     h += "#define " + P + "_INIT_ARENA_BYTES " + std::to_string(c.init_arena) + "u\n";
   for (const CEntry& e : c.entries)
     if (e.arena_high < largest_constant)
@@ -130,7 +130,7 @@ std::string macros(const kernel::Module& module, const CInterface& c) {
 }
 
 std::string status_type(const std::string& prefix) {
-  const std::string P = codegen::c_upper(prefix);
+  const std::string P = c_interface::c_upper(prefix);
   std::string h = "\n/* Not OK: the failing call, or step of a call, changed no state. */\ntypedef enum {\n";
   const char* const names[][2] = {
       {"OK", "done"},
@@ -199,7 +199,7 @@ std::string entry_text(const CEntry& e, const std::string& prefix) {
 
 // What the example stands on: memory, and an end where a call fails.
 std::string example_head(const std::string& prefix, const std::string& file) {
-  const std::string P = codegen::c_upper(prefix);
+  const std::string P = c_interface::c_upper(prefix);
   return "/* " + in_comment(file) +
          "_example.c: makes a state and calls every function once, on inputs of zeros.\n"
          "   cc -std=c99 " +
@@ -305,7 +305,7 @@ class ExampleCall {
 std::string c_header(const kernel::Module& module, const CInterface& c, const std::string& file,
                      const std::string& target) {
   const std::string& prefix = c.prefix;
-  const std::string P = codegen::c_upper(prefix);
+  const std::string P = c_interface::c_upper(prefix);
   std::string h = "/* " + in_comment(file) + ".h: " + in_comment(module.name) + ", compiled for " + target +
                   ". Generated; do not edit.\n"
                   "   No allocation, no globals, no initialization; link " +
@@ -330,7 +330,7 @@ std::string c_header(const kernel::Module& module, const CInterface& c, const st
 
 std::string c_example(const CInterface& c, const std::string& file) {
   const std::string& prefix = c.prefix;
-  const std::string P = codegen::c_upper(prefix);
+  const std::string P = c_interface::c_upper(prefix);
   std::string x = example_head(prefix, file);
   x += "int main(void) {\n"
        "  size_t count = 0;\n"
@@ -339,7 +339,7 @@ std::string c_example(const CInterface& c, const std::string& file) {
        "_tensors(&count);\n"
        "  void *state = block(" +
        P + "_STATE_BYTES);\n";
-  const bool given = c.init_arena > codegen::init_stack;
+  const bool given = c.init_arena > c_interface::init_stack;
   x += "  must(\"init\", " + prefix + "_init(state, " + P + "_STATE_BYTES, 1" +
        (given ? ", block(" + P + "_INIT_ARENA_BYTES), " + P + "_INIT_ARENA_BYTES" : std::string()) + "));\n";
   x += "  must(\"check\", " + prefix + "_check(state, " + P + "_STATE_BYTES));\n";

@@ -3,13 +3,13 @@
 
 #include <string>
 
-#include "codegen/c_functions.h"
+#include "c_interface/interface.h"
 
 namespace tenon::object {
 
 // `file`: the name of the files without their endings.
-std::string c_header(const kernel::Module& module, const codegen::CInterface& interface,
+std::string c_header(const kernel::Module& module, const c_interface::CInterface& interface,
                      const std::string& file, const std::string& target);
-std::string c_example(const codegen::CInterface& interface, const std::string& file);
+std::string c_example(const c_interface::CInterface& interface, const std::string& file);
 
 }  // namespace tenon::object

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "codegen/c_names.h"
+#include "c_interface/names.h"
 #include "object/aot/c_text.h"
 #include "object/object.h"
 
@@ -51,7 +51,7 @@ Result<kernel::Module> select(const kernel::Module& module, const std::vector<st
 
 Result<Exported> export_object(const kernel::Module& module, const target::Target& target,
                                const ExportOptions& options) {
-  if (!codegen::c_prefix(options.prefix))
+  if (!c_interface::c_prefix(options.prefix))
     return error(Code::bad_option,
                  "prefix \"" + options.prefix + "\" is no C identifier that names may begin with",
                  "letters, digits and _, no digit first, and no _ before a letter or a _");
@@ -63,7 +63,7 @@ Result<Exported> export_object(const kernel::Module& module, const target::Targe
   o.threads = options.threads;
   o.isolate = options.isolate;
   TENON_ASSIGN(Object object, compile(selected, target, o));
-  TENON_ASSIGN(const codegen::CInterface interface, codegen::c_interface(selected, options.prefix));
+  TENON_ASSIGN(const c_interface::CInterface interface, c_interface::interface_of(selected, options.prefix));
   Exported e;
   e.elf = std::move(object.elf);
   const std::string& file = options.file.empty() ? options.prefix : options.file;

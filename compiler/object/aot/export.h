@@ -1,5 +1,5 @@
 // Ahead-of-time export: an object, its C header, and an example program that uses both. The header states
-// what the functions of codegen/c_functions.h do; the example compiles with -std=c99 -pedantic -Werror and
+// what the functions of c_interface/interface.h do; the example compiles with -std=c99 -pedantic -Werror and
 // runs.
 #pragma once
 

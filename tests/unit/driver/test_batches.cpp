@@ -5,7 +5,7 @@
 
 #include "batch_cases.h"
 #include "conformance/models.h"
-#include "driver/trainer.h"
+#include "driver/train/trainer.h"
 #include "runtime/random.h"
 
 namespace tenon::test {

@@ -3,8 +3,8 @@
 #include <set>
 #include <string>
 
-#include "codegen/c_functions.h"
-#include "driver/compile.h"
+#include "c_interface/interface.h"
+#include "driver/compile/compile.h"
 #include "ir/made_names.h"
 #include "ir/print.h"
 #include "support/text.h"
@@ -172,10 +172,10 @@ TEST_CASE("Made names in every role are lowered, and a loop and its given order 
       o.functions = {"train"};
       auto kernels = driver::to_kernels(std::move(*unit), o);
       if (!kernels) FAIL(kernels.errors().text());
-      auto c = codegen::c_interface(*kernels, "m");
+      auto c = c_interface::interface_of(*kernels, "m");
       REQUIRE(c);
       bool merged = false;
-      for (const codegen::CEntry& e : c->entries)
+      for (const c_interface::CEntry& e : c->entries)
         if (e.entry->name == "train.epochs") merged = e.given != nullptr && e.order != nullptr;
       CHECK(merged);
     }

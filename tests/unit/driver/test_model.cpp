@@ -1,6 +1,6 @@
 // Model: cuts of one graph equal the functions that text declares.
 #include "conformance/models.h"
-#include "driver/model.h"
+#include "driver/model/model.h"
 #include "ir/print.h"
 
 namespace tenon::test {

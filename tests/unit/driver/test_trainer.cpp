@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "conformance/models.h"
-#include "driver/trainer.h"
+#include "driver/train/trainer.h"
 #include "runtime/generate.h"
 #include "runtime/parallel.h"
 

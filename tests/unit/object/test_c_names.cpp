@@ -1,7 +1,7 @@
 // Names of the generated C: every word that C, C++, the header itself or what it includes gives a meaning,
 // as the name of a function, an input, a result, a hyper-parameter and a dimension, in one header that C and
 // C++ compilers take.
-#include "codegen/c_names.h"
+#include "c_interface/names.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -75,7 +75,7 @@ struct Folder {
 
 std::set<std::string> all_names() {
   std::set<std::string> names;
-  for (const std::string_view w : codegen::c_taken_words()) names.emplace(w);
+  for (const std::string_view w : c_interface::c_taken_words()) names.emplace(w);
   // The header's own words and the parameters of its functions, bare, behind the prefix, and in both cases.
   for (const char* w : {"status",    "tensor",        "parallel",
                         "init",      "check",         "tensors",
@@ -120,7 +120,7 @@ TEST_CASE("Names that C and C++ know, or the header has, are compiled in every r
       "#include <string.h>\n";
   for (const Names* n : {&plain, &loops}) {
     for (const std::string prefix : {"twr", "TWR", "size", "int8", "getc", "E"}) {
-      const auto c = codegen::c_interface(n->module, prefix);
+      const auto c = c_interface::interface_of(n->module, prefix);
       REQUIRE(c);
       folder.write("n.h", object::c_header(n->module, *c, "n", "a target"));
       folder.write("n_example.c", object::c_example(*c, "n"));
@@ -173,7 +173,7 @@ TEST_CASE("The table of words lacks no keyword of C and C++, and no macro or typ
   CHECK(words.size() > 150);  // EOF, SIZE_MAX and the like among them
   for (const std::string& word : words) {
     INFO(word);
-    CHECK(codegen::c_taken_word(word));
+    CHECK(c_interface::c_taken_word(word));
   }
 }
 
@@ -181,9 +181,9 @@ TEST_CASE("C names keep their spelling where nothing stands against it") {
   Names n;
   for (const char* name : {"p", "a", "state", "f", "f_arena_bytes", "done", "workers"}) n.add(name, false);
   n.add("step", true);
-  const auto c = codegen::c_interface(n.module, "m");
+  const auto c = c_interface::interface_of(n.module, "m");
   REQUIRE(c);
-  for (const codegen::CEntry& e : c->entries) {
+  for (const c_interface::CEntry& e : c->entries) {
     CHECK(e.name == e.entry->name);
     CHECK(e.fields[0].name == e.entry->name);  // the input
   }
@@ -208,7 +208,7 @@ TEST_CASE("An arena that no program sets aside beforehand has no constant in the
   };
   arena(0, 64);
   arena(1, int64_t{1} << 40);
-  const auto c = codegen::c_interface(n.module, "m");
+  const auto c = c_interface::interface_of(n.module, "m");
   REQUIRE(c);
   const std::string h = object::c_header(n.module, *c, "file", "a target");
   CHECK(h.find("#define M_SMALL_ARENA_BYTES 576u") != std::string::npos);
@@ -222,12 +222,12 @@ TEST_CASE("An arena that no program sets aside beforehand has no constant in the
 TEST_CASE("a prefix that no name may begin with is refused, and made of no file's name") {
   for (const char* word : {"", "3x", "a-b", "_x", "_X", "__x", "_"}) {
     INFO(word);
-    CHECK(!codegen::c_prefix(word));
+    CHECK(!c_interface::c_prefix(word));
   }
-  for (const char* word : {"x", "x_", "X1", "_3", "mlp_2"}) CHECK(codegen::c_prefix(word));
+  for (const char* word : {"x", "x_", "X1", "_3", "mlp_2"}) CHECK(c_interface::c_prefix(word));
   for (const char* path : {"", "out/._net", "_", "__", "3net", "a/b-c.d", "_N", ".l"}) {
     INFO(path);
-    CHECK(codegen::c_prefix(codegen::c_prefix_of(path)));
+    CHECK(c_interface::c_prefix(c_interface::c_prefix_of(path)));
   }
-  CHECK(codegen::c_prefix_of("out/my-net") == "my_net");
+  CHECK(c_interface::c_prefix_of("out/my-net") == "my_net");
 }

@@ -300,7 +300,7 @@ void Parser::write(Scope& scope, const std::string& target, ValueId value) {
 // What a called function writes, its caller writes, where the statement names what it returns alone: the new
 // values are the results behind those. Takes them off `results`.
 bool Parser::writes_of_call(Scope& scope, const Statement& s, std::vector<ValueId>* results) {
-  if (!is_control(*scope.graph.producer(results->front()), Control::call)) return true;
+  if (s.op->control() == nullptr || s.op->control()->what != Control::call) return true;
   const Function& callee =
       module_.functions[functions_.at(std::get<std::string>(s.attrs[positional_attr(*s.op)]))];
   const std::vector<size_t> from = applied_results(module_, callee);

@@ -255,7 +255,7 @@ bool Parser::emit(Scope& scope, Statement& s) {
     explain(scope, s, results.take_errors());
     return false;
   }
-  if (!results->empty() && !writes_of_call(scope, s, &*results)) return false;
+  if (!writes_of_call(scope, s, &*results)) return false;
   if (!s.defs.empty() && s.defs.size() != results->size())
     return fail(Code::result_type,
                 std::string(s.op->name) + " has " + std::to_string(results->size()) + " results, " +

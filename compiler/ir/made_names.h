@@ -2,7 +2,7 @@
 // rule for all of them: what a user named keeps its name, and what is made takes the name that the pages give
 // it (`rng.seed`, `fc1.w.m`, `order`, `rows`) where nobody has it, else the first free one made from it
 // (`rng.seed.1`). Functions `init` and `<step>.epochs` are called by name, so a user's function of that name
-// is refused (ir/verify.cpp). Symbols of objects follow codegen/symbols.h, names in C codegen/c_names.h.
+// is refused (ir/verify.cpp). Symbols of objects follow codegen/symbols.h, names in C c_interface/names.h.
 #pragma once
 
 #include <string>

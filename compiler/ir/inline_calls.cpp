@@ -258,7 +258,9 @@ uint64_t size_inlined(const Graph& graph, const std::map<std::string, uint64_t, 
   uint64_t size = 0;
   for (size_t i = 0; i < graph.node_count(); ++i) {
     const Node& node = graph.node(NodeId(i));
-    size += replaced(node, applied) ? sizes.at(node.get<std::string>("callee")) : 1;
+    // Of a callee that is not there others tell.
+    const auto callee = replaced(node, applied) ? sizes.find(node.get<std::string>("callee")) : sizes.end();
+    size += callee == sizes.end() ? 1 : callee->second;
     for (const std::unique_ptr<Graph>& region : node.regions) size += size_inlined(*region, sizes, applied);
     if (size > most_operations) return most_operations + 1;
   }
@@ -321,6 +323,14 @@ bool has_calls(const Graph& graph) {
   Names names;
   collect_callees(graph, {}, &names);
   return !names.empty();
+}
+
+Status check_inlined_sizes(const Module& module) {
+  std::map<std::string, uint64_t, std::less<>> sizes;
+  for (const Function& f : module.functions)
+    if ((sizes[f.name] = size_inlined(f.graph, sizes, {})) > most_operations)
+      return too_large("function " + f.name);
+  return Ok{};
 }
 
 Status inline_calls(const Module& module, Graph& graph, const InlineApplied& applied) {

@@ -9,6 +9,8 @@ namespace {
 
 Result<bool> run(ir::Module& module, const pass::Options& /*options*/, pass::Counts& counts) {
   bool changed = false;
+  // Before the work that would be in vain: what doubles at every level is as long to make as it is large.
+  TENON_TRY(ir::check_inlined_sizes(module));
   // Callees keep their calls until their own turn: ir::inline_calls resolves through them.
   for (ir::Function& f : module.functions) {
     if (!ir::has_calls(f.graph)) continue;

@@ -5,6 +5,7 @@
 #include "evaluate/evaluate.h"
 #include "ir/builder.h"
 #include "ir/compact.h"
+#include "ir/inline_calls.h"
 #include "ir/op_def.h"
 #include "ir/parse.h"
 #include "ir/print.h"
@@ -345,6 +346,21 @@ TEST_CASE("order: what follows depends on the graph alone") {
     return ir::print(m);
   };
   CHECK(emitted(false) == emitted(true));
+}
+
+TEST_CASE("calls that would be too many are refused before any is put in") {
+  std::string text = std::string(header) + "func f0(x: f32[n]) -> f32[n] {\n  a = neg x\n  return a\n}\n";
+  for (int i = 1; i <= 22; ++i) {
+    const std::string callee = "f" + std::to_string(i - 1);
+    text += "func f" + std::to_string(i) + "(x: f32[n]) -> f32[n] {\n  a = call " + callee +
+            "(x)\n  b = call " + callee + "(a)\n  return b\n}\n";
+  }
+  ir::Module m = parsed(text);
+  pass::Counts counts;
+  const Result<bool> refused = passes::inline_calls.run(m, {}, counts);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.errors().code() == Code::compile_limit);
+  for (size_t i = 1; i < m.functions.size(); ++i) CHECK(ir::has_calls(m.functions[i].graph));
 }
 
 TEST_CASE("bind is a pass of its own") {

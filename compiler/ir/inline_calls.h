@@ -22,7 +22,8 @@ using InlineApplied = std::function<bool(std::string_view function)>;
 // T103 where a callee does not exist; T502 where the graph would pass 2^20 operations.
 Status inline_calls(const Module& module, Graph& graph, const InlineApplied& applied = {});
 bool has_calls(const Graph& graph);
-// T502 where a function of a verified module would pass 2^20 operations once its calls are put in. Linear.
-Status check_inlined_sizes(const Module& module);
+// T502 where a function that is wanted (none given: any) would pass 2^20 operations once its calls are put
+// in. Linear.
+Status check_inlined_sizes(const Module& module, const std::function<bool(const Function&)>& wanted = {});
 
 }  // namespace tenon::ir

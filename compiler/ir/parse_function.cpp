@@ -304,7 +304,7 @@ bool Parser::writes_of_call(Scope& scope, const Statement& s, std::vector<ValueI
   const Function& callee =
       module_.functions[functions_.at(std::get<std::string>(s.attrs[positional_attr(*s.op)]))];
   const std::vector<size_t> from = applied_results(module_, callee);
-  if (callee.returns == from.size() || s.defs.size() == from.size()) return true;
+  if (callee.returns == from.size() || (!s.defs.empty() && s.defs.size() != callee.returns)) return true;
   for (size_t r = callee.returns; r < from.size(); ++r) {
     const std::string& target = callee.writes[from[r] - callee.returns].global;
     if (scope.function == nullptr)

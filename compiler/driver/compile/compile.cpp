@@ -9,6 +9,7 @@
 #include "ir/apply.h"
 #include "ir/batch.h"
 #include "ir/builder.h"
+#include "ir/inline_calls.h"
 #include "ir/made_names.h"
 #include "ir/op_def.h"
 #include "ir/print.h"
@@ -303,6 +304,8 @@ std::vector<std::string> entries_of(const kernel::Module& module, const CompileO
 Result<ir::Module> derive(ir::Module module, const CompileOptions& options) {
   TENON_TRY(ir::verify(module));
   if (module.stage != "optimized") {
+    TENON_TRY(
+        ir::check_inlined_sizes(module, [&](const ir::Function& f) { return wanted(options, f.name); }));
     // Functions that name their mode, before init is made: their random numbers are part of the state.
     for (ir::Function& f : module.functions)
       if (wanted(options, f.name)) TENON_TRY(transforms::resolve_mode(module, f, f.mode));

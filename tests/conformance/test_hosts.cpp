@@ -629,7 +629,7 @@ TEST_CASE("training that is cancelled ends after a step, and its bits are those 
   volatile int32_t cancel = 0;
   std::thread other([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    cancel = SIGINT;
+    __atomic_store_n(&cancel, SIGINT, __ATOMIC_RELAXED);
   });
   CHECK(use.fit(1'000'000'000, &cancel));
   other.join();

@@ -16,13 +16,14 @@ namespace {
 
 // The first SIGINT or SIGTERM asks training to end; the handler is gone then, so that a second one ends the
 // process.
-volatile int32_t ended_by = 0;
+volatile int32_t ended_by = 0;  // written by the thread that is interrupted, whichever it is: atomically
+int ending_signal() { return __atomic_load_n(&ended_by, __ATOMIC_RELAXED); }
 class Signals {
  public:
   Signals() {
     struct sigaction action{};
     action.sa_handler = [](int number) {
-      ended_by = number;
+      __atomic_store_n(&ended_by, number, __ATOMIC_RELAXED);
       signal(SIGINT, SIG_DFL);
       signal(SIGTERM, SIG_DFL);
     };
@@ -202,9 +203,10 @@ class Train : public Verb {
   }
 
   static Exit cancelled(Context& c) {
-    c.report()["signal"] = static_cast<int>(ended_by);
-    c.print(std::string("ended by ") + (ended_by == SIGINT ? "SIGINT" : "SIGTERM") + "\n");
-    return static_cast<Exit>(128 + ended_by);
+    const int number = ending_signal();
+    c.report()["signal"] = number;
+    c.print(std::string("ended by ") + (number == SIGINT ? "SIGINT" : "SIGTERM") + "\n");
+    return static_cast<Exit>(128 + number);
   }
   // The rows to train on and those held out, shaped as the first of them fit.
   static Result<runtime::TrainTest> divided(runtime::TrainTest raw, const std::string& held_out,

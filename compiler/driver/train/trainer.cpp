@@ -123,8 +123,10 @@ class Fit {
     return native.inputs.size() == step_.inputs.size() && native.input_names == step_.input_names;
   }
 
-  // A signal handler sets it.
-  bool cancelled() const { return options_.cancel != nullptr && *options_.cancel != 0; }
+  // A signal handler sets it, or another thread: a plain read would race with its write.
+  bool cancelled() const {
+    return options_.cancel != nullptr && __atomic_load_n(options_.cancel, __ATOMIC_RELAXED) != 0;
+  }
 
   // An epoch of the native loop cannot be left in its middle: where cancelling would have to wait for it, its
   // steps are called one by one, in the order of the loop and with its bits.

@@ -15,10 +15,11 @@ namespace tenon::support {
 
 enum class DTypeKind : uint8_t { floating, signed_int, unsigned_int, boolean };
 
-// X(enumerator, C++ type that computes or void, bytes, kind, digits, least, greatest, C type, npy,
-// safetensors) digits: binary digits of a significand, or of a whole number's magnitude; least: 2^least is
-// the smallest number above 0; greatest: all numbers lie below 2^greatest. A type without a C++ type is
-// declared, printed and parsed; computing with it gives T111 by name.
+// X(enumerator, C++ type or void, bytes, kind, digits, least, greatest, C type, npy, safetensors)
+//
+// digits: binary digits of a significand, or of a whole number's magnitude; least: 2^least is the smallest
+// number above 0; greatest: all numbers lie below 2^greatest. A type without a C++ type is declared, printed
+// and parsed; computing with it gives T111 by name.
 #define TENON_DTYPES(X)                                                 \
   X(f64, double, 8, floating, 53, -1074, 1024, "double", "f8", "F64")   \
   X(f32, float, 4, floating, 24, -149, 128, "float", "f4", "F32")       \

@@ -19,13 +19,6 @@ double at(const Array& a, int64_t i) {
   return out;
 }
 
-Array wider(const Array& a) {
-  if (!is_float(a.dtype()) || a.dtype() == DType::f64) return a;
-  Array out(DType::f64, a.shape());
-  with_float(a.dtype(), [&]<class T>() { std::ranges::copy(a.as<T>(), out.as<double>().begin()); });
-  return out;
-}
-
 struct Difference {
   double value = 0, error = HUGE_VAL;  // error: of the extrapolation
   double loss = 0;                     // magnitude of what was differenced
@@ -136,8 +129,8 @@ class CheckGrad : public Verb {
 
     TENON_ASSIGN(const ir::Module in_f64, widened(derived));
     evaluate::Inputs inputs_f64 = inputs;
-    for (Array& a : inputs_f64.arguments) a = wider(a);
-    for (auto& [name, value] : inputs_f64.globals) value = wider(value);
+    for (Array& a : inputs_f64.arguments) a = widened(a);
+    for (auto& [name, value] : inputs_f64.globals) value = widened(value);
     TENON_ASSIGN(const evaluate::Outputs rules,
                  evaluate::exact(in_f64, *in_f64.find_function(gradient), inputs_f64));
     if (rules.status != 0) return error(static_cast<Code>(rules.status), function_ + " fails in f64");

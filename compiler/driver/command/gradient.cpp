@@ -34,6 +34,17 @@ namespace {
 
 bool is_narrow(DType d) { return is_float(d) && d != DType::f64; }
 
+}  // namespace
+
+Array widened(const Array& a) {
+  if (!is_narrow(a.dtype())) return a;
+  Array out(DType::f64, a.shape());
+  with_float(a.dtype(), [&]<class T>() { std::ranges::copy(a.as<T>(), out.as<double>().begin()); });
+  return out;
+}
+
+namespace {
+
 void widen(ir::Type& type) {
   if (is_narrow(type.dtype)) type.dtype = DType::f64;
 }
@@ -47,11 +58,7 @@ void widen(ir::Graph& graph) {
         *dtype = DType::f64;
       const auto* array = std::get_if<std::shared_ptr<const Array>>(&attr);
       if (array == nullptr || *array == nullptr || !is_narrow((*array)->dtype())) continue;
-      auto wide = std::make_shared<Array>(DType::f64, (*array)->shape());
-      with_float((*array)->dtype(), [&]<class T>() {
-        std::ranges::copy(std::as_const(**array).template as<T>(), wide->as<double>().begin());
-      });
-      attr = std::shared_ptr<const Array>(std::move(wide));
+      attr = std::make_shared<const Array>(widened(**array));
     }
     // Nesting of regions is bounded (max_region_depth).
     for (auto& region : node.regions) widen(*region);

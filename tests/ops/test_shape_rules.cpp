@@ -111,6 +111,11 @@ TEST_CASE("result types of composites", "[ops]") {
   CHECK(c.type("accuracy", {f32({n, 10}), i32({n})}) == "f32[]");
   CHECK(c.type("l2", {f32({n, 10}), f32({3})}) == "f32[]");
   CHECK(c.type("mean", {f32({n, 10})}, {{"axes", List{0}}}) == "f32[10]");
+  CHECK(c.type("prelu", {f32({n, 3, 8}), f32({8})}) == "f32[n,3,8]");
+  CHECK(c.type("prelu", {f32({n, 3, 8}), f32({n})}, {{"axis", int64_t{-3}}}) == "f32[n,3,8]");
+  CHECK(c.type("prelu", {f32({n, 3, 8}), f32({1})}) == "f32[n,3,8]");
+  CHECK(c.type("glu", {f32({n, 6})}) == "f32[n,3]");
+  CHECK(c.type("glu", {f32({n * 4, 6})}, {{"axis", int64_t{0}}}) == "f32[2*n,6]");
 }
 
 TEST_CASE("errors of structural operations say what is wrong", "[ops]") {
@@ -204,4 +209,21 @@ TEST_CASE("errors of composites say what is wrong", "[ops]") {
         "error[T105]: random_uniform: seed is f32[], wants an integer type\n");
   CHECK(c.fails("rnn_cell", {f32({n, 28}), f32({2, 64}), f32({28, 64}), f32({64, 64})}) ==
         "error[T107]: rnn_cell: x: f32[n,28] and h: f32[2,64] have different batches\n");
+}
+
+TEST_CASE("errors of activations say what is wrong", "[ops]") {
+  Case c;
+  CHECK(c.fails("prelu", {f32({n, 8}), f32({7})}) ==
+        "error[T107]: prelu: slope: f32[7], wants 8 entries, or 1, as x: f32[n,8] has along axis 1\n");
+  CHECK(c.fails("prelu", {f32({n, 8}), f32({1, 8})}) ==
+        "error[T106]: prelu: slope is f32[1,8], wants 1 dimension\n");
+  CHECK(c.fails("prelu", {f32({}), f32({1})}) ==
+        "error[T106]: prelu: x: f32[] has no dimension to take as axis\n");
+  CHECK(c.fails("glu", {f32({2, n})}) ==
+        "error[T107]: glu: x: f32[2,n] has n elements along axis 1, which do not divide into halves\n"
+        "help: an extent such as 6 or 2*n\n");
+  CHECK(c.fails("hard_tanh", {f32({n})}, {{"low", 2.0}}) ==
+        "error[T108]: hard_tanh: low is 2.0, wants a number up to high, 1.0\n");
+  CHECK(c.fails("celu", {f32({n})}, {{"alpha", 1e-60}}) ==
+        "error[T108]: celu: alpha is 1e-60, wants a number above 0 that f32 can hold\n");
 }

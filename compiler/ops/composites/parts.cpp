@@ -1,0 +1,37 @@
+#include "ops/composites/parts.h"
+
+#include "support/text.h"
+
+namespace tenon::ops {
+
+V log_one_plus(V e) {
+  const V sum = e + 1.0;
+  return log(sum) + (e - (sum - 1.0)) / sum;
+}
+
+V exp_minus_one(V x) {
+  const V t = tanh(x * 0.5);
+  return (t + t) / (1.0 - t);
+}
+
+V clamp(V x, double low, double high) { return select(x <= low, low, select(x >= high, high, x)); }
+
+Status want_positive(const InferContext& c, std::string_view name) {
+  const double value = c.get<double>(name);
+  const DType dtype = c.operands[0].dtype;
+  const double least_normal = smallest_step(dtype) / (2 * half_unit(dtype));
+  if (value >= least_normal && value <= largest_finite(dtype)) return Ok{};
+  return c.fail(Code::bad_attribute, std::string(name) + " is " + format_float(value) +
+                                         ", wants a number above 0 that " + std::string(dtype_name(dtype)) +
+                                         " can hold");
+}
+
+Status want_between(const InferContext& c, std::string_view name, double low, double high) {
+  const double value = c.get<double>(name);
+  if (value >= low && value <= high) return Ok{};
+  return c.fail(Code::bad_attribute, std::string(name) + " is " + format_float(value) +
+                                         ", wants a number from " + format_float(low) + " to " +
+                                         format_float(high));
+}
+
+}  // namespace tenon::ops

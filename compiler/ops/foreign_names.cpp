@@ -14,6 +14,7 @@ struct Foreign {
 };
 
 constexpr Foreign table[] = {
+    {"binary_cross_entropy_with_logits", "binary_cross_entropy logits, targets"},
     {"bmm", "dot_general a, b {lhs_batch = [0], rhs_batch = [0]}"},
     {"clamp", "c = max x, low, then min c, high"},
     {"clip", "c = max x, low, then min c, high"},
@@ -27,6 +28,7 @@ constexpr Foreign table[] = {
     {"greater", "gt a, b"},
     {"embedding", "take table, indices {axis = 0}"},
     {"index_select", "take x, indices {axis = 0}"},
+    {"kl_div", "kl_divergence log_q, p"},
     {"less", "lt a, b"},
     {"linear", "dense x, w, b"},
     {"logical_and", "and a, b"},
@@ -36,6 +38,7 @@ constexpr Foreign table[] = {
     {"maximum", "max a, b"},
     {"minimum", "min a, b"},
     {"mm", "dot a, b"},
+    {"multi_margin_loss", "multiclass_hinge scores, labels"},
     {"multiply", "mul a, b"},
     {"negative", "neg x"},
     {"one_hot", "eq of the labels and an iota, then cast"},

@@ -63,6 +63,7 @@ size_t check(const ir::OpDef& op, uint64_t seed) {
       up[i].as<double>()[e] += h;
       down[i].as<double>()[e] -= h;
       const double numeric = (value(up) - value(down)) / (2 * h);
+      if (!std::isfinite(numeric)) continue;  // the mean of nothing
       INFO(op.name << " seed " << seed << " operand " << i << " element " << e);
       CHECK(gradient.as<double>()[e] == Approx(numeric).epsilon(1e-6).margin(1e-5));
       ++compared;

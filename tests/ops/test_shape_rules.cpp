@@ -116,6 +116,14 @@ TEST_CASE("result types of composites", "[ops]") {
   CHECK(c.type("prelu", {f32({n, 3, 8}), f32({1})}) == "f32[n,3,8]");
   CHECK(c.type("glu", {f32({n, 6})}) == "f32[n,3]");
   CHECK(c.type("glu", {f32({n * 4, 6})}, {{"axis", int64_t{0}}}) == "f32[2*n,6]");
+  CHECK(c.type("binary_cross_entropy", {f32({n, 3}), f32({n, 3}), f32({3})}) == "f32[]");
+  CHECK(c.type("binary_cross_entropy", {f32({n}), f32({n}), f32({})}, {{"reduce", std::string("none")}}) ==
+        "f32[n]");
+  CHECK(c.type("soft_cross_entropy", {f32({n, 3}), f32({n, 3})}, {{"reduce", std::string("none")}}) ==
+        "f32[n]");
+  CHECK(c.type("huber", {f32({n, 3}), f32({n, 3})}, {{"reduce", std::string("none")}}) == "f32[n,3]");
+  CHECK(c.type("cosine_similarity", {f32({n, 3, 8}), f32({n, 3, 8})}, {{"axis", int64_t{1}}}) == "f32[n,8]");
+  CHECK(c.type("cosine_embedding_loss", {f32({n, 8}), f32({n, 8}), f32({n})}) == "f32[]");
 }
 
 TEST_CASE("errors of structural operations say what is wrong", "[ops]") {
@@ -211,7 +219,7 @@ TEST_CASE("errors of composites say what is wrong", "[ops]") {
         "error[T107]: rnn_cell: x: f32[n,28] and h: f32[2,64] have different batches\n");
 }
 
-TEST_CASE("errors of activations say what is wrong", "[ops]") {
+TEST_CASE("errors of activations and losses say what is wrong", "[ops]") {
   Case c;
   CHECK(c.fails("prelu", {f32({n, 8}), f32({7})}) ==
         "error[T107]: prelu: slope: f32[7], wants 8 entries, or 1, as x: f32[n,8] has along axis 1\n");
@@ -226,4 +234,24 @@ TEST_CASE("errors of activations say what is wrong", "[ops]") {
         "error[T108]: hard_tanh: low is 2.0, wants a number up to high, 1.0\n");
   CHECK(c.fails("celu", {f32({n})}, {{"alpha", 1e-60}}) ==
         "error[T108]: celu: alpha is 1e-60, wants a number above 0 that f32 can hold\n");
+  CHECK(c.fails("huber", {f32({n}), f32({n})}, {{"delta", 0.0}}) ==
+        "error[T108]: huber: delta is 0.0, wants a number above 0 that f32 can hold\n");
+  CHECK(c.fails("huber", {f32({n, 1}), f32({n})}) ==
+        "error[T106]: huber: p: f32[n,1], y: f32[n]\nhelp: reshape one of them\n");
+  CHECK(c.fails("cross_entropy", {f32({n, 10}), i32({n})}, {{"smoothing", 1.5}}) ==
+        "error[T108]: cross_entropy: smoothing is 1.5, wants a number from 0.0 to 1.0\n");
+  CHECK(c.fails("focal_loss", {f32({n}), f32({n})}, {{"alpha", -0.5}}) ==
+        "error[T108]: focal_loss: alpha is -0.5, wants a number from 0.0 to 1.0\n");
+  CHECK(c.fails("binary_cross_entropy", {f32({n}), i32({n})}) ==
+        "error[T105]: binary_cross_entropy: targets is i32[n], wants a float type\n");
+  CHECK(c.fails("binary_cross_entropy", {f32({n, 3}), f32({n, 3}), f32({4})}) ==
+        "error[T107]: binary_cross_entropy: positive_weight: f32[4], wants shape [] or [3] as logits: "
+        "f32[n,3]\n");
+  CHECK(c.fails("soft_cross_entropy", {f32({}), f32({})}) ==
+        "error[T106]: soft_cross_entropy: logits: f32[] has no dimension of classes\n");
+  CHECK(c.fails("nll", {f32({n, 10}), i32({n, 10})}) ==
+        "error[T106]: nll: labels: i32[n,10], wants shape [n]\n"
+        "help: labels are class numbers, not one-hot rows\n");
+  CHECK(c.fails("cosine_embedding_loss", {f32({n, 8}), f32({n, 8}), f32({8})}) ==
+        "error[T107]: cosine_embedding_loss: targets: f32[8], wants shape [n] as x: f32[n,8]\n");
 }

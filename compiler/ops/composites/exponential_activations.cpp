@@ -5,8 +5,6 @@
 namespace tenon::ops {
 namespace {
 
-V softplus(V x) { return emit("softplus", {x}); }
-
 // --- softplus, log_sigmoid, mish -------------------------------------------------------------------------
 
 // With e^-|x| nothing overflows, and the left tail keeps its accuracy.

@@ -1,52 +1,16 @@
 // Losses: cross_entropy, mse, and the norms l1 and l2 that are added to them.
-#include "ops/expr.h"
+#include "ops/composites/loss_rules.h"
+#include "ops/composites/parts.h"
 #include "ops/family.h"
-#include "ops/rules.h"
 
 namespace tenon::ops {
 namespace {
 
-// reduce = mean | sum | none of a loss per row.
-Type reduced_type(const InferContext& c, const Type& rows) {
-  return c.get<std::string>("reduce") == "none" ? rows : Type{rows.dtype, {}};
-}
-V reduce_rows(V rows, const ir::Node& node) {
-  const std::string& how = node.get<std::string>("reduce");
-  if (how == "none") return rows;
-  const V sum = reduce_sum(rows, all_axes(rows));
-  return how == "mean" ? sum / count_along(rows, all_axes(rows)) : sum;
-}
-// The cotangent of each row, of the shape of `rows`, from that of the result.
-V row_cotangent(V g, V like, const Shape& rows, const ir::Node& node) {
-  const std::string& how = node.get<std::string>("reduce");
-  if (how == "none") return g;
-  if (how == "mean") {
-    Dim count = 1;
-    for (const Dim& d : rows) count = count * d;
-    const bool known = count.is_constant();
-    g = g /
-        (known ? number(like, static_cast<double>(count.constant())) : cast(extent(*g.b, count), g.dtype()));
-  }
-  return broadcast_to(g, rows);
-}
-
 // --- cross_entropy ---------------------------------------------------------------------------------------
 
 Status infer_cross_entropy(InferContext& c) {
-  const Type &logits = c.operands[0], &labels = c.operands[1];
-  if (logits.is_scalar())
-    return c.fail(Code::rank_mismatch, operand_text(c, 0) + " has no dimension of classes");
-  const Type rows{logits.dtype, Shape(logits.shape.begin(), logits.shape.end() - 1)};
-  if (labels.rank() != rows.rank()) {
-    return c.fail(Code::rank_mismatch, operand_text(c, 1) + ", wants shape " + ir::shape_text(rows.shape),
-                  "labels are class numbers, not one-hot rows");
-  }
-  if (labels.shape != rows.shape) {
-    return c.fail(Code::shape_mismatch, operand_text(c, 1) + ", wants shape " + ir::shape_text(rows.shape) +
-                                            " as " + operand_text(c, 0));
-  }
-  c.results = {reduced_type(c, rows)};
-  return Ok{};
+  TENON_TRY(want_between(c, "smoothing", 0, 1));
+  return infer_labelled_rows(c);
 }
 
 // The shared part of loss and gradient: built the same way in both, so that cse finds it once.
@@ -59,56 +23,40 @@ struct Rows {
     shifted = logits - spread(reduce_max(logits, axis), shape, axis);
     e = exp(shifted);
     sum = reduce_sum(e, axis);
-    // Labels were checked to be classes, so they fit i32.
-    const V classes = iota(*logits.b, shape, axis[0], DType::i32);
-    hit = equal(classes, spread(cast(labels, DType::i32), shape, axis));
+    hit = hits(logits, labels);
   }
 };
 
+// With smoothing s the target is s / classes everywhere, and 1 - s more at the label.
 std::vector<ir::ValueId> cross_entropy_body(ir::BodyContext& c) {
   const V logits{&c.b, c.operands[0]}, labels{&c.b, c.operands[1]};
-  const V checked = emit(
-      "check_range", {labels},
-      {{"low", Dim(0)}, {"high", logits.shape().back()}, {"code", int64_t{code_number(Code::label_range)}}});
-  const Rows r(logits, checked);
+  const double smoothing = c.node.get<double>("smoothing");
+  const Rows r(logits, checked_labels(labels, logits));
   const V picked = reduce_sum(select(r.hit, r.shifted, 0.0), r.axis);
-  return {reduce_rows(log(r.sum) - picked, c.node).id};
+  if (smoothing == 0) return {reduce_rows(log(r.sum) - picked, c.node).id};
+  const V mean_shifted = reduce_sum(r.shifted, r.axis) / count_along(r.shifted, r.axis);
+  const V expected = picked * (1 - smoothing) + mean_shifted * smoothing;
+  return {reduce_rows(log(r.sum) - expected, c.node).id};
 }
 
-// (softmax - onehot) g, row by row.
+// (softmax - target) g, row by row.
 void cross_entropy_vjp(ir::VjpContext& c) {
   const V logits{&c.b, c.operands[0]}, labels{&c.b, c.operands[1]}, g{&c.b, c.cotangents[0]};
+  const double smoothing = c.node.get<double>("smoothing");
   const Rows r(logits, labels);
   const V row = row_cotangent(g, logits, r.rows, c.node);
   const V softmax = r.e * spread(1.0 / r.sum, r.shape, r.axis);
-  c.out[0] = ((softmax - select(r.hit, 1.0, zeros_like(softmax))) * spread(row, r.shape, r.axis)).id;
+  V slope = softmax - select(r.hit, 1 - smoothing, zeros_like(softmax));
+  if (smoothing != 0) slope = slope - number(softmax, smoothing) / count_along(softmax, r.axis);
+  c.out[0] = (slope * spread(row, r.shape, r.axis)).id;
 }
 
 void cross_entropy_sample(ir::SampleContext& s) {
-  Shape rows;
-  for (int64_t n = s.draw(s.state, 0, 2); n > 0; --n) rows.push_back(s.draw_dim(s.state));
-  Shape logits = rows;
-  logits.push_back(s.draw(s.state, 3, 20));
-  s.operands = {{s.dtype, std::move(logits)},
-                {s.draw(s.state, 0, 1) == 0 ? DType::i32 : DType::i64, std::move(rows)}};
-  const char* const how[] = {"mean", "sum", "none"};
-  s.attrs = {std::string(how[s.draw(s.state, 0, 2)])};
+  sample_labelled(s);
+  s.attrs = {draw_reduce(s), static_cast<double>(s.draw(s.state, 0, 2)) / 8};
 }
 
 // --- mse -------------------------------------------------------------------------------------------------
-
-// No broadcasting here: [n] against [n,1] would silently compare every pair.
-Status infer_mse(InferContext& c) {
-  TENON_TRY(same_dtype(c, 0, 1));
-  if (c.operands[0].rank() != c.operands[1].rank()) {
-    return c.fail(Code::rank_mismatch, operand_text(c, 0) + ", " + operand_text(c, 1), "reshape one of them");
-  }
-  if (c.operands[0].shape != c.operands[1].shape) {
-    return c.fail(Code::shape_mismatch, operand_text(c, 0) + ", " + operand_text(c, 1));
-  }
-  c.results = {reduced_type(c, c.operands[0])};
-  return Ok{};
-}
 
 std::vector<ir::ValueId> mse_body(ir::BodyContext& c) {
   const V d = V{&c.b, c.operands[0]} - V{&c.b, c.operands[1]};
@@ -123,11 +71,8 @@ void mse_vjp(ir::VjpContext& c) {
 }
 
 void mse_sample(ir::SampleContext& s) {
-  Type x{s.dtype, {}};
-  for (int64_t n = s.draw(s.state, 0, 3); n > 0; --n) x.shape.push_back(s.draw_dim(s.state));
-  s.operands = {x, x};
-  const char* const how[] = {"mean", "sum", "none"};
-  s.attrs = {std::string(how[s.draw(s.state, 0, 2)])};
+  sample_pair(s);
+  s.attrs = {draw_reduce(s)};
 }
 
 // --- l1, l2 ----------------------------------------------------------------------------------------------
@@ -178,7 +123,6 @@ void norm_sample(ir::SampleContext& s) {
 
 constexpr ir::CompositeForm cross_entropy_form{cross_entropy_body}, mse_form{mse_body}, l1_form{l1_body},
     l2_form{l2_body};
-constexpr ir::Domain label_domains[] = {{}, {0, 2}};
 constexpr OperandDef cross_entropy_operands[] = {
     {.name = "logits", .doc = "scores before softmax, classes last", .dtypes = DTypes::floats},
     {.name = "labels", .doc = "class number of each row, any integer type", .dtypes = DTypes::index}};
@@ -188,19 +132,22 @@ constexpr OperandDef norm_operands[] = {{.name = "w",
                                          .doc = "parameters, of any shapes; at least one",
                                          .dtypes = DTypes::floats,
                                          .variadic = true}};
-constexpr AttrDef reduce_attrs[] = {{.name = "reduce",
-                                     .kind = AttrKind::text,
-                                     .doc = "mean or sum over all rows (elements of mse), or none",
-                                     .preset = "mean",
-                                     .choices = "mean|sum|none"}};
+constexpr AttrDef cross_entropy_attrs[] = {
+    reduce_over_rows,
+    {.name = "smoothing",
+     .kind = AttrKind::number,
+     .doc = "part of the target that is divided equally among all classes, the label's too; from 0 to 1",
+     .preset = "0.0"}};
+constexpr AttrDef mse_attrs[] = {reduce_over_elements};
 
 constexpr OpDef defs[] = {
     {.name = "cross_entropy",
-     .doc = "Negative logarithm of the softmax probability of each row's label. A label that is not a class "
-            "sets "
-            "status T311.",
+     .doc =
+         "Negative logarithm of the softmax probability of each row's label. With label smoothing s (Szegedy "
+         "et al. 2016): 1 - s times that, plus s times its mean over all classes as labels. A label that is "
+         "not a class sets status T311.",
      .operands = cross_entropy_operands,
-     .attrs = reduce_attrs,
+     .attrs = cross_entropy_attrs,
      .form = &cross_entropy_form,
      .infer = infer_cross_entropy,
      .vjp = cross_entropy_vjp,
@@ -224,9 +171,9 @@ constexpr OpDef defs[] = {
     {.name = "mse",
      .doc = "Squared differences, their mean by default. Both operands have one shape.",
      .operands = mse_operands,
-     .attrs = reduce_attrs,
+     .attrs = mse_attrs,
      .form = &mse_form,
-     .infer = infer_mse,
+     .infer = infer_elements,
      .vjp = mse_vjp,
      .sample = mse_sample},
 };

@@ -14,6 +14,8 @@ V exp_minus_one(V x) {
   return (t + t) / (1.0 - t);
 }
 
+V softplus(V x) { return emit("softplus", {x}); }
+
 V clamp(V x, double low, double high) { return select(x <= low, low, select(x >= high, high, x)); }
 
 Status want_positive(const InferContext& c, std::string_view name) {

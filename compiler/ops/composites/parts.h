@@ -16,6 +16,9 @@ V log_one_plus(V e);
 // tanh saturates.
 V exp_minus_one(V x);
 
+// The composite: log(1 + e^x), with sigmoid as its slope.
+V softplus(V x);
+
 // x within low .. high; a NaN stays. Chosen, not max and min: at both corners the slope is 0, as relu's is.
 V clamp(V x, double low, double high);
 

@@ -152,27 +152,28 @@ class Run {
   // The elements of an operand along the reduced axes of a point.
   struct Row {
     const AccessPlan& access;
-    const T* first;
+    const T *all, *first;
     Point p;
     T outside;
 
+    bool inside(size_t i) {
+      p.reduced = i;
+      return access.inside(p);
+    }
     T operator[](size_t i) {
-      if (!access.guards.empty()) {
-        p.reduced = i;
-        if (!access.inside(p)) return outside;
-      }
-      return first[access.element.reduced[i]];
+      if (access.guards.empty()) return first[access.element.reduced[i]];
+      return inside(i) ? all[access.number(p)] : outside;
     }
   };
   Row row(size_t which, const Point& p) const {
     const AccessPlan& access = *access_[which];
-    return {access, data_[which] + access.element.outer(p), p, identity<T>(form_.combiner)};
+    return {access, data_[which], data_[which] + access.element.outer(p), p, identity<T>(form_.combiner)};
   }
 
   // What the reduced elements of a point come to; the element itself where none is reduced.
   bool point(const Point& p, T* value) {
     if (plan_.single) {
-      int64_t at = access_[0]->element.at(p);
+      int64_t at = access_[0]->number(p);
       if (!choose(*access_[0], p, &at)) return false;
       *value = access_[0]->inside(p) ? data_[0][at] : identity<T>(form_.combiner);
       return true;
@@ -187,7 +188,10 @@ class Run {
       *value = total([&](T mine, size_t i) { return combine(form_.combiner, mine, x[i]); });
     } else if constexpr (!std::is_same_v<T, bool>) {  // no product of truths is declared
       Row y = row(1, p);
-      *value = total([&](T mine, size_t i) { return fma(Num<T>{x[i]}, Num<T>{y[i]}, Num<T>{mine}).v; });
+      *value = total([&](T mine, size_t i) {
+        if (!x.inside(i) || !y.inside(i)) return mine;
+        return fma(Num<T>{x[i]}, Num<T>{y[i]}, Num<T>{mine}).v;
+      });
     }
     return true;
   }

@@ -83,14 +83,21 @@ class Planner {
     Affine element;
     element.factor.assign(kept_.axes.size() + ordered_.axes.size() + reduced_.axes.size(), 0);
     std::vector<Affine> indices;
+    std::vector<int64_t> by(shape.size(), 1);
+    for (const ir::Access::Divided& d : access.divided) by[d.dimension] = d.by;
     for (size_t d = 0; d < shape.size(); ++d) {
       TENON_ASSIGN(Affine index, affine(access.index[d]));
+      if (by[d] != 1) {
+        indices.push_back(std::move(index));
+        continue;
+      }
       element.constant += index.constant * strides[d];
       for (size_t a = 0; a < index.factor.size(); ++a) element.factor[a] += index.factor[a] * strides[d];
       indices.push_back(std::move(index));
     }
     out.element = sum_of(element);
-    for (const uint32_t d : access.guarded) out.guards.push_back({sum_of(indices[d]), shape[d]});
+    for (const uint32_t d : access.guarded)
+      out.guards.push_back({sum_of(indices[d]), shape[d], by[d], by[d] == 1 ? 0 : strides[d]});
     for (const ir::Access::Chosen& chosen : access.chosen)
       out.chosen.push_back({chosen.operand, strides[chosen.dimension], shape[chosen.dimension]});
     return out;

@@ -26,6 +26,8 @@ struct AccessPlan {
   struct Guard {
     AxisSum index;
     int64_t extent;
+    int64_t by = 1,
+            stride = 0;  // a divided index: its quotient's share of the element number is not in `element`
   };
   std::vector<Guard> guards;
   struct Chosen {
@@ -37,9 +39,15 @@ struct AccessPlan {
   bool inside(const Point& p) const {
     for (const Guard& g : guards) {
       const int64_t i = g.index.at(p);
-      if (i < 0 || i >= g.extent) return false;
+      if (i < 0 || i % g.by != 0 || i / g.by >= g.extent) return false;
     }
     return true;
+  }
+  // The element number of a point that is inside, less what is chosen.
+  int64_t number(const Point& p) const {
+    int64_t at = element.at(p);
+    for (const Guard& g : guards) at += g.index.at(p) / g.by * g.stride;
+    return at;
   }
 };
 

@@ -126,10 +126,10 @@ Wide<W> reduce_one(ir::Combiner what, const std::vector<Wide<W>>& terms, DType d
   return total;
 }
 
-// Sum of the products of two rows.
+// Sum of the products of two rows, of which the order counts `count`: those that are outside among them.
 template <class W>
-Wide<W> multiply_one(const std::vector<Wide<W>>& a, const std::vector<Wide<W>>& b, DType dtype, size_t lanes,
-                     size_t block) {
+Wide<W> multiply_one(const std::vector<Wide<W>>& a, const std::vector<Wide<W>>& b, DType dtype, size_t count,
+                     size_t lanes, size_t block) {
   Sum<W> sum;
   if (is_float(dtype)) {
     for (size_t k = 0; k < a.size(); ++k) {
@@ -139,7 +139,7 @@ Wide<W> multiply_one(const std::vector<Wide<W>>& a, const std::vector<Wide<W>>& 
               x.low() >= 0 && y.low() >= 0);
     }
     if (sum.finite && sum.certain)
-      return sum.result(dtype, order_depth(double(a.size()), double(lanes), double(block)), double(a.size()));
+      return sum.result(dtype, order_depth(double(count), double(lanes), double(block)), double(a.size()));
   }
   std::vector<Wide<W>> products;
   for (size_t k = 0; k < a.size(); ++k) products.push_back(wide::mul(a[k], b[k]));
@@ -245,7 +245,10 @@ class Run {
     const uint32_t operand = plan_.form.elements[which];
     const AccessPlan& access = plan_.operands[operand];
     if (!access.inside(p)) return identity<W>(form_.combiner, dtype_);
-    return (*in_[operand])[access.element.at(p)];
+    return (*in_[operand])[access.number(p)];
+  }
+  bool inside(size_t which, const Point& p) const {
+    return plan_.operands[plan_.form.elements[which]].inside(p);
   }
   std::vector<Wide<W>> row(size_t which, Point p) const {
     std::vector<Wide<W>> out;
@@ -257,7 +260,7 @@ class Run {
     const auto lanes = static_cast<size_t>(plan_.order.lanes), block = static_cast<size_t>(plan_.order.block);
     if (plan_.single) {
       const AccessPlan& access = plan_.operands[plan_.form.elements[0]];
-      int64_t at = access.element.at(p);
+      int64_t at = access.number(p);
       bool known = true;
       if (!choose(access, p, &at, &known)) return false;
       if (!known)
@@ -267,7 +270,13 @@ class Run {
     } else if (form_.step == ir::Accumulate::combine) {
       *value = reduce_one(form_.combiner, row(0, p), dtype_, lanes, block);
     } else {
-      *value = multiply_one(row(0, p), row(1, p), dtype_, lanes, block);
+      std::vector<Wide<W>> a, b;
+      for (Point q = p; q.reduced < plan_.reduced; ++q.reduced) {
+        if (!inside(0, q) || !inside(1, q)) continue;
+        a.push_back(element(0, q));
+        b.push_back(element(1, q));
+      }
+      *value = multiply_one(a, b, dtype_, plan_.reduced, lanes, block);
     }
     return true;
   }

@@ -56,8 +56,16 @@ struct Access {
   };
   std::vector<Chosen> chosen = {};
   // Dimensions whose index may lie outside of the extent: there the operand reads as the identity of the
-  // combination, as if it were padded with it.
+  // combination, as if it were padded with it. Products with what is outside are left out of their sum: an
+  // infinite or NaN factor beside it has no effect.
   std::vector<uint32_t> guarded = {};
+  // Guarded dimensions whose index is the affine one divided by a number, where that leaves no rest; where it
+  // does, the element is outside.
+  struct Divided {
+    uint32_t dimension;
+    int64_t by;
+  };
+  std::vector<Divided> divided = {};
 };
 
 // Order of combination (design decision 3), fixed at graph level: the reduced elements, in row-major order of

@@ -61,7 +61,17 @@ struct ReduceTerms {
 };
 
 // What an axis of a contraction belongs to: both operands, one of them, or their product's sum.
-enum : int { batch_class, m_class, n_class, k_class };
+enum : int { batch_class, m_class, n_class, k_class, quotient_class /* and behind: one for each */ };
+
+// Where the left factor of a product is not known to be read inside of a dimension: products outside are left
+// out. Where `by` divides the index, its quotient is the dimension's; where it does not, that is outside too.
+struct Window {
+  AffineIndex index;  // over a contracted axis, the tap (at most one), and axes of the result
+  Dim extent;         // of the dimension; inside: 0 <= index <= by * (extent - 1)
+  int64_t by = 1;
+  uint32_t quotient = 0;  // an axis for it, where it is not 1; less what the rows add
+  std::optional<uint32_t> tap = {};
+};
 
 // A product in blocks, and what is made of its elements.
 struct ContractTerms {
@@ -77,11 +87,22 @@ struct ContractTerms {
   std::vector<int> classes = {};
   std::vector<uint32_t> outer = {}, k_axes = {};
   std::optional<uint32_t> m_axis = {}, n_axis = {};
+  std::vector<Window> windows = {};
+  // The window along the rows, where tiles of several rows know how to meet its borders.
+  std::optional<size_t> row_window = {};
+  // Rows of a divided window lie `by` apart, beginning at a phase of their own: so many rows in all phases.
+  std::optional<uint32_t> phase_axis = {};
+  Dim all_rows = {};
 
+  // Rows that lie along several axes and share the right factor.
+  bool rows_share() const;
+  // Tiles are single rows.
+  bool row_by_row() const;
   Dim m_extent() const { return m_axis ? extents[*m_axis] : Dim(1); }
   Dim n_extent() const { return n_axis ? extents[*n_axis] : Dim(1); }
   Dim k_extent() const;
-  Dim outer_extent() const { return extents[outer[0]]; }
+  // Of what chunks cut: the first outer axis, or all of them where the rows share the right factor.
+  Dim outer_extent() const;
 };
 
 // An iteration some of whose axes are gone through in order.

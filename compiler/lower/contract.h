@@ -68,6 +68,7 @@ class ContractEmitter {
   void pack_left(ExprId lo, ExprId hi, bool rest);
   ExprId left_address(ExprId i0, ExprId rows, ExprId r, ExprId k);
   ExprId left(ExprId i0, ExprId rows, ExprId r, ExprId k);
+  size_t open_blocks(ExprId rows_lo);
   void tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, ExprId cols_hi);
   bool tall() const;
   ExprId tall_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi);
@@ -75,11 +76,21 @@ class ContractEmitter {
   void tile(ExprId i0, ExprId rows, ExprId j0, ExprId j1, ExprId width);
   void prefetch(ExprId i0, ExprId k);
   void prefetch_result(ExprId i0, ExprId t);
-  void prefetch_panel(ExprId i0, ExprId t);
+  void prefetch_panel(ExprId above, ExprId t, int64_t rows);
+  void prefetch_rows(ExprId k);
   // Rows of a whole block, and products of a whole block of K.
   int64_t block_rows() const;
   int64_t block_products() const;
   void multiply(VarId acc, ExprId rows, ExprId i0, ExprId k_lo, ExprId k_hi);
+  void multiply_rows(VarId acc, ExprId rows, ExprId i0, ExprId k, ExprId lo, ExprId hi);
+  // Rows along several axes, and windows: see contract_rows.cpp and contract_windows.cpp.
+  void rows_along(ExprId begin, ExprId end);
+  bool phases_are_even() const;
+  ExprId rows_here();
+  int64_t rows_of_panel() const;
+  void row_tiles_of(ExprId j0, ExprId j1, ExprId width);
+  void multiply_inside(VarId acc, ExprId rows, ExprId i0, ExprId k_lo, ExprId k_hi);
+  friend class WindowProducts;
   void finish(ExprId i0, ExprId rows, const std::function<ExprId(ExprId)>& sum);
   void panel_epilogue(ExprId j0, ExprId j1, ExprId i_lo, ExprId i_hi);
   void panel(ExprId j0, ExprId j1, ExprId width, ExprId i_lo, ExprId i_hi, bool rest);
@@ -105,6 +116,7 @@ class ContractEmitter {
   const std::optional<uint32_t> m_axis_, n_axis_;
   const bool outer_blocks_;
   ExprId panel_lo_, panel_width_;
+  ExprId rows_above_;  // of the rows that meet a panel, those of outer indices before these
   ExprId run_;  // product number at which the last contracted axis began; none where it is the only one
   int64_t panel_vectors_ = 1;
   ExprId mr_, rows_lo_, left_from_, left_products_, k_lo_, k_hi_, first_, last_;

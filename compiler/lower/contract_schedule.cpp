@@ -52,20 +52,44 @@ int64_t edge_of(const target::Target& target, const ContractSchedule& s, const D
   return rest <= s.lanes / 2 ? rest : 0;
 }
 
+// Rows of a tile. Where rows lie along several axes, each run of them has a rest of its own: tiles of nearly
+// as many rows that leave none are preferred.
+int64_t tile_rows_of(const Sizes& sizes, const ContractTerms& t) {
+  const int64_t most = sizes.target().tile_rows;
+  const Dim m = t.m_extent();
+  if (t.row_by_row()) return 1;
+  if (!m.is_constant()) return most;
+  if (m.constant() <= most) return std::max<int64_t>(1, m.constant());
+  if (!t.rows_share()) return most;
+  for (int64_t rows = most; rows > most / 2; --rows)
+    if (m.constant() % rows == 0) return rows;
+  return most;
+}
+
 int64_t block_count(const ContractTerms& t) { return t.k_extent().constant() / t.block; }
 
 // What a group must be for a way to run it: asked where it is chosen, and where an edit asks for it.
 bool can_stand_beside(const ContractTerms& t, int64_t tile_rows) {
   const Dim k = t.k_extent();
-  return tile_rows == 1 && t.k_axes.size() == 1 && k.is_constant() && k.constant() % t.block == 0 &&
-         block_count(t) <= 8;
+  return tile_rows == 1 && t.windows.empty() && t.k_axes.size() == 1 && k.is_constant() &&
+         k.constant() % t.block == 0 && block_count(t) <= 8;
 }
 bool can_copy_left(const ContractTerms& t, const ContractSchedule& s) {
-  return t.m_axis && t.n_axis && t.outer.empty() && s.cut == Cut::rows && !s.inner_blocks() &&
-         t.terms.term(t.a).is_plain_load();
+  return t.m_axis && t.n_axis && t.outer.empty() && t.windows.empty() && s.cut == Cut::rows &&
+         !s.inner_blocks() && t.terms.term(t.a).is_plain_load();
 }
 bool can_ask_ahead(const ContractTerms& t, const ContractSchedule& s) {
-  return t.n_axis && t.m_axis && !s.inner_blocks() && s.tile_rows != 1;
+  return t.n_axis && t.m_axis && !t.rows_share() && t.windows.empty() && !s.inner_blocks() &&
+         s.tile_rows != 1;
+}
+// A right factor that is read in place, along its rows.
+bool can_ask_rows_ahead(const ContractTerms& t, const ContractSchedule& s) {
+  const Term& b = t.terms.term(t.b);
+  if (!t.n_axis || !t.m_axis || s.inner_blocks() || s.tile_rows == 1) return false;
+  const bool even = b.is_plain_load() && coefficient(b.address, *t.n_axis) == Dim(1);
+  // Where rows lie along several axes, panels are gone through as often as rows that are read in place.
+  if (t.rows_share()) return even || s.packed();
+  return can_ask_ahead(t, s) && (s.packed() || (even && t.k_axes.size() == 1));
 }
 
 int64_t vectors_of(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s) {
@@ -95,23 +119,34 @@ bool copies_left(const Sizes& sizes, const ContractTerms& t, const ContractSched
 }
 
 void choose_prefetches(const Sizes& sizes, const ContractTerms& t, ContractSchedule* s) {
-  if (!can_ask_ahead(t, *s)) return;
+  if (!can_ask_ahead(t, *s) && !can_ask_rows_ahead(t, *s)) return;
   const Dim m = t.m_extent(), n = t.n_extent(), k = t.k_extent();
-  const int64_t bytes = static_cast<int64_t>(dtype_bytes(t.dtype));
+  const auto bytes = static_cast<int64_t>(dtype_bytes(t.dtype));
   auto passes = [&](const Dim& elements, int64_t limit) {
     return sizes.may_pass(elements * Dim(bytes), limit);
   };
+  const target::Target& target = sizes.target();
   // What stays in L2 from call to call needs no asking.
-  s->prefetch_result = passes(m * n + m * k + n * k, sizes.target().l2_bytes);
-  s->prefetch_panel = passes(n * k, sizes.target().l2_bytes / 2) && sizes.may_pass(n, s->vectors * s->lanes);
+  const bool whole = can_ask_ahead(t, *s);
+  s->prefetch_result = whole && passes(m * n, target.l2_bytes);
+  if ((whole || t.rows_share()) && s->packed()) {
+    s->prefetch_panel = passes(n * k, target.l2_bytes / 2) && sizes.may_pass(n, s->vectors * s->lanes);
+  }
+  const bool again = t.rows_share() || !s->packed();
+  if (again && can_ask_rows_ahead(t, *s) && passes(n * k, target.l1_bytes)) s->rows_ahead = target.rows_ahead;
+}
+
+bool can_cut_both(const ContractTerms& t) {
+  return (t.outer.empty() || t.rows_share()) && t.m_axis && t.n_axis && t.n_extent().is_constant();
 }
 
 // Few rows are few chunks, however much work they are: the columns are cut as well.
 bool cuts_both(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s) {
   constexpr int64_t enough_chunks = 4;
   const Dim n = t.n_extent();
-  return s.cut == Cut::rows && t.m_axis && t.n_axis && n.is_constant() && n.constant() > piece_columns(s) &&
-         sizes.usual(t.m_extent()) < enough_chunks * row_granule(sizes, t, s);
+  if (!can_cut_both(t) || n.constant() <= piece_columns(s)) return false;
+  if (t.rows_share()) return sizes.usual(t.outer_extent()) < enough_chunks * outer_granule(sizes, t, s);
+  return s.cut == Cut::rows && sizes.usual(t.m_extent()) < enough_chunks * row_granule(sizes, t, s);
 }
 
 // The stride of each axis of the right factor, where its panels can be made beforehand.
@@ -136,8 +171,7 @@ ContractSchedule schedule_contract(const Graph& graph, const Group& group, const
                                    const ContractTerms& t, bool constant) {
   ContractSchedule s;
   const Dim m = t.m_extent();
-  s.tile_rows = sizes.target().tile_rows;
-  if (m.is_constant()) s.tile_rows = std::clamp<int64_t>(m.constant(), 1, s.tile_rows);
+  s.tile_rows = tile_rows_of(sizes, t);
   s.cut = !t.outer.empty()                                      ? Cut::outer
           : sizes.may_pass(m, 2 * s.tile_rows - 1) || !t.n_axis ? Cut::rows
                                                                 : Cut::columns;
@@ -167,13 +201,16 @@ std::string why_not(const Sizes& sizes, const ContractTerms& t, const ContractSc
   const Dim n = t.n_extent(), k = t.k_extent();
   const int64_t most_lanes = sizes.target().lanes(std::max<size_t>(4, dtype_bytes(t.dtype)));
   if (s.tile_rows < 1 || s.tile_rows > most_rows) return "a tile has 1 to 16 rows";
+  if (t.row_by_row() && s.tile_rows != 1)
+    return "the rows' window lies outside of others: tiles have one row";
   if (s.vectors < 1 || s.vectors > most_vectors) return "a panel has 1 to 8 vectors";
   if (s.lanes < 4 || s.lanes > most_lanes || (s.lanes & (s.lanes - 1)) != 0)
     return "a vector has 4 to " + std::to_string(most_lanes) + " lanes, a power of two";
-  if (!t.outer.empty() && s.cut != Cut::outer) return "the outermost axis is cut where there is one";
+  if (!t.outer.empty() && s.cut != Cut::outer && !(s.cut == Cut::both && can_cut_both(t)))
+    return "the outermost axis is cut where there is one";
   if (t.outer.empty() && s.cut == Cut::outer) return "there is no outer axis to cut";
   if (s.cuts_columns() && !t.n_axis) return "there are no columns to cut";
-  if (s.cut == Cut::both && !(t.m_axis && n.is_constant()))
+  if (s.cut == Cut::both && !can_cut_both(t))
     return "both are cut where there are rows, and columns of a constant number";
   if (s.right == Right::constant && !(constant && panel_strides(t)))
     return "the right factor is no constant of one matrix";
@@ -195,8 +232,13 @@ std::string why_not(const Sizes& sizes, const ContractTerms& t, const ContractSc
       return "the edge is the columns that are left behind whole vectors, 8 at most, of a factor that is "
              "read in place";
   }
-  if ((s.prefetch_result || s.prefetch_panel) && !can_ask_ahead(t, s))
+  if ((s.prefetch_result || (s.prefetch_panel && !t.rows_share())) && !can_ask_ahead(t, s))
     return "tiles of several rows and columns, in blocks outside of them, ask ahead";
+  if (s.prefetch_panel && !s.packed()) return "panels are asked for ahead of a right factor in panels";
+  constexpr int64_t most_ahead = 64;
+  if (s.rows_ahead < 0 || s.rows_ahead > most_ahead) return "0 to 64 rows are asked for ahead";
+  if (s.rows_ahead != 0 && !can_ask_rows_ahead(t, s))
+    return "rows are asked for ahead of a right factor that is read along them where it lies";
   return {};
 }
 
@@ -207,6 +249,11 @@ int64_t row_granule(const Sizes& sizes, const ContractTerms& t, const ContractSc
                        static_cast<double>(dtype_bytes(t.dtype));
   const bool fits = bytes <= static_cast<double>(sizes.target().l2_bytes) / 2;
   return s.tile_rows * (fits ? 2 : row_block / s.tile_rows);
+}
+
+int64_t outer_granule(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s) {
+  const int64_t rows = std::max<int64_t>(1, sizes.usual(t.m_extent())), granule = row_granule(sizes, t, s);
+  return std::max<int64_t>(1, granule / rows);
 }
 
 // The tiles of a chunk's rows read the left factor from L2 for each panel; a few of those make a chunk.

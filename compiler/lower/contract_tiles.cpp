@@ -21,25 +21,29 @@ void ContractEmitter::panels(ExprId lo, ExprId hi, const PanelBody& each) {
   if (s_.edge != 0) run(whole, hi, b_.index(s_.edge <= 4 ? 4 : 8), 1);
 }
 
-void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, ExprId cols_hi) {
+// The products of a tile: all, or, block after block outside of the tiles, those of one.
+size_t ContractEmitter::open_blocks(ExprId rows_lo) {
   ExprId k = frame_.dim(t_.k_extent());
   ExprId kc = outer_blocks_ ? b_.use(b_.fixed("KC", t_.block)) : k;
   if (s_.left_copied) left_from_ = b_.let("from", b_.mul(rows_lo, left_products_ = kc));
-  size_t nest = 0;
+  k_lo_ = b_.index(0);
+  k_hi_ = k;
+  if (!outer_blocks_) return 0;
+  // An empty contraction still runs once and stores zeros.
+  ExprId stop = b_.binary(kernel::Op::max, k, b_.index(1));
+  k_lo_ = b_.begin_for("k0", b_.index(0), stop, kc);
+  k_hi_ = b_.let("k1", b_.binary(kernel::Op::min, b_.add(k_lo_, kc), k));
+  first_ = b_.let("first", b_.binary(kernel::Op::eq, k_lo_, b_.index(0)));
+  last_ = b_.let("last", b_.binary(kernel::Op::le, k, b_.add(k_lo_, kc)));
+  return 1;
+}
+
+void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, ExprId cols_hi) {
+  size_t nest = open_blocks(rows_lo);
   auto open = [&](const char* name, ExprId lo, ExprId hi, ExprId step) {
     ++nest;
     return b_.begin_for(name, lo, hi, step);
   };
-  k_lo_ = b_.index(0);
-  k_hi_ = k;
-  if (outer_blocks_) {
-    // An empty contraction still runs once and stores zeros.
-    ExprId stop = b_.binary(kernel::Op::max, k, b_.index(1));
-    k_lo_ = open("k0", b_.index(0), stop, kc);
-    k_hi_ = b_.let("k1", b_.binary(kernel::Op::min, b_.add(k_lo_, kc), k));
-    first_ = b_.let("first", b_.binary(kernel::Op::eq, k_lo_, b_.index(0)));
-    last_ = b_.let("last", b_.binary(kernel::Op::le, k, b_.add(k_lo_, kc)));
-  }
   if (frame_.may_pass(t_.m_extent(), row_block)) {
     ExprId mc = b_.use(b_.fixed("MC", row_block / s_.tile_rows * s_.tile_rows));
     ExprId lo = open("ic", rows_lo, rows_hi, mc);
@@ -48,7 +52,7 @@ void ContractEmitter::tiles(ExprId rows_lo, ExprId rows_hi, ExprId cols_lo, Expr
   }
   rows_lo_ = rows_lo;
   const Dim m = t_.m_extent();
-  bool rest = !(m.is_constant() && m.constant() % s_.tile_rows == 0);
+  bool rest = !(m.is_constant() && m.constant() % s_.tile_rows == 0 && phases_are_even());
   if (s_.left_copied) pack_left(rows_lo, rows_hi, rest);
   if (!n_axis_) {
     panel(b_.index(0), b_.index(1), b_.index(std::min<int64_t>(4, s_.lanes)), rows_lo, rows_hi, rest);
@@ -104,7 +108,8 @@ void ContractEmitter::store_outputs() {
 // and loads the right factor for few multiply-adds: it takes tiles of twice as many rows first.
 bool ContractEmitter::tall() const {
   const int64_t rows = 2 * s_.tile_rows;
-  if (panel_vectors_ != 1 || s_.left_copied || !m_axis_ || s_.tile_rows < frame_.target().tile_rows)
+  if (panel_vectors_ != 1 || s_.left_copied || !t_.windows.empty() || !m_axis_ ||
+      s_.tile_rows < frame_.target().tile_rows)
     return false;
   const Term& term = terms_.term(t_.a);
   return rows + 2 <= frame_.target().registers && frame_.may_pass(t_.m_extent(), rows - 1) &&
@@ -160,21 +165,27 @@ void ContractEmitter::row_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo,
 
 // acc[r] += A[i0 + r, k] * B[k, j] for k in k_lo .. k_hi.
 void ContractEmitter::multiply(VarId acc, ExprId rows, ExprId i0, ExprId k_lo, ExprId k_hi) {
+  if (!t_.windows.empty()) return multiply_inside(acc, rows, i0, k_lo, k_hi);
   auto memo = emitter_.save();
   runs(k_lo, k_hi, [&](ExprId lo, ExprId hi) {
     ExprId k = b_.begin_for("k", lo, hi, b_.index(1));
     prefetch(i0, k);
     set_k(k);
-    ExprId y = right(k);
-    y = b_.let("b", y);
-    ExprId r = b_.begin_unroll("r", b_.index(0), rows);
-    ExprId x = left(i0, rows, r, k);
-    ExprId old = b_.use(acc, {r});
-    b_.assign(acc, is_float(dtype_) ? b_.fma(x, y, old) : b_.add(old, b_.mul(x, y)), {r});
-    b_.end();
+    multiply_rows(acc, rows, i0, k, b_.index(0), rows);
     b_.end();
   });
   emitter_.restore(std::move(memo));
+}
+
+// Product number k, of rows lo..hi of the tile.
+void ContractEmitter::multiply_rows(VarId acc, ExprId rows, ExprId i0, ExprId k, ExprId lo, ExprId hi) {
+  ExprId y = right(k);
+  y = b_.let("b", y);
+  ExprId r = b_.begin_unroll("r", lo, hi);
+  ExprId x = left(i0, rows, r, k);
+  ExprId old = b_.use(acc, {r});
+  b_.assign(acc, is_float(dtype_) ? b_.fma(x, y, old) : b_.add(old, b_.mul(x, y)), {r});
+  b_.end();
 }
 
 void ContractEmitter::tile(ExprId i0, ExprId rows, ExprId j0, ExprId j1, ExprId width) {

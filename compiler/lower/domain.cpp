@@ -15,7 +15,8 @@ std::vector<uint32_t> iota_axes(size_t n) {
 bool is_reduced(const ir::Axis& axis) { return axis.role == ir::Axis::Role::reduced; }
 
 bool reads_axis(const Index& at, uint32_t axis) {
-  return std::any_of(at.begin(), at.end(), [&](const AffineIndex& i) { return affine_is_axis(i, axis); });
+  return std::any_of(at.begin(), at.end(),
+                     [&](const AffineIndex& i) { return !(coefficient(i, axis) == Dim(0)); });
 }
 
 }  // namespace
@@ -71,6 +72,8 @@ int64_t chain_length(const Graph& graph, const Node& node) {
   constexpr int64_t longest = 8, narrow = 8;
   if (!multiplies_in_blocks(node)) return 0;
   const ir::Iteration it = described(graph, node);
+  // Products that may be left out are no arithmetic.
+  if (!it.operands[0].guarded.empty()) return 0;
   int64_t columns = 1, products = 1;
   for (uint32_t a = 0; a < it.axes.size(); ++a) {
     const Dim& extent = it.axes[a].extent;
@@ -116,7 +119,8 @@ bool runs_along(const Graph& graph, const Node& node, size_t side) {
 bool packs_right(const Graph& graph, const Node& node) {
   if (!multiplies_in_blocks(node)) return false;
   const ir::Iteration it = described(graph, node);
-  int64_t columns = 1, inner = 1, column_axes = 0;
+  const bool windows = !it.operands[0].guarded.empty();
+  int64_t columns = 1, inner = 1, column_axes = 0, least = 1;  // rows at least, along axes of known extent
   Dim rows(1);
   for (uint32_t a = 0; a < it.axes.size(); ++a) {
     const Dim& extent = it.axes[a].extent;
@@ -124,6 +128,7 @@ bool packs_right(const Graph& graph, const Node& node) {
     if (reads_axis(it.operands[0].index, a) && !reduced) {
       if (reads_axis(it.operands[1].index, a)) return false;  // a product for each of its points
       rows = rows * extent;
+      if (extent.is_constant()) least *= extent.constant();
       continue;
     }
     if (!extent.is_constant()) return false;
@@ -131,15 +136,18 @@ bool packs_right(const Graph& graph, const Node& node) {
     column_axes += reduced || is_one(extent) ? 0 : 1;
   }
   if (column_axes != 1) return false;
-  auto reaches = [&](int64_t least) { return rows.is_constant() && rows.constant() >= least; };
+  auto reaches = [&](int64_t n) { return least >= n; };
   if (!right_is_even(graph, node)) {
     constexpr int64_t least_rows = 8, least_side = 16;
-    return (reaches(least_rows) || !rows.is_constant()) && columns >= least_side && inner >= least_side;
+    return (reaches(least_rows) || !rows.is_constant()) &&
+           (windows || (columns >= least_side && inner >= least_side));
   }
-  constexpr int64_t least_elements = 128 << 10, least_row = 512, least_rows = 192, page = 4096;
-  const auto bytes = static_cast<int64_t>(dtype_bytes(graph.type(node.operands[1]).dtype));
-  return reaches(least_rows) && columns >= least_row && inner * columns >= least_elements &&
-         columns * bytes % page == 0;
+  // Rows of the factor that lie in pages of their own cost more than a copy that many rows share. (AMD reads
+  // them in place as fast, but for rows a multiple of the page apart, which share few sets of the caches.)
+  constexpr int64_t least_elements = 128 << 10, least_row = 512, least_rows = 192;
+  // Of a convolution all rows meet the panels, run by run: they are worth a copy of less.
+  if (windows) return reaches(least_rows) && columns >= 32 && inner >= 64;
+  return reaches(least_rows) && columns >= least_row && inner * columns >= least_elements;
 }
 
 NodeDomain node_domain(const Graph& graph, const Node& node) {

@@ -46,11 +46,12 @@ void ContractEmitter::emit(ExprId begin, ExprId end) {
   emitter_.axes.assign(extents_.size(), b_.index(0));
   mr_ = b_.use(b_.fixed("MR", s_.tile_rows));
   hoist(emitter_, terms_, t_.outputs, [](uint32_t) { return false; });
+  if (t_.rows_share()) return rows_along(begin, end);
   const Cut c = s_.cut;
   for (size_t i = 0; i < outer_.size(); ++i)
     emitter_.axes[outer_[i]] = b_.begin_for("o", i == 0 ? begin : b_.index(0),
                                             i == 0 ? end : frame_.dim(extents_[outer_[i]]), b_.index(1));
-  ExprId zero = b_.index(0), m = frame_.dim(t_.m_extent()), n = frame_.dim(t_.n_extent());
+  ExprId zero = b_.index(0), m = rows_here(), n = frame_.dim(t_.n_extent());
   const bool rows = c == Cut::rows || c == Cut::both;
   std::pair<ExprId, ExprId> columns{zero, n};
   if (c == Cut::columns) columns = {begin, end};

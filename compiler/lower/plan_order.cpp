@@ -207,7 +207,7 @@ void Planner::order_groups(Scope* s, const std::vector<Destination>& results, st
   const Graph& graph = *s->graph;
   Order order(*this, s);
   const std::vector<uint32_t> uses = uses_of(graph);
-  // Views share their operand's place: they are copied out.
+  // Views share their operand's place, which an output may be.
   auto is_made = [&](ValueId v) {
     const NodeId producer = graph.value(v).node;
     return producer.valid() && graph.node(producer).op->view() == nullptr &&
@@ -216,7 +216,7 @@ void Planner::order_groups(Scope* s, const std::vector<Destination>& results, st
   direct->assign(results.size(), false);
   std::set<uint32_t> taken;  // values that have a destination
   for (size_t i = 0; i < results.size(); ++i) {
-    ValueId v = graph.results[i];
+    ValueId v = results[i].holds_old ? graph.results[i] : storage_of(graph, graph.results[i]);
     if (!is_made(v) || taken.count(v.index) != 0) continue;
     if (results[i].holds_old && (!options_.in_place || !order.claim(v, results[i].place, false))) continue;
     if (!results[i].holds_old && order.wants_alignment(v, results[i].place)) continue;

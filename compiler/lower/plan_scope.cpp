@@ -60,8 +60,9 @@ std::unique_ptr<Scope> Planner::scope(const ScheduledGraph& scheduled, const std
   for (const Destination& d : results)
     if (d.holds_old && d.place.root.valid()) overwritten.insert(d.place.root.index);
   for (size_t i = 0; i < results.size(); ++i) {
-    direct[i] = direct[i] && !constant[graph.results[i].index];
-    if (direct[i]) s->places[graph.results[i].index] = results[i].place;
+    const ValueId stored = storage_of(graph, graph.results[i]);
+    direct[i] = direct[i] && !constant[stored.index];
+    if (direct[i]) s->places[stored.index] = results[i].place;
   }
   copy_results(s.get(), results, direct, overwritten);
 
@@ -104,9 +105,9 @@ std::vector<bool> Planner::place_constants(const ScheduledGraph& scheduled, Scop
   return constant;
 }
 
-// Results that are arguments (or constants, views): copied at the end, from a copy taken at the start where
-// this graph overwrites their source. `direct`: those that are made where they are wanted. `overwritten`:
-// roots that hold old values.
+// Results that are arguments, constants, or views where old values are: copied at the end, from a copy taken
+// at the start where this graph overwrites their source. `direct`: those that are made where they are wanted.
+// `overwritten`: roots that hold old values.
 void Planner::copy_results(Scope* s, const std::vector<Destination>& results, const std::vector<bool>& direct,
                            const std::set<uint32_t>& overwritten) {
   const Graph& graph = *s->graph;

@@ -15,7 +15,7 @@ using Axes = std::vector<int64_t>;
 constexpr int64_t least_rows = 8;
 
 bool wants_copy(const ir::Graph& graph, const ir::Node& node) {
-  if (!ir::multiplies(*node.op) || chain_length(graph, node) != 0) return false;
+  if (!ops::pairs_dimensions(*node.op) || chain_length(graph, node) != 0) return false;
   if (packs_right(graph, node)) return false;  // packing reads it in any order
   if (graph.type(node.operands[1]).shape.empty()) return false;
   // In lanes the products of a result run along memory, in blocks its neighbours do.
@@ -44,7 +44,7 @@ bool takes_rows(const ir::Graph& graph, ValueId v) {
 // a result: each is a sum over the rows, and sums over the same rows share one pass and what it reads.
 bool unstacks(const ir::Graph& graph, const ir::Node& node) {
   constexpr int64_t most = 8;
-  if (!multiplies_in_lanes(node)) return false;
+  if (!multiplies_in_lanes(node) || !ops::pairs_dimensions(*node.op)) return false;
   if (!ops::factor_axes(node, 0, graph.type(node.operands[0]).rank()).batch.empty()) return false;
   const Dim results = graph.type(node.results[0]).count();
   if (!results.is_constant() || results.constant() < 2 || results.constant() > most) return false;

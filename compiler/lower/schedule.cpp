@@ -82,17 +82,16 @@ Work reduce_work(const Group& group, const Sizes& sizes, const ReduceTerms& t, c
 
 Work contract_work(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s) {
   const double cost = sizes.points(t.extents) / static_cast<double>(s.lanes);
-  switch (s.cut) {
-    case ContractSchedule::Cut::outer:
-      return cut(sizes, t.outer_extent(), 1, cost);
-    case ContractSchedule::Cut::columns:
-      return cut(sizes, t.n_extent(), s.vectors * s.lanes, cost);
-    case ContractSchedule::Cut::rows:
-    case ContractSchedule::Cut::both:
-      break;
-  }
-  Work work = cut(sizes, t.m_extent(), row_granule(sizes, t, s), cost);
-  if (s.cut == ContractSchedule::Cut::both) {
+  using Cut = ContractSchedule::Cut;
+  if (s.cut == Cut::columns) return cut(sizes, t.n_extent(), s.vectors * s.lanes, cost);
+  Work work;
+  if (t.rows_share())
+    work = cut(sizes, t.outer_extent(), outer_granule(sizes, t, s), cost);
+  else if (s.cut == Cut::outer)
+    return cut(sizes, t.outer_extent(), 1, cost);
+  else
+    work = cut(sizes, t.m_extent(), row_granule(sizes, t, s), cost);
+  if (s.cut == Cut::both) {
     // Pieces of nearly equal width, of whole panels.
     work.across = t.n_extent();
     const int64_t n = work.across.constant(), panel = s.vectors * s.lanes;

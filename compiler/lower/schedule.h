@@ -56,6 +56,7 @@ struct ContractSchedule {
   int64_t edge = 0;                // last columns that a narrower panel takes
   bool epilogue_apart = false;     // over the stored panel, not on the registers
   bool prefetch_result = false, prefetch_panel = false;
+  int64_t rows_ahead = 0;  // so many products before they are met, rows of the right factor are asked for
 
   bool packed() const { return right != Right::in_place; }
   bool cuts_columns() const { return cut == Cut::columns || cut == Cut::both; }
@@ -65,6 +66,8 @@ constexpr int64_t row_block = 128;  // rows of the left factor kept in L2 beside
 
 // Where rows are cut: chunks are multiples of so many.
 int64_t row_granule(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s);
+// The same in indices of the outer axes, where rows along several axes share the right factor.
+int64_t outer_granule(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s);
 // Where columns are cut as well: of one piece.
 int64_t piece_columns(const ContractSchedule& s);
 // Vectors of each panel of `n` columns, and how many panels from the first are one vector wider: panels of

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "ir/canonical.h"
 #include "ir/lexer.h"
 #include "lower/lower.h"
 #include "lower/schedule_fields.h"
@@ -307,6 +308,8 @@ Result<ScheduledModule> parse_scheduled(std::string_view text, const ir::ParseOp
     if (!is_primitive(f.graph))
       return refused(f.name + " holds composites or calls, kernels are made of primitives",
                      "name the stage graph");
+  // A text names globals where they are used; kernels take them as they are declared.
+  for (ir::Function& f : module.functions) ir::order_globals(module, &f);
   // Blank lines keep the numbers of the lines.
   std::string sections(text);
   for (size_t i = 0; i <= at; ++i)

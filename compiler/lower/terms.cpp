@@ -267,10 +267,11 @@ TermId TermGraph::node_element(const Node& node, ValueId value, const Index& at)
 }
 
 std::vector<uint32_t> collapse_axes(TermGraph* terms, std::vector<AffineIndex*> more, Shape* extents,
-                                    std::vector<int>* classes) {
+                                    std::vector<int>* classes, const std::vector<AffineIndex*>& guards) {
   std::vector<std::pair<AffineIndex*, bool>> all;
   terms->for_each_affine([&](AffineIndex& a, bool guard) { all.push_back({&a, guard}); });
   for (AffineIndex* a : more) all.push_back({a, false});
+  for (AffineIndex* a : guards) all.push_back({a, true});
   const auto n = static_cast<uint32_t>(extents->size());
   std::vector<bool> joins(n, false);  // axis a runs on into a+1
   for (uint32_t a = 0; a + 1 < n; ++a) {

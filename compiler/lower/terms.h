@@ -143,8 +143,8 @@ class TermGraph {
 
 // Joins neighbouring axes over which every element number runs on evenly, so that loops are few and long.
 // `classes` tells axes that may be joined (equal numbers only). Returns, for each old axis, its new axis; the
-// terms and `extents` are rewritten.
+// terms and `extents` are rewritten. `guards`: indices whose axes stay apart.
 std::vector<uint32_t> collapse_axes(TermGraph* terms, std::vector<AffineIndex*> more, Shape* extents,
-                                    std::vector<int>* classes);
+                                    std::vector<int>* classes, const std::vector<AffineIndex*>& guards = {});
 
 }  // namespace tenon::lower

@@ -58,6 +58,8 @@ V product(V x, V w, const ir::Node& node) {
                {"block", node.get<int64_t>("block")}});
 }
 
+bool pairs_dimensions(const OpDef& op) { return ir::multiplies(op) && op.find_attr("lhs_window") == nullptr; }
+
 FactorAxes factor_axes(const ir::Node& node, size_t factor, size_t rank) {
   const bool left = factor == 0;
   FactorAxes out{node.get<Axes>(left ? "lhs_batch" : "rhs_batch"),

@@ -48,7 +48,10 @@ Status check_order(const InferContext& c);
 // Matrix product in the order that the node's attributes name.
 V product(V x, V w, const ir::Node& node);
 
-// The dimensions of a contraction's factor (0: the left one) by what they are; the free ones in their order.
+// A contraction that says of its factors' dimensions only which are pairs: it has no windows.
+bool pairs_dimensions(const OpDef& op);
+// The dimensions of such a contraction's factor (0: the left one) by what they are; the free ones in their
+// order.
 struct FactorAxes {
   Axes batch, contract, free;
 };

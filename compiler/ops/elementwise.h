@@ -28,6 +28,13 @@ constexpr ir::ElementwiseForm elementwise(Types types, Rule rule, WideRule, Trai
   return form;
 }
 
+// name_form of the float function `name`: the scalar rule name(x), the wide twin wide::name(x). The declared
+// bound is the larger one of f32's and f64's.
+#define TENON_FUNCTION_FORM(name, ulp, flops, cheap)                                      \
+  constexpr auto name##_form = elementwise<1>(                                            \
+      FloatTypes{}, [](auto x) { return name(x); }, [](auto x) { return wide::name(x); }, \
+      {ulp, flops, cheap})
+
 // Type rules. All operands have one type; the result has it too, or is bool of its shape.
 Status infer_same(ir::InferContext& context);
 Status infer_compare(ir::InferContext& context);

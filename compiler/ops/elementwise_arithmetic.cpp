@@ -1,6 +1,7 @@
 // Elementwise arithmetic. Formulas: IEEE 754-2019 for floats (maximum and minimum of section 9.6 propagate
 // NaN), wrapping two's complement for integers.
 #include "ops/elementwise.h"
+#include "ops/wide_functions.h"
 
 namespace tenon::ops {
 
@@ -73,6 +74,14 @@ constexpr auto max_form = elementwise<2>(
 constexpr auto min_form = elementwise<2>(
     NumberTypes{}, [](auto x, auto y) { return minimum(x, y); },
     [](auto x, auto y) { return wide::min(x, y); });
+constexpr auto clamp_form = elementwise<3>(
+    NumberTypes{}, [](auto x, auto low, auto high) { return minimum(maximum(x, low), high); },
+    [](auto x, auto low, auto high) { return wide::clamp(x, low, high); }, {0.5, 2});
+constexpr auto square_form =
+    elementwise<1>(NumberTypes{}, [](auto x) { return x * x; }, [](auto x) { return wide::square(x); });
+constexpr auto reciprocal_form = elementwise<1>(
+    FloatTypes{}, [](auto x) { return typename decltype(x)::type(1) / x; },
+    [](auto x) { return wide::reciprocal(x); });
 
 void add_vjp(ir::VjpContext& c) {
   give(c, 0, cotangent(c));
@@ -103,7 +112,23 @@ void pick_vjp(ir::VjpContext& c, V first, V second) {
 }
 void max_vjp(ir::VjpContext& c) { pick_vjp(c, arg(c, 0) >= arg(c, 1), arg(c, 0) <= arg(c, 1)); }
 void min_vjp(ir::VjpContext& c) { pick_vjp(c, arg(c, 0) <= arg(c, 1), arg(c, 0) >= arg(c, 1)); }
+// As the rules of min and max one after the other would give it; each choice in one select, whose other side
+// is 0.
+void clamp_vjp(ir::VjpContext& c) {
+  const V x = arg(c, 0), low = arg(c, 1), high = arg(c, 2), raised = max(x, low);
+  const V passed = select(equal(raised, high), cotangent(c) * 0.5, cotangent(c)), kept = raised <= high;
+  const V share = select(equal(x, low), passed * 0.5, passed);
+  if (c.wanted[0]) give(c, 0, select(kept && x >= low, share, 0.0));
+  if (c.wanted[1]) give(c, 1, select(kept && x <= low, share, 0.0));
+  if (c.wanted[2]) give(c, 2, select(raised >= high, passed, 0.0));
+}
+void square_vjp(ir::VjpContext& c) { give(c, 0, cotangent(c) * (arg(c, 0) * 2.0)); }
+void reciprocal_vjp(ir::VjpContext& c) { give(c, 0, -(cotangent(c) * result(c) * result(c))); }
 
+constexpr ir::OperandDef bounded[] = {{"x", "the argument", ir::DTypes::numbers},
+                                      {"low", "the least result, of x's type", ir::DTypes::numbers},
+                                      {"high", "the largest result, of x's type", ir::DTypes::numbers}};
+constexpr ir::Domain positive[] = {{0.5, 4}};
 constexpr ir::Domain divisor[] = {{-2, 2}, {0.5, 2}};
 
 constexpr ir::OpDef defs[] = {
@@ -119,6 +144,14 @@ constexpr ir::OpDef defs[] = {
      .form = &add_form,
      .infer = infer_same,
      .vjp = add_vjp},
+    {.name = "clamp",
+     .doc = "x brought into [low, high]: min(max(x, low), high) with the rules of `min` and `max`, so that a "
+            "NaN of any operand wins, and `high` where low is above high. Gradient: to the operand that is "
+            "taken, half to each where x equals a bound.",
+     .operands = bounded,
+     .form = &clamp_form,
+     .infer = infer_same,
+     .vjp = clamp_vjp},
     {.name = "div",
      .doc = "Quotient: x / y. Integers truncate; division by zero gives 0, the lowest by -1 the lowest.",
      .operands = two_numbers,
@@ -154,6 +187,14 @@ constexpr ir::OpDef defs[] = {
      .form = &neg_form,
      .infer = infer_same,
      .vjp = neg_vjp},
+    {.name = "reciprocal",
+     .doc =
+         "1 / x, correctly rounded, not an estimate: infinite at zeros, 0 at infinities, each with x's sign.",
+     .operands = one_float,
+     .form = &reciprocal_form,
+     .infer = infer_same,
+     .vjp = reciprocal_vjp,
+     .domains = positive},
     {.name = "rem",
      .doc = "Remainder of integer division truncated to zero; the dividend where y is 0.",
      .operands = two_integers,
@@ -167,6 +208,12 @@ constexpr ir::OpDef defs[] = {
      .form = &sign_form,
      .infer = infer_same,
      .zero_gradient = true},
+    {.name = "square",
+     .doc = "x * x, rounded once. Integers wrap.",
+     .operands = one_number,
+     .form = &square_form,
+     .infer = infer_same,
+     .vjp = square_vjp},
     {.name = "sub",
      .doc = "Difference: x - y.",
      .operands = two_numbers,

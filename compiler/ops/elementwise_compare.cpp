@@ -1,5 +1,6 @@
 // Comparisons, logic and choice. Comparisons of floats are ordered: with a NaN all but `ne` are false.
 #include "ops/elementwise.h"
+#include "ops/wide_functions.h"
 
 namespace tenon::ops {
 namespace {
@@ -32,6 +33,12 @@ constexpr auto not_form =
 constexpr auto is_finite_form = elementwise<1>(
     FloatTypes{}, [](auto x) { return x - x == x.literal(typename decltype(x)::type(0)); },
     [](auto x) { return wide::is_finite(x); });
+constexpr auto is_inf_form = elementwise<1>(
+    FloatTypes{},
+    [](auto x) { return abs(x) == std::numeric_limits<typename decltype(x)::type>::infinity(); },
+    [](auto x) { return wide::is_inf(x); });
+constexpr auto is_nan_form =
+    elementwise<1>(FloatTypes{}, [](auto x) { return x != x; }, [](auto x) { return wide::is_nan(x); });
 
 // Keyed by the dtype of operand 1.
 template <class... Ts>
@@ -94,6 +101,9 @@ constexpr ir::OpDef defs[] = {
     compare("ge", "x is at least y.", ge_form, two_numbers, infer_compare),
     compare("gt", "x is greater than y.", gt_form, two_numbers, infer_compare),
     compare("is_finite", "x is neither infinite nor NaN.", is_finite_form, one_float, infer_compare),
+    compare("is_inf", "x is inf or -inf.", is_inf_form, one_float, infer_compare),
+    compare("is_nan", "x is not a number (NaN), of any sign and payload.", is_nan_form, one_float,
+            infer_compare),
     compare("le", "x is at most y.", le_form, two_numbers, infer_compare),
     compare("lt", "x is less than y.", lt_form, two_numbers, infer_compare),
     compare("ne", "x differs from y (true with a NaN).", ne_form, two_any, infer_compare),

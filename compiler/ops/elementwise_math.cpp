@@ -10,23 +10,17 @@
 namespace tenon::ops {
 namespace {
 
-// The declared bound is the larger one of f32's and f64's.
-#define TENON_UNARY(name, ulp, flops, cheap)                                              \
-  constexpr auto name##_form = elementwise<1>(                                            \
-      FloatTypes{}, [](auto x) { return name(x); }, [](auto x) { return wide::name(x); }, \
-      {ulp, flops, cheap})
-TENON_UNARY(sqrt, 0.5, 1, true);
-TENON_UNARY(rsqrt, 1, 8, false);
-TENON_UNARY(exp, 1, 16, false);
-TENON_UNARY(log, 1, 20, false);
-TENON_UNARY(tanh, 2.5, 20, false);
-TENON_UNARY(sigmoid, 2, 24, false);
-TENON_UNARY(sin, 1.5, 60, false);
-TENON_UNARY(cos, 1.5, 60, false);
-TENON_UNARY(erf, 1.5, 40, false);
-TENON_UNARY(erfc, 4, 50, false);
-TENON_UNARY(floor, 0.5, 1, true);
-#undef TENON_UNARY
+TENON_FUNCTION_FORM(sqrt, 0.5, 1, true);
+TENON_FUNCTION_FORM(rsqrt, 1, 8, false);
+TENON_FUNCTION_FORM(exp, 1, 16, false);
+TENON_FUNCTION_FORM(log, 1, 20, false);
+TENON_FUNCTION_FORM(tanh, 2.5, 20, false);
+TENON_FUNCTION_FORM(sigmoid, 2, 24, false);
+TENON_FUNCTION_FORM(sin, 1.5, 60, false);
+TENON_FUNCTION_FORM(cos, 1.5, 60, false);
+TENON_FUNCTION_FORM(erf, 1.5, 40, false);
+TENON_FUNCTION_FORM(erfc, 4, 50, false);
+TENON_FUNCTION_FORM(floor, 0.5, 1, true);
 constexpr auto pow_form = elementwise<2>(
     FloatTypes{}, [](auto x, auto y) { return pow(x, y); }, [](auto x, auto y) { return wide::pow(x, y); },
     {2, 60, false});

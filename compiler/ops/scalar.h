@@ -3,17 +3,14 @@
 // A rule is one generic lambda, `[](auto x, auto y) { return fma(x, y, x); }`. It is instantiated on Num<T>
 // (exact host arithmetic: the evaluators and constant folding) and on Lane<T> of scalar_kernel.h (typed
 // kernel expressions: lowering), so that both compute the same bits. The vocabulary, on both kinds:
-//   + - * / %  unary -   & | ^ !   << >>   == != < <= > >=      one dtype on both sides; a C++ number may
-//   stand
-//                                                               for a literal of that dtype
-//   fma select sqrt floor round_even abs mulhi                  as in kernel/kernel.h
+//   + - * / %  unary -   & | ^ !   << >>   == != < <= > >=      one dtype on both sides, or a C++ number
+//   fma select sqrt floor ceil trunc round_even abs mulhi       as in kernel/kernel.h
 //   cast<U>(x) bitcast<U>(x) x.literal(U)                       value conversion, same bits, a constant
 // Invariants:
 //  - No `?:`, `if` or `&&` on values of these types (they do not convert to bool): a rule is an expression,
 //    evaluated whole. `if constexpr` on the dtype is fine.
 //  - Each function rounds once, to its dtype. Integers wrap and never pass through floating point. Division
-//  by
-//    zero gives 0 (remainder: the dividend), lowest / -1 gives lowest; shifts by the width or more give 0
+//    by zero gives 0 (remainder: the dividend), lowest / -1 gives lowest; shifts by the width or more give 0
 //    (arithmetic right: the sign); float to integer casts truncate, saturate, and give 0 for NaN.
 //  - `>>` is arithmetic on signed and logical on unsigned types. Comparisons are ordered; != is its negation.
 #pragma once
@@ -151,6 +148,16 @@ struct Num {
     requires floating
   {
     return {std::floor(a.v)};
+  }
+  friend Num ceil(Num a)
+    requires floating
+  {
+    return {std::ceil(a.v)};
+  }
+  friend Num trunc(Num a)
+    requires floating
+  {
+    return {std::trunc(a.v)};
   }
   friend Num round_even(Num a)
     requires floating

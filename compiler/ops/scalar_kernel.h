@@ -62,6 +62,8 @@ struct Lane {
   }
   friend Lane sqrt(Lane a) { return one(Op::sqrt, a); }
   friend Lane floor(Lane a) { return one(Op::floor, a); }
+  friend Lane ceil(Lane a) { return one(Op::ceil, a); }
+  friend Lane trunc(Lane a) { return one(Op::trunc, a); }
   friend Lane round_even(Lane a) { return one(Op::round_even, a); }
   friend Lane abs(Lane a) {
     if constexpr (floating)

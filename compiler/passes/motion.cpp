@@ -7,6 +7,7 @@
 // out: linear, however long the chain.
 #include <algorithm>
 
+#include "ops/contraction.h"
 #include "passes/match.h"
 #include "passes/rebuild.h"
 
@@ -103,7 +104,7 @@ class Mover {
       }
       return c.b.emit_all(*node.op, std::move(operands), node.attrs);
     }
-    if (ir::multiplies(*node.op)) return contraction(c);
+    if (ops::pairs_dimensions(*node.op)) return contraction(c);
     return std::nullopt;
   }
 

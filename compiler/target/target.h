@@ -33,6 +33,8 @@ struct Target {
   // Some of its processors run a whole vector as two halves: half a vector costs them half as much.
   bool runs_halves = false;
   int tile_rows = 6, tile_vectors = 2;  // accumulators of the contraction micro-kernel
+  // A right factor that is read in place: so many products ahead its rows are asked for.
+  int64_t rows_ahead = 6;
   int64_t l1_bytes = 32 << 10, l2_bytes = 1 << 20;
   bool runs_here() const;  // the CPU this process runs on has all features
 

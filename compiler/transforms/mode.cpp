@@ -133,6 +133,18 @@ class Resolver {
   std::string regions_;  // the regions around, by their nodes' names: names are unique in one graph only
 };
 
+// Running statistics stay as they are in inference: what writes them back has nothing to write.
+void drop_kept(ir::Function* f) {
+  for (size_t i = f->writes.size(); i-- > 0;) {
+    const size_t at = f->returns + i;
+    const ir::Value& written = f->graph.value(f->graph.results[at]);
+    if (written.node.valid() || written.arg != ArgKind::global || written.name != f->writes[i].global)
+      continue;
+    f->graph.results.erase(f->graph.results.begin() + static_cast<std::ptrdiff_t>(at));
+    f->writes.erase(f->writes.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+}
+
 }  // namespace
 
 Status resolve_mode(ir::Module& module, ir::Function& function, ir::Mode mode) {
@@ -153,6 +165,7 @@ Status resolve_mode(ir::Module& module, ir::Function& function, ir::Mode mode) {
   }
   Resolver(module, training).fill(function.graph, &out, &map, rng);
   function.graph = std::move(out);
+  drop_kept(&function);
   if (training && !function.writes.empty()) count_step(module, function);
   return Ok{};
 }

@@ -79,7 +79,7 @@ TEST_CASE("show takes derived functions at every stage, and what it shows is a m
 
 TEST_CASE("new prints the models of the examples, and check takes them") {
   const Folder folder;
-  for (const char* name : {"mlp", "linear", "logistic", "rnn"}) {
+  for (const char* name : {"mlp", "lenet", "linear", "logistic", "rnn"}) {
     INFO(name);
     expect(folder.shell("tenon new " + std::string(name) + " | tenon check -"), 0);
   }

@@ -11,6 +11,7 @@
 #include "lower/lower.h"
 #include "lower/schedule_text.h"
 #include "paths.h"
+#include "schedules.h"
 
 namespace tenon::test {
 namespace {
@@ -63,6 +64,14 @@ std::string product(const std::string& m, const std::string& k, const std::strin
 const char* const relu_behind = "  y = max h, 0.0\n";
 
 }  // namespace
+
+TEST_CASE(
+    "a dump that reads hyper-parameters in another order than they are declared gives the same kernels") {
+  const std::string text =
+      "tenon 1\nmodule m\nhyper a = 0.5 : f32\nhyper b = 2.0 : f32\nfunc f(x: f32[4]) -> y: f32[4] {\n"
+      "  s = sub b, a\n  y = mul x, s\n  return y\n}\n";
+  CHECK(shown(shown(text, "scheduled"), "kernel") == shown(text, "kernel"));
+}
 
 TEST_CASE("dumps of schedules read back to the text and the objects that they stand for") {
   const fs::path folder = TENON_SOURCE_DIR "/tests/conformance/goldens";
@@ -126,7 +135,7 @@ TEST_CASE("edited schedules run with the bits of the source") {
       {square, "cut = rows", "cut = both"},                                    // in two axes
       {square, "cut = rows, right = in_place", "cut = both, right = copied"},  // with panels of its own
       {wide, "cut = rows", "cut = both"},  // of fewer columns than a piece
-      {square, "prefetch_panel = no", "prefetch_panel = yes"},
+      {square, "rows_ahead = 6", "rows_ahead = 3"},
       {rows, "lanes = reduced", "lanes = axis 0 x 16"},  // another axis in lanes
       {narrow, "tile = axis 1 x 3", "tile = axis 1 x 2"},
       {narrow, "tile = axis 1 x 3", "tile = none"},

@@ -1,5 +1,6 @@
 // Derivative rules against differences: each rule's own graph, without the engine that chains them.
 #include <cmath>
+#include <limits>
 
 #include "ops/draw.h"
 #include "ops/run.h"
@@ -114,4 +115,28 @@ TEST_CASE("the gradient of an extreme is divided among equals", "[ops]") {
   const Array x = f64({4}, {2, 7, 7, 1});
   CHECK(rule({&op, {{type_of(x)}, ir::Attrs(op.attrs.size())}, {x}}, f64({}, {3}))[0] ==
         f64({4}, {0, 1.5, 1.5, 0}));
+}
+
+TEST_CASE("the gradient of a clamp goes to the operand that is taken, by halves where two are", "[ops]") {
+  constexpr double inf = std::numeric_limits<double>::infinity(),
+                   qnan = std::numeric_limits<double>::quiet_NaN();
+  struct Row {
+    double x, low, high, of_x, of_low, of_high;
+  };
+  constexpr Row rows[] = {
+      {0, -1, 2, 8, 0, 0},     {-3, -1, 2, 0, 8, 0},   {5, -1, 2, 0, 0, 8},   {-1, -1, 2, 4, 4, 0},
+      {2, -1, 2, 4, 0, 4},     {-3, 2, 2, 0, 4, 4},    {2, 2, 2, 2, 2, 4},    {5, 2, 2, 0, 0, 8},
+      {0, 3, 2, 0, 0, 8},      {5, 3, 2, 0, 0, 8},     {inf, -1, 2, 0, 0, 8}, {-inf, -1, 2, 0, 8, 0},
+      {inf, -1, inf, 4, 0, 4}, {qnan, -1, 2, 0, 0, 0}, {0, qnan, 2, 0, 0, 0}, {0, -1, qnan, 0, 0, 0},
+  };
+  const OpDef& op = *ir::op_table().find("clamp");
+  for (const Row& row : rows) {
+    const std::vector<Array> in{f64({1}, {row.x}), f64({1}, {row.low}), f64({1}, {row.high})};
+    const Sample s{&op, {{type_of(in[0]), type_of(in[1]), type_of(in[2])}, ir::Attrs(op.attrs.size())}, in};
+    const std::vector<Array> out = rule(s, f64({1}, {8}));
+    INFO("clamp(" << row.x << ", " << row.low << ", " << row.high << ")");
+    CHECK(out[0] == f64({1}, {row.of_x}));
+    CHECK(out[1] == f64({1}, {row.of_low}));
+    CHECK(out[2] == f64({1}, {row.of_high}));
+  }
 }

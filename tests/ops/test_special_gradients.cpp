@@ -2,10 +2,10 @@
 // NaN, ties, the largest and the smallest numbers. Expected values were derived by hand and evaluated in 420
 // digits; where no limit from the right exists, the row states the convention of docs/ir.md.
 #include <cmath>
-#include <limits>
 #include <set>
 
 #include "ops/run.h"
+#include "ops/special_points.h"
 #include "transforms/transforms.h"
 
 using namespace tenon;
@@ -13,11 +13,6 @@ using namespace tenon::test;
 using namespace tenon::support;
 
 namespace {
-
-constexpr double inf = std::numeric_limits<double>::infinity();
-constexpr double qnan = std::numeric_limits<double>::quiet_NaN();
-constexpr double most = std::numeric_limits<double>::max();
-constexpr double least = std::numeric_limits<double>::denorm_min();
 
 ir::ValueId derivative(ir::Builder& b, ir::ValueId of, ir::ValueId wrt) {
   auto out = transforms::grad(b.graph(), *b.module(), of, {wrt});
@@ -31,16 +26,6 @@ bool near(double found, double expected, double absolute) {
   if (std::isinf(expected) || found == expected) return found == expected;
   return std::fabs(found - expected) <= 1e-14 * std::fabs(expected) + absolute;
 }
-
-struct Unary {
-  const char* op;
-  double x, first, second;
-};
-// Of two operands: by x, by y; then xx, xy (first by x), yx, yy.
-struct Binary {
-  const char* op;
-  double x, y, dx, dy, xx, xy, yx, yy;
-};
 
 constexpr Unary unary[] = {
     {"abs", 0.0, 0.0, 0.0},
@@ -275,35 +260,42 @@ void check_pair(const Binary& row, bool mixed) {
   }
 }
 
+void check_point(const Unary& row) {
+  const evaluate::Outputs out =
+      run_ok({Array::scalar(row.x)}, [&](ir::Builder& b, const std::vector<ir::ValueId>& args) {
+        const ir::ValueId first = derivative(b, b.emit(row.op, {args[0]}), args[0]);
+        return std::vector<ir::ValueId>{first, derivative(b, first, args[0])};
+      });
+  const double first = out.returned[0].as<double>()[0], second = out.returned[1].as<double>()[0];
+  // From the result r, 1 - r^2 and r (1 - r) are right to a unit of 1, not of themselves.
+  const bool saturates = std::string_view(row.op) == "tanh" || std::string_view(row.op) == "sigmoid";
+  const double absolute = saturates ? 1e-15 : 4 * least;
+  INFO(row.op << "(" << row.x << "): " << first << ", " << second << "; expected " << row.first << ", "
+              << row.second);
+  CHECK(near(first, row.first, absolute));
+  CHECK(near(second, row.second, absolute));
+}
+
 }  // namespace
 
 TEST_CASE("derivatives at special points: functions of one argument, both orders", "[ops]") {
-  for (const Unary& row : unary) {
-    const evaluate::Outputs out =
-        run_ok({Array::scalar(row.x)}, [&](ir::Builder& b, const std::vector<ir::ValueId>& args) {
-          const ir::ValueId first = derivative(b, b.emit(row.op, {args[0]}), args[0]);
-          return std::vector<ir::ValueId>{first, derivative(b, first, args[0])};
-        });
-    const double first = out.returned[0].as<double>()[0], second = out.returned[1].as<double>()[0];
-    // From the result r, 1 - r^2 and r (1 - r) are right to a unit of 1, not of themselves.
-    const bool saturates = std::string_view(row.op) == "tanh" || std::string_view(row.op) == "sigmoid";
-    const double absolute = saturates ? 1e-15 : 4 * least;
-    INFO(row.op << "(" << row.x << "): " << first << ", " << second << "; expected " << row.first << ", "
-                << row.second);
-    CHECK(near(first, row.first, absolute));
-    CHECK(near(second, row.second, absolute));
-  }
+  for (const Unary& row : unary) check_point(row);
+  for (const Unary& row : function_points) check_point(row);
 }
 
 TEST_CASE("derivatives at special points: functions of two arguments, both orders", "[ops]") {
   for (const Binary& row : binary) check_pair(row, true);
   for (const Binary& row : at_border) check_pair(row, false);
+  for (const Binary& row : pair_points) check_pair(row, true);
 }
 
 TEST_CASE("every elementwise operation with a derivative has its special points here", "[ops]") {
-  std::set<std::string_view> known{"select", "cast"};  // choices and conversions: no slope of their own
+  // Choices and conversions have no slope of their own; clamp's are in test_rule_gradients.cpp.
+  std::set<std::string_view> known{"select", "cast", "clamp"};
   for (const Unary& row : unary) known.insert(row.op);
   for (const Binary& row : binary) known.insert(row.op);
+  for (const Unary& row : function_points) known.insert(row.op);
+  for (const Binary& row : pair_points) known.insert(row.op);
   for (const ir::OpDef* op : ir::op_table().all()) {
     if (op->elementwise() == nullptr || op->vjp == nullptr) continue;
     INFO(op->name);

@@ -17,7 +17,9 @@ constexpr Template templates[] = {
 class New : public Verb {
  public:
   std::string_view name() const override { return "new"; }
-  std::string_view about() const override { return "a model to begin with: mlp, linear, logistic, rnn"; }
+  std::string_view about() const override {
+    return "a model to begin with: mlp, lenet, linear, logistic, rnn";
+  }
   std::string_view examples() const override {
     return "  tenon new mlp > mlp.tenon\n  tenon new linear -o linear.tenon\n  tenon new --list\n";
   }

@@ -10,7 +10,7 @@ namespace {
 // With e^-|x| nothing overflows, and the left tail keeps its accuracy.
 std::vector<ir::ValueId> softplus_body(ir::BodyContext& c) {
   const V x{&c.b, c.operands[0]};
-  return {(max(x, 0.0) + log_one_plus(exp(-abs(x)))).id};
+  return {(max(x, 0.0) + log1p(exp(-abs(x)))).id};
 }
 void softplus_vjp(ir::VjpContext& c) {
   const V x{&c.b, c.operands[0]}, g{&c.b, c.cotangents[0]};
@@ -35,7 +35,7 @@ struct Bent {
 
   V value(V x) const {
     const V right = x > 0.0;
-    return select(right, times(x, scale), times(exp_minus_one(left(x, right)), amplitude));
+    return select(right, times(x, scale), times(expm1(left(x, right)), amplitude));
   }
   // By the argument: from the result, e^(x / width) could only be had as a difference.
   V slope(V x) const {

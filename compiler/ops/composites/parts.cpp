@@ -4,16 +4,8 @@
 
 namespace tenon::ops {
 
-V log_one_plus(V e) {
-  const V sum = e + 1.0;
-  return log(sum) + (e - (sum - 1.0)) / sum;
-}
-
-V exp_minus_one(V x) {
-  const V t = tanh(x * 0.5);
-  return (t + t) / (1.0 - t);
-}
-
+V log1p(V x) { return emit("log1p", {x}); }
+V expm1(V x) { return emit("expm1", {x}); }
 V softplus(V x) { return emit("softplus", {x}); }
 
 V clamp(V x, double low, double high) { return select(x <= low, low, select(x >= high, high, x)); }

@@ -66,4 +66,21 @@ S copy_sign(S magnitude, S x) {
   return flip_sign(magnitude, sign_bit(x));
 }
 
+// An unevaluated sum: hi is the rounded value, lo what it lost.
+template <Scalar S>
+struct Pair {
+  S hi, lo;
+};
+// a + b exactly, for finite sums; the first for |a| >= |b| or a = 0 (Dekker), the second for all (Knuth).
+template <Scalar S>
+Pair<S> fast_sum(S a, S b) {
+  const S hi = a + b;
+  return {hi, b - (hi - a)};
+}
+template <Scalar S>
+Pair<S> two_sum(S a, S b) {
+  const S hi = a + b, of_b = hi - a;
+  return {hi, (a - (hi - of_b)) + (b - of_b)};
+}
+
 }  // namespace tenon::ops

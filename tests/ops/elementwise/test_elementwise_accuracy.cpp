@@ -2,6 +2,7 @@
 // (long) over every f32 argument. docs/math.md keeps the table of the long run.
 #include <atomic>
 #include <cstdio>
+#include <cstring>
 #include <mutex>
 #include <thread>
 
@@ -44,6 +45,13 @@ const Function functions[] = {
     FUNCTION(tanh, 2.5, 2, std::tanh(x), -12, 12),    FUNCTION(sigmoid, 2, 2, wide_sigmoid(x), -110, 110),
     FUNCTION(sin, 1.5, 1.5, std::sin(x), -100, 100),  FUNCTION(cos, 1.5, 1.5, std::cos(x), -100, 100),
     FUNCTION(erf, 1.5, 1.5, std::erf(x), -6.5, 6.5),  FUNCTION(erfc, 4, 4, std::erfc(x), -6.5, 27),
+    FUNCTION(exp2, 1, 1, std::exp2(x), -152, 152),    FUNCTION(expm1, 1.5, 1.5, std::expm1(x), -40, 90),
+    FUNCTION(log2, 1, 1, std::log2(x), 0, 3),         FUNCTION(log1p, 1, 1, std::log1p(x), -1, 3),
+    FUNCTION(tan, 1, 1, std::tan(x), -100, 100),      FUNCTION(asin, 1, 1, std::asin(x), -1, 1),
+    FUNCTION(acos, 1, 1, std::acos(x), -1, 1),        FUNCTION(atan, 1, 1, std::atan(x), -10, 10),
+    FUNCTION(sinh, 1, 1, std::sinh(x), -10, 10),      FUNCTION(cosh, 1, 1, std::cosh(x), -10, 10),
+    FUNCTION(asinh, 1, 1, std::asinh(x), -10, 10),    FUNCTION(acosh, 1, 1, std::acosh(x), 1, 10),
+    FUNCTION(atanh, 1, 1, std::atanh(x), -1, 1),      FUNCTION(reciprocal, 0.5, 0.5001, 1 / x, -9, 9),
 };
 
 struct Worst {
@@ -146,6 +154,68 @@ TEST_CASE("pow stays within its bound on samples") {
   INFO("f32 " << w32.error << " at " << w32.at << ", f64 " << w64.error << " at " << w64.at);
   CHECK(w32.error <= 2);
   CHECK(w64.error <= 2);
+}
+
+TEST_CASE("atan2 stays within its bound on samples") {
+  probe::Draw draw(9);
+  constexpr int n = 400000;
+  std::vector<float> y(n), x(n), a(n);
+  std::vector<double> v(n), u(n), b(n);
+  for (int i = 0; i < n; ++i) {
+    y[i] = draw.value<float>();
+    x[i] = draw.value<float>();
+    v[i] = draw.value<double>();
+    u[i] = draw.value<double>();
+    if (i % 2 == 0) continue;
+    // Quotients next to tan(pi/8) and to 1, where the octants change.
+    const double near = (i % 4 == 1 ? 0.41421356237309503 : 1) * (1 + (draw.unit() - 0.5) / 64);
+    v[i] = u[i] * near;
+    y[i] = static_cast<float>(x[i] * near);
+  }
+  run<float>("atan2", {y.data(), x.data()}, a.data(), n);
+  run<double>("atan2", {v.data(), u.data()}, b.data(), n);
+  Worst w32, w64;
+  for (int i = 0; i < n; ++i) {
+    w32.see(probe::ulps<float>(a[i], std::atan2(double{y[i]}, double{x[i]})), x[i]);
+    w64.see(
+        probe::ulps<double>(b[i], std::atan2(static_cast<long double>(v[i]), static_cast<long double>(u[i]))),
+        u[i]);
+  }
+  INFO("f32 " << w32.error << " at " << w32.at << ", f64 " << w64.error << " at " << w64.at);
+  CHECK(w32.error <= 1);
+  CHECK(w64.error <= 1);
+}
+
+namespace {
+// floor_mod of floats by C's fmod, which is exact.
+template <class T>
+void check_floor_mod(uint64_t seed) {
+  probe::Draw draw(seed);
+  constexpr int n = 200000;
+  std::vector<T> x(n), y(n), r(n);
+  for (int i = 0; i < n; ++i) {
+    x[i] = draw.value<T>();
+    y[i] = draw.value<T>();
+    if (i % 4 == 1) x[i] = y[i] * static_cast<T>(static_cast<int64_t>(draw.bits() >> 40));
+    if (i % 4 == 3) y[i] = std::ldexp(y[i], -static_cast<int>(draw.bits() >> 54));
+  }
+  run<T>("floor_mod", {x.data(), y.data()}, r.data(), n);
+  int wrong = 0, first = 0;
+  for (int i = 0; i < n; ++i) {
+    T want = std::fmod(x[i], y[i]);
+    if (want == 0) want = std::copysign(T(0), y[i]);
+    if ((want < 0 && y[i] > 0) || (want > 0 && y[i] < 0)) want += y[i];
+    const bool same = std::isnan(want) ? std::isnan(r[i]) : std::memcmp(&want, &r[i], sizeof want) == 0;
+    if (!same && wrong++ == 0) first = i;
+  }
+  INFO("floor_mod(" << x[first] << ", " << y[first] << ") is " << r[first]);
+  CHECK(wrong == 0);
+}
+}  // namespace
+
+TEST_CASE("floor_mod is exact for quotients of every size") {
+  check_floor_mod<float>(21);
+  check_floor_mod<double>(22);
 }
 
 // Where the numerator and the denominator of m / (m + 2) round worst; exp's own polynomial gave 2.64 here.

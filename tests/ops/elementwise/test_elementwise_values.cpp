@@ -120,6 +120,115 @@ TEST_CASE("functions at special arguments") {
   expect("floor", {list({-0.5f, 1.5f, -0.f, inf})}, list({-1.f, 1.f, -0.f, inf}));
 }
 
+TEST_CASE("rounding by hand") {
+  const float odd = 8388609.f, least = 0x1p-149f;
+  const Array x =
+      list({-0.5f, 0.5f, 1.5f, 2.5f, -2.5f, -0.f, 0.f, -inf, inf, qnan, odd, least, -least, 0.49999997f});
+  expect("ceil", {x}, list({-0.f, 1.f, 2.f, 3.f, -2.f, -0.f, 0.f, -inf, inf, qnan, odd, 1.f, -0.f, 1.f}));
+  expect("trunc", {x}, list({-0.f, 0.f, 1.f, 2.f, -2.f, -0.f, 0.f, -inf, inf, qnan, odd, 0.f, -0.f, 0.f}));
+  expect("round", {x}, list({-0.f, 0.f, 2.f, 2.f, -2.f, -0.f, 0.f, -inf, inf, qnan, odd, 0.f, -0.f, 0.f}));
+  expect("round", {list({0.5, 1.5, 4503599627370495.5, -3.5})}, list({0.0, 2.0, 4503599627370496.0, -4.0}));
+}
+
+TEST_CASE("clamp, reciprocal and square by hand") {
+  expect("clamp",
+         {list({-3.f, 0.5f, 9.f, qnan, 1.f, 1.f, 5.f, -0.f, inf}),
+          list({-1.f, -1.f, -1.f, -1.f, qnan, -1.f, 3.f, 0.f, -1.f}),
+          list({2.f, 2.f, 2.f, 2.f, 2.f, qnan, 1.f, 0.f, 2.f})},
+         list({-1.f, 0.5f, 2.f, qnan, qnan, qnan, 1.f, 0.f, 2.f}));
+  expect("clamp", {list({-7, 3, 9, 3}), list({-2, -2, -2, 8}), list({5, 5, 5, 5})}, list({-2, 3, 5, 5}));
+  expect("clamp", {list<uint8_t>({200}), list<uint8_t>({3}), list<uint8_t>({100})}, list<uint8_t>({100}));
+  expect("reciprocal", {list({4.f, 0.f, -0.f, inf, -inf, qnan, 0x1p-149f, 0x1p127f})},
+         list({0.25f, inf, -inf, 0.f, -0.f, qnan, inf, 0x1p-127f}));
+  expect("square", {list({-3.f, -0.f, -inf, qnan, 1e30f, 1e-30f})}, list({9.f, 0.f, inf, qnan, inf, 0.f}));
+  expect("square", {list({-3, 65536})}, list({9, 0}));
+  expect("square", {list<uint8_t>({17})}, list<uint8_t>({33}));
+}
+
+TEST_CASE("floor_mod by hand") {
+  expect("floor_mod", {list({7, -7, 7, -7, 6, 5, -5, INT32_MIN}), list({3, 3, -3, -3, -3, 0, 0, -1})},
+         list({1, 2, -2, -1, 0, 5, -5, 0}));
+  expect("floor_mod", {list<int64_t>({INT64_MIN, INT64_MIN}), list<int64_t>({INT64_MAX, 10})},
+         list<int64_t>({INT64_MAX - 1, 2}));
+  expect("floor_mod", {list<uint32_t>({UINT32_MAX, 4}), list<uint32_t>({10, 0})}, list<uint32_t>({5, 4}));
+  expect("floor_mod",
+         {list({7.5f, -7.5f, 7.5f, -7.5f, 6.f, 0.f, -0.f, 1.f, inf, 1.f, -1.f, 0.f, qnan}),
+          list({2.f, 2.f, -2.f, -2.f, -3.f, -2.f, 2.f, 0.f, 2.f, inf, inf, -inf, 2.f})},
+         list({1.5f, 0.5f, -0.5f, -1.5f, -0.f, -0.f, 0.f, qnan, qnan, 1.f, inf, -0.f, qnan}));
+  // 2^3 = 1 modulo 7; 127 = 3 * 42 + 1, 127 + 149 = 3 * 92.
+  expect("floor_mod", {list({0x1p127f, 0x1p127f, -1e-20f, 0x1p-149f}), list({7.f, 0x7p-149f, 1.f, -1.f})},
+         list({2.f, 0x1p-149f, 1.f, -1.f}));
+  // 1023 = 3 * 341, 1022 + 1074 = 3 * 698 + 2.
+  expect("floor_mod", {list({0x1p1023, 0x1p1022, -0x1p1023}), list({7.0, 7 * 0x1p-1074, 7.0})},
+         list({1.0, 0x1p-1074 * 4, 6.0}));
+}
+
+TEST_CASE("functions at special arguments: base 2, around 0, inverse") {
+  expect("exp2", {list({0.f, -0.f, 3.f, -149.f, -150.f, 128.f, -inf, inf, qnan, 0.5f})},
+         list({1.f, 1.f, 8.f, 0x1p-149f, 0.f, inf, 0.f, inf, qnan, 1.4142135f}));
+  expect("exp2", {list({1023.0, -1074.0, 1024.0})}, list({0x1p1023, 0x1p-1074, HUGE_VAL}));
+  expect("log2", {list({1.f, 8.f, 0x1p-149f, 0x1p127f, 0.f, -0.f, -1.f, inf, -inf, qnan})},
+         list({0.f, 3.f, -149.f, 127.f, -inf, -inf, qnan, inf, qnan, qnan}));
+  expect("log2", {list({0x1p-1074, 10.0})}, list({-1074.0, 3.321928094887362}));
+  expect("expm1", {list({0.f, -0.f, 1e-40f, -200.f, -inf, inf, 89.f, qnan, 1.f})},
+         list({0.f, -0.f, 1e-40f, -1.f, -1.f, inf, inf, qnan, 1.71828187f}));
+  expect("expm1", {list({1e-300, -1e-300, 710.0, -800.0})}, list({1e-300, -1e-300, HUGE_VAL, -1.0}));
+  expect("log1p", {list({0.f, -0.f, 1e-40f, -1.f, -1.5f, -inf, inf, qnan, 1.f, -0.5f})},
+         list({0.f, -0.f, 1e-40f, -inf, qnan, qnan, inf, qnan, 0.6931472f, -0.6931472f}));
+  expect("tan", {list({0.f, -0.f, inf, -inf, qnan, 1e-40f})}, list({0.f, -0.f, qnan, qnan, qnan, 1e-40f}));
+  expect("tan", {list({0x1.921fb54442d18p+0, -0x1.921fb54442d18p+0, 1.0})},
+         list({16331239353195370.0, -16331239353195370.0, 1.5574077246549023}));
+  expect("asin", {list({0.f, -0.f, 1.f, -1.f, 1.0000001f, -inf, qnan, 1e-40f, 0.5f})},
+         list({0.f, -0.f, 1.5707964f, -1.5707964f, qnan, qnan, qnan, 1e-40f, 0.5235988f}));
+  expect("acos", {list({1.f, -1.f, 0.f, -0.f, 1.0000001f, inf, qnan, 0.5f, -0.5f})},
+         list({0.f, 3.1415927f, 1.5707964f, 1.5707964f, qnan, qnan, qnan, 1.0471976f, 2.0943952f}));
+  expect("atan", {list({0.f, -0.f, 1.f, -1.f, inf, -inf, qnan, 1e-40f, 3e38f})},
+         list({0.f, -0.f, 0.7853982f, -0.7853982f, 1.5707964f, -1.5707964f, qnan, 1e-40f, 1.5707964f}));
+  expect("sinh", {list({0.f, -0.f, inf, -inf, qnan, 1e-40f, 90.f, -1.f})},
+         list({0.f, -0.f, inf, -inf, qnan, 1e-40f, inf, -1.1752012f}));
+  expect("sinh", {list({710.0, 711.0})}, list({1.1169973830808555e+308, HUGE_VAL}));
+  expect("cosh", {list({0.f, -0.f, inf, -inf, qnan, 1e-40f, 90.f, 1.f})},
+         list({1.f, 1.f, inf, inf, qnan, 1.f, inf, 1.54308069f}));
+  expect("asinh", {list({0.f, -0.f, inf, -inf, qnan, 1e-40f, 1.f, 3.4028235e38f})},
+         list({0.f, -0.f, inf, -inf, qnan, 1e-40f, 0.8813736f, 89.415985f}));
+  expect("acosh", {list({1.f, 0.99999994f, -1.f, -3e38f, inf, -inf, qnan, 2.f})},
+         list({0.f, qnan, qnan, qnan, inf, qnan, qnan, 1.316958f}));
+  expect("atanh", {list({0.f, -0.f, 1.f, -1.f, 1.0000001f, inf, qnan, 1e-40f, 0.5f})},
+         list({0.f, -0.f, inf, -inf, qnan, qnan, qnan, 1e-40f, 0.54930615f}));
+}
+
+TEST_CASE("atan2 at special arguments") {
+  const float quarter = 0.7853982f, half = 1.5707964f, pi = 3.1415927f;
+  expect("atan2",
+         {list({0.f, 0.f, -0.f, -0.f, 0.f, -0.f, 1.f, -1.f, 1.f, -1.f}),
+          list({0.f, -0.f, 0.f, -0.f, -1.f, 1.f, 0.f, -0.f, 1.f, 1.f})},
+         list({0.f, pi, -0.f, -pi, pi, -0.f, half, -half, quarter, -quarter}));
+  expect(
+      "atan2",
+      {list({inf, inf, -inf, -inf, 1.f, 1.f, inf, 0x1p-149f, 0x1p-149f, 3e38f, qnan, inf}),
+       list({inf, -inf, inf, -inf, inf, -inf, 1.f, 3e38f, 0x1p-149f, 3e38f, inf, qnan})},
+      list({quarter, 2.3561945f, -quarter, -2.3561945f, 0.f, pi, half, 0.f, quarter, quarter, qnan, qnan}));
+  expect("atan2", {list({1e-40f}), list({1.f})}, list({1e-40f}));
+}
+
+TEST_CASE("bits and kinds by hand") {
+  expect("bit_and", {list({12, -1, -8}), list({10, 7, 13})}, list({8, 7, 8}));
+  expect("bit_or", {list<uint8_t>({12, 0}), list<uint8_t>({10, 0})}, list<uint8_t>({14, 0}));
+  expect("bit_xor", {list<int64_t>({12, -1}), list<int64_t>({10, INT64_MAX})}, list<int64_t>({6, INT64_MIN}));
+  expect("bit_not", {list({0, 5, INT32_MIN})}, list({-1, -6, INT32_MAX}));
+  expect("bit_not", {list<uint8_t>({0, 200})}, list<uint8_t>({255, 55}));
+  expect("shift_left", {list({3, 1, 1, 1, -1, 5}), list({4, 31, 32, -1, 31, 0})},
+         list({48, INT32_MIN, 0, 0, INT32_MIN, 5}));
+  expect("shift_left", {list<uint8_t>({129, 1, 1}), list<uint8_t>({1, 7, 8})}, list<uint8_t>({2, 128, 0}));
+  expect("shift_right", {list({48, -48, -1, -5, 5, -5}), list({4, 4, 31, 32, 32, -1})},
+         list({3, -3, -1, -1, 0, -1}));
+  expect("shift_right", {list<uint32_t>({UINT32_MAX, UINT32_MAX, 8}), list<uint32_t>({31, 32, UINT32_MAX})},
+         list<uint32_t>({1, 0, 0}));
+  expect("shift_right", {list<int64_t>({INT64_MIN}), list<int64_t>({63})}, list<int64_t>({-1}));
+  expect("is_nan", {list({1.f, inf, qnan, -0.f})}, list({false, false, true, false}));
+  expect("is_inf", {list({1.f, inf, -inf, qnan})}, list({false, true, true, false}));
+}
+
 TEST_CASE("pow at special arguments") {
   const auto pow = [](float x, float y, float want) { expect("pow", {list({x}), list({y})}, list({want})); };
   for (float x : {qnan, 0.f, -inf, -3.f}) {

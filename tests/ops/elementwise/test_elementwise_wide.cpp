@@ -73,9 +73,11 @@ TEST_CASE("casts between all types agree") {
 TEST_CASE("bounds carry through chains of functions") {
   constexpr int64_t n = 300;
   probe::Draw draw(13);
-  const std::vector<std::string_view> unary = {"exp", "log", "sqrt", "rsqrt", "tanh", "sigmoid", "sin",
-                                               "cos", "erf", "erfc", "neg",   "abs",  "floor",   "sign"};
-  const std::vector<std::string_view> binary = {"add", "sub", "mul", "div", "pow", "max", "min"};
+  const std::vector<std::string_view> unary = {"exp", "log",   "sqrt",  "rsqrt", "tanh", "sigmoid", "sin",
+                                               "cos", "erf",   "erfc",  "neg",   "abs",  "floor",   "sign",
+                                               "tan", "expm1", "log1p", "atan",  "cosh", "round"};
+  const std::vector<std::string_view> binary = {"add", "sub", "mul",   "div",      "pow",
+                                                "max", "min", "atan2", "floor_mod"};
   int64_t undecided = 0, total = 0;
   for (DType dtype : {DType::f32, DType::f64}) {
     for (std::string_view first : unary) {

@@ -245,7 +245,7 @@ TEST_CASE(
 
 TEST_CASE("An operation that other libraries have is said to be written otherwise") {
   for (const auto& [op, here] :
-       {std::pair("matmul", "dot a, b"), std::pair("clip", "max x, low"), std::pair("swish", "silu x")}) {
+       {std::pair("matmul", "dot a, b"), std::pair("clip", "clamp x"), std::pair("swish", "silu x")}) {
     auto unit =
         driver::read_unit("tenon 1\nmodule m\nfunc f(x: f32[2,2]) -> f32[2,2] {\n  y = " + std::string(op) +
                               " x, x\n  return y\n}\n",

@@ -1,0 +1,112 @@
+// Rows that lie along several axes and share the right factor, as a convolution's do. They are gone through
+// inside of the panels, block by block of them, so that a panel meets many rows while it is in cache; `begin`
+// and `end` number all axes but the last as one.
+#include "lower/contract.h"
+
+namespace tenon::lower {
+
+namespace {
+
+// Outer indices that meet a panel one after the other: enough rows to make up for bringing it to the cache.
+int64_t outer_block_of(const Sizes& sizes, const ContractTerms& t) {
+  const int64_t rows = std::max<int64_t>(1, sizes.usual(t.m_extent()));
+  return std::max<int64_t>(1, 2 * row_block / rows);
+}
+
+}  // namespace
+
+int64_t ContractEmitter::rows_of_panel() const {
+  const int64_t outer =
+      std::min(outer_block_of(frame_, t_), std::max<int64_t>(1, frame_.usual(t_.outer_extent())));
+  return std::max<int64_t>(s_.tile_rows, outer * frame_.usual(t_.m_extent()));
+}
+
+void ContractEmitter::rows_along(ExprId begin, ExprId end) {
+  using kernel::Op;
+  size_t nest = open_blocks(begin);
+  auto outer_at = [&](ExprId lo, ExprId hi) {
+    ExprId rest = b_.begin_for("o", lo, hi, b_.index(1));
+    if (s_.prefetch_panel) rows_above_ = b_.mul(b_.sub(rest, lo), frame_.dim(t_.m_extent()));
+    for (size_t i = outer_.size(); i-- > 0;) {
+      ExprId extent = frame_.dim(extents_[outer_[i]]);
+      emitter_.axes[outer_[i]] = i == 0 ? rest : b_.let("i", b_.binary(Op::rem, rest, extent));
+      if (i != 0) rest = b_.let("rest", b_.binary(Op::div, rest, extent));
+    }
+  };
+  auto open_panel = [&](ExprId j0, ExprId j1, ExprId width) {
+    panel_lo_ = j0;
+    panel_width_ = width;
+    return b_.let("j1", j1);
+  };
+  auto all_panels = [&](const PanelBody& each) {
+    if (!n_axis_)
+      each(b_.index(0), b_.index(1), b_.index(std::min<int64_t>(4, s_.lanes)));
+    else if (s_.cut == Cut::both && frame_.across)
+      panels(frame_.across->first, frame_.across->second, each);
+    else
+      panels(b_.index(0), frame_.dim(t_.n_extent()), each);
+  };
+  if (n_axis_ && t_.classes[*n_axis_] == batch_class) {
+    // A factor for each lane is met by few products: the left factor is what is read in its order.
+    outer_at(begin, end);
+    ++nest;
+    all_panels(
+        [&](ExprId j0, ExprId j1, ExprId width) { row_tiles_of(j0, open_panel(j0, j1, width), width); });
+  } else {
+    ExprId step = b_.index(outer_block_of(frame_, t_));
+    ExprId lo = b_.begin_for("ob", begin, end, step);
+    ExprId hi = b_.let("ob1", b_.binary(Op::min, b_.add(lo, step), end));
+    ++nest;
+    all_panels([&](ExprId j0, ExprId j1, ExprId width) {
+      j1 = open_panel(j0, j1, width);
+      outer_at(lo, hi);
+      row_tiles_of(j0, j1, width);
+      b_.end();
+    });
+  }
+  while (nest-- > 0) b_.end();
+}
+
+// Whether all phases have as many rows.
+bool ContractEmitter::phases_are_even() const {
+  if (!t_.phase_axis) return true;
+  return t_.all_rows.is_constant() && t_.all_rows.constant() % extents_[*t_.phase_axis].constant() == 0;
+}
+
+// The number of rows at the outer indices that are set: the last phases may have one less than the first.
+ExprId ContractEmitter::rows_here() {
+  ExprId all = frame_.dim(t_.m_extent());
+  if (phases_are_even()) return all;
+  const Dim phases = extents_[*t_.phase_axis];
+  ExprId behind = b_.sub(frame_.dim(t_.all_rows + phases - 1), emitter_.axes[*t_.phase_axis]);
+  return b_.let("rows", b_.binary(kernel::Op::div, behind, frame_.dim(phases)));
+}
+
+// All rows of one index of the outer axes. Tiles are as the schedule says, numbers and no names: what is left
+// of a known number of rows has a tile of just as many.
+void ContractEmitter::row_tiles_of(ExprId j0, ExprId j1, ExprId width) {
+  using kernel::Op;
+  const int64_t mr = s_.tile_rows;
+  const Dim m = t_.m_extent();
+  const bool known = m.is_constant() && phases_are_even();
+  ExprId hi = rows_here(), zero = b_.index(0);
+  ExprId whole = b_.let("whole", b_.mul(b_.binary(Op::div, hi, b_.index(mr)), b_.index(mr)));
+  if (!m.is_constant() || m.constant() >= mr) {
+    ExprId i0 = b_.begin_for("i0", zero, whole, b_.index(mr));
+    tile(i0, b_.index(mr), j0, j1, width);
+    b_.end();
+  }
+  if (known && m.constant() % mr != 0) {
+    tile(whole, b_.index(m.constant() % mr), j0, j1, width);
+  } else if (!known && mr > 1) {
+    ExprId rows = b_.begin_specialize("rows", b_.index(1), b_.index(mr - 1), b_.sub(hi, whole));
+    tile(whole, rows, j0, j1, width);
+    b_.end();
+  }
+  if (!s_.epilogue_apart) return;
+  if (outer_blocks_) b_.begin_if(last_);
+  panel_epilogue(j0, j1, zero, hi);
+  if (outer_blocks_) b_.end();
+}
+
+}  // namespace tenon::lower

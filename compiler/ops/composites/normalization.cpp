@@ -1,0 +1,335 @@
+// Normalizations: values less their mean, over their deviation. batch_norm takes both over the batch and all
+// positions of each channel; the others over parts of one sample.
+//
+// Sources: Ioffe and Szegedy, "Batch normalization", 2015; Ba, Kiros and Hinton, "Layer normalization", 2016;
+// Wu and He, "Group normalization", 2018; Zhang and Sennrich, "Root mean square layer normalization", 2019;
+// Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep convolutional networks", 2012, for
+// local_response_norm.
+#include <algorithm>
+
+#include "ops/expr.h"
+#include "ops/family.h"
+#include "ops/rules.h"
+
+namespace tenon::ops {
+namespace {
+
+double epsilon_of(const ir::Node& node) { return node.get<double>("epsilon"); }
+
+Status want_epsilon(const InferContext& c) {
+  const double epsilon = c.get<double>("epsilon");
+  if (epsilon >= 0 && epsilon <= 1) return Ok{};
+  return c.fail(Code::bad_attribute, "epsilon must be from 0 to 1");
+}
+// Operand i, where it is given, is one number for each of `extent`.
+Status want_each(const InferContext& c, size_t i, const Dim& extent, std::string_view of) {
+  if (i >= c.operands.size()) return Ok{};
+  TENON_TRY(same_dtype(c, i, 0));
+  TENON_TRY(want_rank(c, i, 1));
+  if (c.operands[i].shape[0] == extent) return Ok{};
+  return c.fail(Code::shape_mismatch, operand_name(c, i) + " has " + c.operands[i].shape[0].text() +
+                                          " entries, x has " + extent.text() + " " + std::string(of) + "; " +
+                                          operand_text(c, 0));
+}
+
+// A value for each index of `axis`, over x's shape.
+V along(V v, const Shape& shape, int64_t axis) { return broadcast_to(v, shape, {axis}); }
+
+// x less its mean over the axes, over the root of its variance and epsilon.
+V standardized(V x, const Axes& axes, double epsilon) {
+  const Shape shape = x.shape();
+  const V centred = x - spread(mean(x, axes), shape, axes);
+  return centred * spread(rsqrt(mean(centred * centred, axes) + epsilon), shape, axes);
+}
+
+// --- layer_norm, rms_norm --------------------------------------------------------------------------------
+
+Status infer_last(InferContext& c) {
+  TENON_TRY(want_epsilon(c));
+  if (c.operands[0].is_scalar()) return c.fail(Code::rank_mismatch, operand_text(c, 0) + " has no features");
+  for (size_t i = 1; i < c.operands.size(); ++i)
+    TENON_TRY(want_each(c, i, c.operands[0].shape.back(), "features"));
+  return infer_like_first(c);
+}
+
+V scaled(ir::BodyContext& c, V y, int64_t axis) {
+  if (c.operands.size() > 1) y = y * along({&c.b, c.operands[1]}, y.shape(), axis);
+  if (c.operands.size() > 2) y = y + along({&c.b, c.operands[2]}, y.shape(), axis);
+  return y;
+}
+
+std::vector<ir::ValueId> layer_body(ir::BodyContext& c) {
+  const V x{&c.b, c.operands[0]};
+  return {scaled(c, standardized(x, {x.rank() - 1}, epsilon_of(c.node)), x.rank() - 1).id};
+}
+
+std::vector<ir::ValueId> rms_body(ir::BodyContext& c) {
+  const V x{&c.b, c.operands[0]};
+  const Axes last{x.rank() - 1};
+  const V y = x * spread(rsqrt(mean(x * x, last) + epsilon_of(c.node)), x.shape(), last);
+  return {scaled(c, y, last[0]).id};
+}
+
+// --- group_norm, instance_norm ---------------------------------------------------------------------------
+
+Status infer_groups(InferContext& c) {
+  TENON_TRY(want_epsilon(c));
+  const Type& x = c.operands[0];
+  if (x.rank() < 2) return c.fail(Code::rank_mismatch, operand_text(c, 0) + ", wants [batch, ..., channels]");
+  const Dim& channels = x.shape.back();
+  for (size_t i = 1; i < c.operands.size(); ++i) TENON_TRY(want_each(c, i, channels, "channels"));
+  if (c.op->find_attr("groups") == nullptr) return infer_like_first(c);
+  const int64_t groups = c.get<int64_t>("groups");
+  const bool divides = groups >= 1 && channels.is_constant() && channels.constant() % groups == 0;
+  if (divides) return infer_like_first(c);
+  return c.fail(Code::bad_attribute, std::to_string(groups) + " groups do not divide the " + channels.text() +
+                                         " channels of " + operand_text(c, 0));
+}
+
+std::vector<ir::ValueId> group_body(ir::BodyContext& c) {
+  const V x{&c.b, c.operands[0]};
+  const Shape shape = x.shape();
+  const int64_t groups = c.node.get<int64_t>("groups");
+  Shape apart(shape.begin(), shape.end() - 1);
+  apart.push_back(Dim(groups));
+  apart.push_back(Dim(shape.back().constant() / groups));
+  Axes axes;
+  for (int64_t i = 1; i < x.rank() - 1; ++i) axes.push_back(i);
+  axes.push_back(x.rank());
+  const V y = reshape(standardized(reshape(x, apart), axes, epsilon_of(c.node)), shape);
+  return {scaled(c, y, x.rank() - 1).id};
+}
+
+std::vector<ir::ValueId> instance_body(ir::BodyContext& c) {
+  const V x{&c.b, c.operands[0]};
+  Axes axes;
+  for (int64_t i = 1; i < x.rank() - 1; ++i) axes.push_back(i);
+  return {scaled(c, standardized(x, axes, epsilon_of(c.node)), x.rank() - 1).id};
+}
+
+// --- batch_norm ------------------------------------------------------------------------------------------
+
+Status infer_batch(InferContext& c) {
+  TENON_TRY(want_epsilon(c));
+  const Type& x = c.operands[0];
+  if (x.rank() < 2) return c.fail(Code::rank_mismatch, operand_text(c, 0) + ", wants [batch, ..., channels]");
+  TENON_TRY(take_axis(c, "axis", x.rank()));
+  if (const double m = c.get<double>("momentum"); !(m >= 0 && m <= 1))
+    return c.fail(Code::bad_attribute, "momentum must be from 0 to 1");
+  const Dim& channels = x.shape[static_cast<size_t>(c.get<int64_t>("axis"))];
+  for (size_t i = 1; i < c.operands.size(); ++i) TENON_TRY(want_each(c, i, channels, "channels"));
+  c.results = {x, {x.dtype, {channels}}, {x.dtype, {channels}}};
+  return Ok{};
+}
+
+struct BatchNorm {
+  V x, scale, offset, mean, variance;
+  int64_t axis;
+  double epsilon;
+  V over(V v) const { return along(v, x.shape(), axis); }
+};
+template <class Context>
+BatchNorm batch_norm_of(Context& c) {
+  auto v = [&](size_t i) { return V{&c.b, c.operands[i]}; };
+  return {v(0), v(1), v(2), v(3), v(4), c.node.template get<int64_t>("axis"), epsilon_of(c.node)};
+}
+
+// By the running statistics: one factor and one number to add for each channel.
+std::vector<ir::ValueId> by_running(const BatchNorm& n) {
+  const V factor = n.scale * rsqrt(n.variance + n.epsilon);
+  return {(n.x * n.over(factor) + n.over(n.offset - n.mean * factor)).id, n.mean.id, n.variance.id};
+}
+std::vector<ir::ValueId> batch_body(ir::BodyContext& c) { return by_running(batch_norm_of(c)); }
+
+std::vector<ir::ValueId> batch_mode(ir::ModeContext& c) {
+  const BatchNorm n = batch_norm_of(c);
+  if (!c.training || c.node.get<bool>("frozen")) return by_running(n);
+  Axes axes;
+  for (int64_t i = 0; i < n.x.rank(); ++i)
+    if (i != n.axis) axes.push_back(i);
+  const V m = mean(n.x, axes), centred = n.x - n.over(m), variance = mean(centred * centred, axes);
+  const V y = centred * n.over(rsqrt(variance + n.epsilon)) * n.over(n.scale) + n.over(n.offset);
+  const double keep = c.node.get<double>("momentum");
+  return {y.id, (n.mean * keep + m * (1 - keep)).id, (n.variance * keep + variance * (1 - keep)).id};
+}
+
+// --- local_response_norm ---------------------------------------------------------------------------------
+
+Status infer_local(InferContext& c) {
+  const Type& x = c.operands[0];
+  if (x.is_scalar()) return c.fail(Code::rank_mismatch, operand_text(c, 0) + " has no channels");
+  if (const int64_t size = c.get<int64_t>("size"); size < 1 || size > (1 << 20))
+    return c.fail(Code::bad_attribute, "size is " + std::to_string(size) + ", wants 1 to 1048576");
+  for (const std::string_view name : {"alpha", "beta", "k"})
+    if (!(c.get<double>(name) >= 0))
+      return c.fail(Code::bad_attribute, std::string(name) + " must be at least 0");
+  return infer_like_first(c);
+}
+std::vector<ir::ValueId> local_body(ir::BodyContext& c) {
+  const V x{&c.b, c.operands[0]};
+  const int64_t size = c.node.get<int64_t>("size");
+  const V squares = emit("window_sum", {x * x},
+                         {{"axes", Axes{x.rank() - 1}},
+                          {"size", Axes{size}},
+                          {"stride", Axes{1}},
+                          {"low", Shape{Dim(size / 2)}},
+                          {"extents", Shape{x.shape().back()}}});
+  const double alpha = c.node.get<double>("alpha") / static_cast<double>(size);
+  const V base = squares * alpha + c.node.get<double>("k");
+  return {(x * pow(base, number_like(base, -c.node.get<double>("beta")))).id};
+}
+
+// --- Tables ----------------------------------------------------------------------------------------------
+
+void draw_scale(ir::SampleContext& s, const Dim& extent) {
+  for (int64_t n = s.draw(s.state, 0, 2); n > 0; --n) s.operands.push_back({s.dtype, {extent}});
+}
+void last_sample(ir::SampleContext& s) {
+  Type x{s.dtype, {}};
+  for (int64_t n = s.draw(s.state, 0, 2); n > 0; --n) x.shape.push_back(s.draw_dim(s.state));
+  const Dim features(s.draw(s.state, 2, 6));
+  x.shape.push_back(features);
+  s.operands = {std::move(x)};
+  draw_scale(s, features);
+  s.attrs = {1e-3};
+}
+void rms_sample(ir::SampleContext& s) {
+  last_sample(s);
+  if (s.operands.size() > 2) s.operands.pop_back();
+}
+void image_sample(ir::SampleContext& s) {
+  const int64_t groups = s.draw(s.state, 1, 2), each = s.draw(s.state, 1, 3);
+  Type x{s.dtype, {s.draw_dim(s.state)}};
+  for (int64_t n = s.draw(s.state, 1, 2); n > 0; --n) x.shape.push_back(Dim(s.draw(s.state, 2, 4)));
+  x.shape.push_back(Dim(groups * each));
+  s.operands = {std::move(x)};
+  draw_scale(s, Dim(groups * each));
+  s.attrs = {groups, 1e-3};
+}
+void instance_sample(ir::SampleContext& s) {
+  image_sample(s);
+  s.attrs = {1e-3};
+}
+void batch_sample(ir::SampleContext& s) {
+  image_sample(s);
+  const Dim channels = s.operands[0].shape.back();
+  s.operands.resize(1);
+  for (int i = 0; i < 4; ++i) s.operands.push_back({s.dtype, {channels}});
+  s.attrs = {int64_t{-1}, 1e-3, 0.9, s.draw(s.state, 0, 1) == 1};
+}
+void local_sample(ir::SampleContext& s) {
+  s.operands = {{s.dtype, {s.draw_dim(s.state), Dim(s.draw(s.state, 1, 7))}}};
+  s.attrs = {s.draw(s.state, 1, 5), 1e-1, 0.75, 1.0};
+}
+
+constexpr ir::CompositeForm layer_form{layer_body}, rms_form{rms_body}, group_form{group_body},
+    instance_form{instance_body}, batch_form{batch_body}, local_form{local_body};
+
+constexpr OperandDef last_operands[] = {
+    {.name = "x", .doc = "[..., features]", .dtypes = DTypes::floats},
+    {.name = "scale", .doc = "[features]; none: 1", .dtypes = DTypes::floats, .optional = true},
+    {.name = "offset", .doc = "[features]; none: 0", .dtypes = DTypes::floats, .optional = true}};
+constexpr std::span<const OperandDef> rms_operands{last_operands, 2};
+constexpr OperandDef image_operands[] = {
+    {.name = "x", .doc = "[batch, ..., channels]", .dtypes = DTypes::floats},
+    {.name = "scale", .doc = "[channels]; none: 1", .dtypes = DTypes::floats, .optional = true},
+    {.name = "offset", .doc = "[channels]; none: 0", .dtypes = DTypes::floats, .optional = true}};
+constexpr OperandDef batch_operands[] = {
+    {.name = "x", .doc = "[batch, ..., channels], or channels along `axis`", .dtypes = DTypes::floats},
+    {.name = "scale", .doc = "[channels]", .dtypes = DTypes::floats},
+    {.name = "offset", .doc = "[channels]", .dtypes = DTypes::floats},
+    {.name = "mean", .doc = "running mean, [channels]", .dtypes = DTypes::floats},
+    {.name = "variance", .doc = "running variance, [channels]", .dtypes = DTypes::floats}};
+constexpr OperandDef local_operands[] = {{.name = "x", .doc = "[..., channels]", .dtypes = DTypes::floats}};
+constexpr ir::Domain batch_domains[] = {{-2, 2}, {-2, 2}, {-2, 2}, {-2, 2}, {0.1, 2}};
+constexpr std::string_view batch_results[] = {"y", "mean", "variance"};
+
+constexpr AttrDef groups{.name = "groups", .kind = AttrKind::integer, .doc = "channels in so many groups"},
+    epsilon{.name = "epsilon",
+            .kind = AttrKind::number,
+            .doc = "added to the variance (rms_norm: to the mean square), from 0 to 1",
+            .preset = "1e-5"};
+constexpr AttrDef last_attrs[] = {epsilon};
+constexpr AttrDef group_attrs[] = {groups, epsilon};
+constexpr AttrDef batch_attrs[] = {
+    {.name = "axis", .kind = AttrKind::integer, .doc = "the dimension of channels", .preset = "-1"},
+    epsilon,
+    {.name = "momentum",
+     .kind = AttrKind::number,
+     .doc = "what is kept of the running statistics in each step, from 0 to 1",
+     .preset = "0.9"},
+    {.name = "frozen",
+     .kind = AttrKind::boolean,
+     .doc = "by the running statistics in training as well, which then stay as they are",
+     .preset = "false"}};
+constexpr AttrDef local_attrs[] = {
+    {.name = "size", .kind = AttrKind::integer, .doc = "channels that are summed", .preset = "5"},
+    {.name = "alpha", .kind = AttrKind::number, .doc = "factor of the mean square", .preset = "1e-4"},
+    {.name = "beta", .kind = AttrKind::number, .doc = "exponent", .preset = "0.75"},
+    {.name = "k", .kind = AttrKind::number, .doc = "added to it", .preset = "1.0"}};
+
+constexpr OpDef defs[] = {
+    {.name = "layer_norm",
+     .doc =
+         "(x - mean) / sqrt(variance + epsilon) * scale + offset, mean and variance over the last dimension.",
+     .operands = last_operands,
+     .attrs = last_attrs,
+     .form = &layer_form,
+     .infer = infer_last,
+     .sample = last_sample},
+    {.name = "rms_norm",
+     .doc = "x / sqrt(mean of x^2 + epsilon) * scale, the mean over the last dimension.",
+     .operands = rms_operands,
+     .attrs = last_attrs,
+     .form = &rms_form,
+     .infer = infer_last,
+     .sample = rms_sample},
+    {.name = "group_norm",
+     .doc =
+         "(x - mean) / sqrt(variance + epsilon) * scale + offset, mean and variance of each sample over all "
+         "positions and the channels of each group.",
+     .operands = image_operands,
+     .attrs = group_attrs,
+     .form = &group_form,
+     .infer = infer_groups,
+     .sample = image_sample},
+    {.name = "instance_norm",
+     .doc = "(x - mean) / sqrt(variance + epsilon) * scale + offset, mean and variance of each sample and "
+            "channel "
+            "over all positions.",
+     .operands = image_operands,
+     .attrs = last_attrs,
+     .form = &instance_form,
+     .infer = infer_groups,
+     .sample = instance_sample},
+    {.name = "batch_norm",
+     .doc =
+         "(x - mean) / sqrt(variance + epsilon) * scale + offset for each channel. Training: mean and "
+         "variance "
+         "(of all elements, not less one) of the batch; results are y and the running statistics behind this "
+         "step, momentum * old + (1 - momentum) * new, for the function to set. Inference: by the running "
+         "statistics, which stay.",
+     .operands = batch_operands,
+     .attrs = batch_attrs,
+     .form = &batch_form,
+     .results = batch_results,
+     .infer = infer_batch,
+     .mode = batch_mode,
+     .domains = batch_domains,
+     .sample = batch_sample},
+    {.name = "local_response_norm",
+     .doc = "x / (k + alpha * mean of x^2 over `size` neighbouring channels)^beta; channels that are not "
+            "there count "
+            "as 0.",
+     .operands = local_operands,
+     .attrs = local_attrs,
+     .form = &local_form,
+     .infer = infer_local,
+     .sample = local_sample},
+};
+
+}  // namespace
+
+TENON_OP_FAMILY(normalization) = defs;
+
+}  // namespace tenon::ops

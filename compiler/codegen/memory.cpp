@@ -234,7 +234,10 @@ llvm::Value* FunctionEmitter::load_lanes(const Expr& x, const Value& index, int 
     }
     return all;
   };
-  if (affine && std::abs(index.stride) <= few && lanes > 1) {
+  // LLVM 19 takes a masked load apart that is wider than a register, and of a half that one lane takes makes
+  // a load without a mask, which may lie outside of all memory.
+  const bool whole = lanes * dtype_bytes(x.dtype) <= static_cast<size_t>(m_.target.vector_bytes);
+  if (affine && std::abs(index.stride) <= few && lanes > 1 && (mask == nullptr || whole)) {
     std::vector<int64_t> elements;
     for (int64_t l = 0; l < static_cast<int64_t>(lanes); ++l)
       elements.push_back(index.stride * (p * static_cast<int64_t>(lanes) + l));

@@ -122,5 +122,6 @@ struct OrderedTerms {
 
 using Composed = std::variant<std::monostate, PointwiseTerms, ReduceTerms, ContractTerms, OrderedTerms>;
 Composed compose(const Graph& graph, const Fusion& fusion, int32_t group);
+ContractTerms compose_contract(const Graph& graph, const Fusion& fusion, int32_t group);
 
 }  // namespace tenon::lower

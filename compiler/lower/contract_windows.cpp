@@ -290,7 +290,6 @@ class WindowProducts {
   ExprId below_rows(ExprId x) { return b_.binary(Op::min, x, rows_); }
 
   // --- Runs
-  // -------------------------------------------------------------------------------------------------
 
   // The products of taps lo..hi, for rows first..last of the tile.
   void run_of(ExprId tap_lo, ExprId tap_hi, ExprId first, ExprId last) {

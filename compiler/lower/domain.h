@@ -45,7 +45,8 @@ bool right_is_even(const Graph& graph, const Node& node);
 // Whether neighbours along a contraction's last contracted dimension are neighbours in operand `side`.
 bool runs_along(const Graph& graph, const Node& node, size_t side);
 // Whether a contraction copies its right factor into panels before it multiplies: large factors with many
-// rows to multiply.
+// rows to multiply, factors whose columns lie across memory, and those of windows, which all rows meet run by
+// run.
 bool packs_right(const Graph& graph, const Node& node);
 // Products of a contraction that is evaluated as arithmetic, one chain of fused multiply-adds an element: few
 // products, and fewer columns than a register tile wants. 0: it is none.

@@ -11,33 +11,13 @@
 // contracted, the weights' own layout [kh, kw, c, o].
 #include <algorithm>
 
-#include "ops/expr.h"
+#include "ops/convolution.h"
 #include "ops/family.h"
 #include "ops/rules.h"
+#include "ops/window.h"
 
 namespace tenon::ops {
 namespace {
-
-constexpr int64_t most_step = int64_t{1} << 20, most_low = int64_t{1} << 31;
-
-// A factor's dimensions by what they are.
-struct Factor {
-  Axes batch, contract, window, free;
-};
-Factor factor_of(const Axes& batch, const Axes& contract, const Axes& window, size_t rank) {
-  Factor f{batch, contract, window, {}};
-  for (int64_t d = 0; d < static_cast<int64_t>(rank); ++d)
-    if (!contains(batch, d) && !contains(contract, d) && !contains(window, d)) f.free.push_back(d);
-  return f;
-}
-template <class Attributes>
-Factor factor_of(const Attributes& from, bool left, size_t rank) {
-  auto axes = [&](std::string_view l, std::string_view r) { return from.template get<Axes>(left ? l : r); };
-  return factor_of(axes("lhs_batch", "rhs_batch"), axes("lhs_contract", "rhs_contract"),
-                   axes("lhs_window", "rhs_window"), rank);
-}
-
-Dim reach(const Dim& extent, int64_t dilation) { return (extent - 1) * dilation + 1; }
 
 // --- Shape rule ------------------------------------------------------------------------------------------
 
@@ -97,26 +77,27 @@ Status check_steps(const InferContext& c, std::string_view name, int64_t low, in
 
 Status check_windows(const InferContext& c) {
   for (const std::string_view name : {"stride", "lhs_dilation", "rhs_dilation"})
-    TENON_TRY(check_steps(c, name, 1, most_step));
+    TENON_TRY(check_steps(c, name, 1, most_window_step));
   TENON_TRY(check_steps(c, "reversed", 0, 1));
   const size_t windows = c.get<Axes>("lhs_window").size();
   const Shape &low = c.get<Shape>("low"), &extents = c.get<Shape>("extents");
-  if (low.size() != windows || extents.size() != windows)
-    return c.fail(Code::bad_attribute, "low has " + std::to_string(low.size()) + " entries, extents " +
-                                           std::to_string(extents.size()) + ", there are " +
-                                           std::to_string(windows) + " windows");
+  const std::string wanted = " entries, wants one for each of the " + std::to_string(windows) + " windows";
+  if (low.size() != windows)
+    return c.fail(Code::bad_attribute, "low has " + std::to_string(low.size()) + wanted);
+  if (extents.size() != windows)
+    return c.fail(Code::bad_attribute, "extents has " + std::to_string(extents.size()) + wanted);
   for (size_t w = 0; w < windows; ++w) {
-    const std::string of = " of window " + std::to_string(w);
-    if (low[w].is_constant() && (low[w].constant() < -most_low || low[w].constant() > most_low))
-      return c.fail(Code::bad_attribute, "low" + of + " is " + low[w].text() + ", wants -2^31 to 2^31");
-    if (!provably_at_least(c, extents[w], 0)) {
-      const Dim &l = c.operands[0].shape[static_cast<size_t>(c.get<Axes>("lhs_window")[w])],
-                &r = c.operands[1].shape[static_cast<size_t>(c.get<Axes>("rhs_window")[w])];
+    const Dim &l = c.operands[0].shape[static_cast<size_t>(c.get<Axes>("lhs_window")[w])],
+              &r = c.operands[1].shape[static_cast<size_t>(c.get<Axes>("rhs_window")[w])];
+    TENON_TRY(
+        want_window(c, low[w], extents[w], r, c.get<Axes>("rhs_dilation")[w], c.get<Axes>("stride")[w]));
+    TENON_TRY(want_window(c, low[w], l, r, c.get<Axes>("rhs_dilation")[w], c.get<Axes>("lhs_dilation")[w]));
+    if (!provably_at_least(c, extents[w], 0))
       return c.fail(Code::shape_mismatch,
-                    "the window of " + r.text() + " may not fit into " + l.text() + " elements" + of + ": " +
-                        extents[w].text() + " results; " + operand_text(c, 0) + "; " + operand_text(c, 1),
+                    "the window of " + r.text() + " may not fit into the " + l.text() +
+                        " elements of window " + std::to_string(w) + "; " + operand_text(c, 0) + "; " +
+                        operand_text(c, 1),
                     "pad more (`low`, `extents`), or declare a range that starts at the window");
-    }
   }
   return Ok{};
 }
@@ -133,7 +114,7 @@ ir::Attr derive_extents(const InferContext& c) {
   for (size_t w = 0; w < l.size(); ++w) {
     auto step = [&](std::string_view name) {
       const Axes& steps = c.get<Axes>(name);
-      return w < steps.size() ? std::clamp<int64_t>(steps[w], 1, most_step) : 1;
+      return w < steps.size() ? std::clamp<int64_t>(steps[w], 1, most_window_step) : 1;
     };
     auto extent = [&](size_t operand, const Axes& axes) {
       const auto rank = static_cast<int64_t>(c.operands[operand].rank());
@@ -142,9 +123,9 @@ ir::Attr derive_extents(const InferContext& c) {
     };
     const Shape& low = c.get<Shape>("low");
     const Dim first = w < low.size() ? low[w] : Dim(0);
-    const Dim room =
-        reach(extent(0, l), step("lhs_dilation")) + first - reach(extent(1, r), step("rhs_dilation"));
-    out.push_back(Dim::floor_div(room, step("stride")) + 1);
+    const Dim room = window_reach(extent(0, l), step("lhs_dilation")) + first -
+                     window_reach(extent(1, r), step("rhs_dilation"));
+    out.push_back(windows_in(room, step("stride")));
   }
   return out;
 }
@@ -157,7 +138,7 @@ Status infer(InferContext& c) {
   TENON_TRY(check_pairs(c, "lhs_contract", "rhs_contract", true));
   TENON_TRY(check_pairs(c, "lhs_window", "rhs_window", false));
   TENON_TRY(check_windows(c));
-  if (const int64_t block = c.get<int64_t>("block"); block < 1 || block > most_step)
+  if (const int64_t block = c.get<int64_t>("block"); block < 1 || block > most_window_step)
     return c.fail(Code::bad_attribute, "block is " + std::to_string(block) + ", wants 1 to 1048576");
   const Factor l = factor_of(c, true, c.operands[0].rank()), r = factor_of(c, false, c.operands[1].rank());
   Type result{c.operands[0].dtype, {}};
@@ -222,8 +203,8 @@ ir::Iteration describe(const ir::Node& node, const std::vector<Type>& operands, 
     const uint32_t point = left[dimension].parts[0].axis;
     left[dimension] = {Dim(0) - low[w], {{point, Dim(stride)}, {reduced, Dim(dilation)}}};
     // Windows that are shown to lie inside need no guard.
-    const Dim behind =
-        operands[0].shape[dimension] - reach(extent, dilation) + low[w] - (result.shape[point] - 1) * stride;
+    const Dim behind = operands[0].shape[dimension] - window_reach(extent, dilation) + low[w] -
+                       (result.shape[point] - 1) * stride;
     const bool inside = by == 1 && low[w].is_constant() && low[w].constant() <= 0 && behind.is_constant() &&
                         behind.constant() >= 0;
     if (!inside) out.operands[0].guarded.push_back(dimension);
@@ -234,173 +215,6 @@ ir::Iteration describe(const ir::Node& node, const std::vector<Type>& operands, 
 }
 
 ir::Order order_of(const ir::Node& node) { return {1, node.get<int64_t>("block")}; }
-
-// --- Derivatives -----------------------------------------------------------------------------------------
-
-struct Pairs {
-  Axes lhs, rhs;
-};
-// A convolution of the rule; `low` and `extents` by windows.
-struct Windows {
-  Axes stride, lhs_dilation, rhs_dilation, reversed;
-  Shape low, extents;
-};
-V convolve(V lhs, V rhs, const Pairs& batch, const Pairs& contract, const Pairs& window, const Windows& w) {
-  return emit("convolution", {lhs, rhs},
-              {{"lhs_batch", batch.lhs},
-               {"rhs_batch", batch.rhs},
-               {"lhs_contract", contract.lhs},
-               {"rhs_contract", contract.rhs},
-               {"lhs_window", window.lhs},
-               {"rhs_window", window.rhs},
-               {"stride", w.stride},
-               {"low", w.low},
-               {"extents", w.extents},
-               {"lhs_dilation", w.lhs_dilation},
-               {"rhs_dilation", w.rhs_dilation},
-               {"reversed", w.reversed}});
-}
-
-class Rule {
- public:
-  explicit Rule(ir::VjpContext& c)
-      : lhs_{&c.b, c.operands[0]},
-        rhs_{&c.b, c.operands[1]},
-        g_{&c.b, c.cotangents[0]},
-        l_(factor_of(c.node, true, static_cast<size_t>(lhs_.rank()))),
-        r_(factor_of(c.node, false, static_cast<size_t>(rhs_.rank()))) {
-    w_.stride = c.node.get<Axes>("stride");
-    w_.lhs_dilation = c.node.get<Axes>("lhs_dilation");
-    w_.rhs_dilation = c.node.get<Axes>("rhs_dilation");
-    w_.reversed = c.node.get<Axes>("reversed");
-    w_.low = c.node.get<Shape>("low");
-    int64_t next = 0;
-    for (int64_t d = 0; d < lhs_.rank(); ++d) left_at_.push_back(contains(l_.contract, d) ? -1 : next++);
-    for (int64_t d = 0; d < rhs_.rank(); ++d) right_at_.push_back(contains(r_.free, d) ? next++ : -1);
-  }
-
-  // i meets the results o where o * stride = i * lhs_dilation + (K - 1 - k) * rhs_dilation - (reach - low).
-  V of_lhs() const {
-    Windows w = turned();
-    w.stride = w_.lhs_dilation;
-    w.lhs_dilation = w_.stride;
-    w.rhs_dilation = w_.rhs_dilation;
-    w.reversed = w_.reversed;
-    for (int64_t& r : w.reversed) r = 1 - r;
-    for (const int64_t d : l_.window) w.extents.push_back(lhs_.shape()[static_cast<size_t>(d)]);
-    const V out =
-        convolve(g_, rhs_, {in_result(l_.batch, left_at_), r_.batch},
-                 {in_result(r_.free, right_at_), r_.free}, {in_result(l_.window, left_at_), r_.window}, w);
-    // [what lhs does not contract, rhs' contracted dimensions in their order].
-    const auto front = lhs_.rank() - static_cast<int64_t>(l_.contract.size());
-    Axes perm;
-    for (int64_t d = 0; d < lhs_.rank(); ++d)
-      perm.push_back(contains(l_.contract, d) ? front + place(l_.contract, r_.contract, d)
-                                              : left_at_[static_cast<size_t>(d)]);
-    return transpose(out, perm);
-  }
-
-  V of_rhs() const {
-    // Of a dilated lhs, most taps would meet nothing: there the cotangent is what windows lie over.
-    const auto many = [](int64_t step) { return step > 1; };
-    const bool dilated = std::any_of(w_.lhs_dilation.begin(), w_.lhs_dilation.end(), many);
-    return dilated && std::none_of(w_.stride.begin(), w_.stride.end(), many) ? of_rhs_over_results()
-                                                                             : of_rhs_over_lhs();
-  }
-
- private:
-  // The tap k of a result o and an element i: i * lhs_dilation = k * rhs_dilation + o * stride - low.
-  V of_rhs_over_lhs() const {
-    Windows w = w_;
-    w.stride = w_.rhs_dilation;
-    w.rhs_dilation = w_.stride;
-    w.reversed.assign(w_.reversed.size(), 0);
-    w.extents = taps();
-    V out = convolve(lhs_, g_, {l_.batch, in_result(l_.batch, left_at_)},
-                     {l_.free, in_result(l_.free, left_at_)}, {l_.window, in_result(l_.window, left_at_)}, w);
-    // [lhs without its free dimensions, rhs' free ones].
-    std::vector<int64_t> at(static_cast<size_t>(lhs_.rank()), -1);
-    int64_t next = 0;
-    for (int64_t d = 0; d < lhs_.rank(); ++d)
-      if (!contains(l_.free, d)) at[static_cast<size_t>(d)] = next++;
-    return in_order_of_rhs(out, at, next, 1);
-  }
-  // o * stride = (K - 1 - k) * rhs_dilation + i * lhs_dilation - (reach - low).
-  V of_rhs_over_results() const {
-    Windows w = turned();
-    w.stride = w_.rhs_dilation;
-    w.rhs_dilation = w_.lhs_dilation;
-    w.lhs_dilation = w_.stride;
-    w.reversed.assign(w_.reversed.size(), 0);
-    w.extents = taps();
-    const V out =
-        convolve(g_, lhs_, {in_result(l_.batch, left_at_), l_.batch}, {in_result(l_.free, left_at_), l_.free},
-                 {in_result(l_.window, left_at_), l_.window}, w);
-    // [batch and windows as lhs has them, rhs' free dimensions, lhs' contracted ones].
-    std::vector<int64_t> at(static_cast<size_t>(lhs_.rank()), -1);
-    int64_t next = 0;
-    for (int64_t d = 0; d < lhs_.rank(); ++d)
-      if (!contains(l_.free, d) && !contains(l_.contract, d)) at[static_cast<size_t>(d)] = next++;
-    const int64_t free = next;
-    next += static_cast<int64_t>(r_.free.size());
-    for (int64_t d = 0; d < lhs_.rank(); ++d)
-      if (contains(l_.contract, d)) at[static_cast<size_t>(d)] = next++;
-    return in_order_of_rhs(out, at, free, 0);
-  }
-  // Transposed to rhs' order, its windows turned where `reversed` is the number. `at`: where the partner of a
-  // dimension of lhs stands; rhs' free ones stand from `free` on.
-  V in_order_of_rhs(V out, const std::vector<int64_t>& at, int64_t free, int64_t turned) const {
-    Axes perm, back;
-    for (int64_t d = 0; d < rhs_.rank(); ++d) {
-      int64_t partner = -1;
-      for (const auto& [own, other] : {std::pair(&r_.batch, &l_.batch), std::pair(&r_.contract, &l_.contract),
-                                       std::pair(&r_.window, &l_.window)})
-        if (const auto i = std::find(own->begin(), own->end(), d); i != own->end())
-          partner = (*other)[static_cast<size_t>(i - own->begin())];
-      perm.push_back(partner < 0 ? free++ : at[static_cast<size_t>(partner)]);
-      const auto w = std::find(r_.window.begin(), r_.window.end(), d);
-      if (w != r_.window.end() && w_.reversed[static_cast<size_t>(w - r_.window.begin())] == turned)
-        back.push_back(d);
-    }
-    out = transpose(out, perm);
-    return back.empty() ? out : reverse(out, back);
-  }
-
-  // Windows that run from the other end.
-  Windows turned() const {
-    Windows w;
-    const Shape k = taps();
-    for (size_t i = 0; i < k.size(); ++i) w.low.push_back((k[i] - 1) * w_.rhs_dilation[i] - w_.low[i]);
-    return w;
-  }
-  Shape taps() const {
-    Shape out;
-    for (const int64_t d : r_.window) out.push_back(rhs_.shape()[static_cast<size_t>(d)]);
-    return out;
-  }
-  static Axes in_result(const Axes& axes, const std::vector<int64_t>& at) {
-    Axes out;
-    for (const int64_t d : axes) out.push_back(at[static_cast<size_t>(d)]);
-    return out;
-  }
-  // Among the others in their order, the place of d's partner.
-  static int64_t place(const Axes& own, Axes others, int64_t d) {
-    const int64_t partner = others[static_cast<size_t>(std::find(own.begin(), own.end(), d) - own.begin())];
-    std::sort(others.begin(), others.end());
-    return std::find(others.begin(), others.end(), partner) - others.begin();
-  }
-
-  V lhs_, rhs_, g_;
-  Factor l_, r_;
-  Windows w_;
-  std::vector<int64_t> left_at_, right_at_;  // dimensions of the result; -1: contracted, or not free
-};
-
-void vjp(ir::VjpContext& c) {
-  const Rule rule(c);
-  if (c.wanted[0]) c.out[0] = rule.of_lhs().id;
-  if (c.wanted[1]) c.out[1] = rule.of_rhs().id;
-}
 
 // --- Sample ----------------------------------------------------------------------------------------------
 
@@ -529,7 +343,7 @@ constexpr OpDef defs[] = {
      .attrs = attrs,
      .form = &form,
      .infer = infer,
-     .vjp = vjp,
+     .vjp = convolution_vjp,
      .sample = sample},
 };
 

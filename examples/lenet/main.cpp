@@ -15,11 +15,10 @@ namespace tn = tenon;
 
 namespace {
 
-tn::Value layer(tn::Model& m, const tn::Value& x, int64_t in, int64_t filters, const char* padding,
-                const std::string& name) {
-  const tn::Value w = m.param<float>(name + ".w", {5, 5, in, filters}, {.init = "glorot_uniform"}),
-                  b = m.param<float>(name + ".b", {filters}, {.init = "zeros"});
-  return tn::max_pool2d(tn::relu(tn::conv2d(x, w, b, {.padding = padding})), {2, 2});
+tn::Value layer(const tn::Value& x, int64_t filters, const char* padding, const char* name) {
+  const tn::Value y =
+      tn::conv2d(x, filters, {5, 5}, {.name = name, .init = "glorot_uniform", .padding = padding});
+  return tn::max_pool2d(tn::relu(y), {2, 2});
 }
 
 void run(const std::string& folder, uint32_t epochs, const std::string& file) {
@@ -31,7 +30,7 @@ void run(const std::string& folder, uint32_t epochs, const std::string& file) {
   const tn::Value image = m.input<uint8_t>("image", {batch, 28, 28}),
                   label = m.input<int32_t>("label", {batch});
   const tn::Value x = tn::cast<float>(tn::reshape(image, {batch, 28, 28, 1})) * (1.0 / 255);
-  const tn::Value h = layer(m, layer(m, x, 1, 6, "same", "conv1"), 6, 16, "valid", "conv2");
+  const tn::Value h = layer(layer(x, 6, "same", "conv1"), 16, "valid", "conv2");
   const tn::Value a = tn::relu(tn::dense(tn::flatten(h), 120, {.name = "fc1"})),
                   b = tn::relu(tn::dense(a, 84, {.name = "fc2"}));
   const tn::Value z = tn::dense(b, 10, {.name = "fc3"});

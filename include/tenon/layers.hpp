@@ -5,6 +5,32 @@
 
 TENON_NAMESPACE_BEGIN
 
+namespace detail {
+
+// A parameter of a layer; no value where the model has failed before.
+inline Value layer_param(ModelCore* core, const std::string& name, const std::string& type,
+                         const std::string& init, std::source_location where) {
+  tenon_value v = TENON_NO_VALUE;
+  if (core->collect && core->error) return Value(core, v);
+  core->at(where);
+  const bool done = core->pass(checked([&](tenon_error** e) {
+    return tenon_model_param(core->model.get(), name.c_str(), type.c_str(), init.c_str(), 0, &v, e);
+  }));
+  return Value(core, done ? v : TENON_NO_VALUE);
+}
+
+inline Value layer_error(ModelCore* core, std::string message, std::source_location where) {
+  core->at(where);
+  core->pass(Error(106, std::move(message)));
+  return Value(core, TENON_NO_VALUE);
+}
+
+inline std::string layer_name(ModelCore* core, const std::string& given, const char* kind) {
+  return given.empty() ? kind + std::to_string(++core->layers) : given;
+}
+
+}  // namespace detail
+
 struct DenseLayerOptions {
   /// Of the layer: its parameters are <name>.w and <name>.b. Empty: dense1, dense2, ...
   std::string name = {};
@@ -17,31 +43,72 @@ inline Value dense(const Value& x, int64_t width, const DenseLayerOptions& optio
                    std::source_location where = std::source_location::current()) {
   detail::ModelCore* core = x.core();
   if (core == nullptr || !x) return x;
-  const std::string name = options.name.empty() ? "dense" + std::to_string(++core->layers) : options.name;
+  const std::string name = detail::layer_name(core, options.name, "dense");
   const std::vector<Dim> shape = x.shape();
-  if (shape.empty()) {
-    core->at(where);
-    core->pass(Error(106, "dense: x is a scalar, it wants at least one dimension"));
-    return Value(core, TENON_NO_VALUE);
-  }
-  const std::string dtype(dtype_name(x.dtype()));
-  const std::string& in = shape.back().text();
-  auto param = [&](const char* suffix, const std::string& extents, const std::string& init) {
-    tenon_value v = TENON_NO_VALUE;
-    if (core->collect && core->error) return Value(core, v);
-    core->at(where);
-    const bool done = core->pass(detail::checked([&](tenon_error** e) {
-      return tenon_model_param(core->model.get(), (name + suffix).c_str(), (dtype + extents).c_str(),
-                               init.c_str(), 0, &v, e);
-    }));
-    return Value(core, done ? v : TENON_NO_VALUE);
-  };
-  const std::string out = std::to_string(width);
-  const Value w = param(".w", "[" + in + "," + out + "]", options.init);
-  const Value b = options.bias ? param(".b", "[" + out + "]", "zeros") : Value();
+  if (shape.empty())
+    return detail::layer_error(core, "dense: x is a scalar, it wants at least one dimension", where);
+  const std::string dtype(dtype_name(x.dtype())), out = std::to_string(width);
+  const Value w = detail::layer_param(core, name + ".w", dtype + "[" + shape.back().text() + "," + out + "]",
+                                      options.init, where);
+  const Value b = options.bias
+                      ? detail::layer_param(core, name + ".b", dtype + "[" + out + "]", "zeros", where)
+                      : Value();
   DenseOptions rest;
   rest.name = name;
   return dense(x, w, b, rest, where);
+}
+
+struct Conv2dLayerOptions {
+  /// Of the layer: its parameters are <name>.w and <name>.b. Empty: conv1, conv2, ...
+  std::string name = {};
+  std::string init = "he_uniform";
+  bool bias = true;
+  OptionalList<int64_t> stride = {}, dilation = {};
+  /// valid: windows lie inside; same: extent / stride results, rounded up
+  std::string padding = "valid";
+  /// Channels in so many groups; as many as channels: depthwise.
+  int64_t groups = 1;
+};
+
+/// A convolutional layer over x [batch, height, width, in] with parameters of its own: w [taps..., in /
+/// groups, filters] and b [filters], of x's element type.
+inline Value conv2d(const Value& x, int64_t filters, const std::vector<int64_t>& taps,
+                    const Conv2dLayerOptions& options = {},
+                    std::source_location where = std::source_location::current()) {
+  detail::ModelCore* core = x.core();
+  if (core == nullptr || !x) return x;
+  const std::string name = detail::layer_name(core, options.name, "conv");
+  const std::vector<Dim> shape = x.shape();
+  if (shape.size() != 4 || taps.size() != 2 || options.groups < 1)
+    return detail::layer_error(
+        core, "conv2d: wants x [batch, height, width, in], two numbers of taps and groups above 0", where);
+  const std::string dtype(dtype_name(x.dtype())), out = std::to_string(filters);
+  std::string in = shape.back().text();
+  if (options.groups != 1) {
+    int64_t channels = 0;
+    for (const char c : in)
+      channels = channels >= 0 && c >= '0' && c <= '9' && channels < (int64_t{1} << 40)
+                     ? channels * 10 + (c - '0')
+                     : -1;
+    if (channels < 0 || channels % options.groups != 0)
+      return detail::layer_error(
+          core, "conv2d: " + std::to_string(options.groups) + " groups do not divide " + in + " channels",
+          where);
+    in = std::to_string(channels / options.groups);
+  }
+  const std::string window = std::to_string(taps[0]) + "," + std::to_string(taps[1]);
+  const Value w = detail::layer_param(core, name + ".w", dtype + "[" + window + "," + in + "," + out + "]",
+                                      options.init, where);
+  const Value b = options.bias
+                      ? detail::layer_param(core, name + ".b", dtype + "[" + out + "]", "zeros", where)
+                      : Value();
+  Conv2dOptions rest;
+  rest.name = name;
+  rest.stride = options.stride;
+  rest.dilation = options.dilation;
+  rest.padding = options.padding;
+  rest.groups = options.groups;
+  return conv2d(x, w, b, rest, where);
 }
 
 /// cast<float>(x)

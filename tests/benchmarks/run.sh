@@ -6,8 +6,9 @@
 #   8    widths 1 to 17 of products and reductions, beside JAX
 #   11   tiny models, beside C, JAX and Keras
 #   12   a training step, beside PyTorch and JAX
+#   13   single convolutions and their gradients, beside oneDNN
 #
-#   run.sh [--only 4|6|7|8|11|12]... [--quick]
+#   run.sh [--only 4|6|7|8|11|12|13]... [--quick]
 #
 # Peers are pinned and live in build/benchmarks, the libraries of C come from Debian. One that cannot be
 # installed is skipped by its name. TENON_BUILD names a build folder to take Tenon from instead of building.
@@ -20,9 +21,9 @@ bin=$work/bin
 only=() quick=()
 while [ $# -gt 0 ]; do
   case "$1" in
-    --only) case "${2:-}" in 4|6|7|8|11|12) only+=("$2"); shift 2 ;; *) echo "--only takes 4, 6, 7, 8, 11 or 12" >&2; exit 2 ;; esac ;;
+    --only) case "${2:-}" in 4|6|7|8|11|12|13) only+=("$2"); shift 2 ;; *) echo "--only takes 4, 6, 7, 8, 11, 12 or 13" >&2; exit 2 ;; esac ;;
     --quick) quick=(--quick); shift ;;
-    *) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    *) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
   esac
 done
 wanted() {
@@ -164,5 +165,14 @@ if wanted 12; then
     done
   else
     skip "PyTorch and JAX: no numpy"
+  fi
+fi
+if wanted 13; then
+  title "13: convolutions"
+  if debian libdnnl-dev; then
+    cxx convolution -ldnnl
+    $bin/convolution ${quick[@]+"${quick[@]}"}
+  else
+    skip "convolutions: libdnnl-dev cannot be installed"
   fi
 fi

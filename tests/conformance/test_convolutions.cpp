@@ -138,6 +138,52 @@ void agree(uint64_t first, uint64_t count) {
 
 }  // namespace
 
+// Of windows of sizes that are known in the call only, some of which may be empty.
+TEST_CASE("operations over windows of symbolic sizes have derivatives, equal on all engines") {
+  struct Case {
+    const char *dims, *x, *y, *op;
+  };
+  const Case cases[] = {
+      {"n = 3..64", "n,4", "(n - 3)/2 + 1,4", "window_max x {axes = [0], size = [3], stride = [2]}"},
+      {"n = 3..64", "n,4", "(n - 3)/2 + 1,4", "window_prod x {axes = [0], size = [3], stride = [2]}"},
+      {"n = 0..64", "n,3", "4,3",
+       "window_max x {axes = [0], size = [2], stride = [1], low = [1], extents = [4]}"},
+      {"n = 0..64", "n,3", "n,3",
+       "window_sum x {axes = [0], size = [2], stride = [3], low = [1], extents = [n]}"},
+      {"n = 0..64", "3,n", "3,n", "local_response_norm x {size = 5}"},
+      {"n = 2..64", "2,n,n,4", "2,n/2,n/2,4", "max_pool2d x {size = [2, 2]}"},
+      {"n = 2..64", "2,n,n,4", "2,n/2,n/2,4", "avg_pool2d x {size = [2, 2]}"},
+      {"n = 3..64", "1,n,n,2", "1,n - 2,n - 2,2", "avg_pool2d x {size = [3, 3], stride = [1, 1]}"},
+      {"n = 3..64", "2,n,8", "2,n,8", "group_norm x {groups = 2}"}};
+  for (const Case& k : cases) {
+    INFO(k.op);
+    const std::string x = "f32[" + std::string(k.x) + "]", y = "f32[" + std::string(k.y) + "]";
+    const std::string text =
+        "tenon 1\nmodule m\ndim " + std::string(k.dims) + "\nfunc l(x: " + x + ", c: " + y +
+        ") -> l: f32[] {\n  y = " + k.op +
+        "\n  p = mul y, c\n  l = reduce_sum p\n  return l\n}\nderive g = grad l {wrt = [x]}\n";
+    for (const char* function : {"l", "g"}) {
+      const auto e = engines(text, function);
+      for (const int64_t n : {3, 4, 9}) require_agreement(*e, {{"n", n}}, 1);
+    }
+  }
+}
+
+TEST_CASE("windows of which a lane or two lie inside read nothing beyond") {
+  for (const char* cpu : {"x86-64-v3", "x86-64-v4"}) {
+    if (!target::find_target(cpu)->runs_here()) continue;
+    INFO(cpu);
+    EngineOptions options;
+    options.compile.cpu = cpu;
+    const auto e = engines(
+        "tenon 1\nmodule m\ndim n = 1..64\nfunc f(x: f64[8,n]) -> y: f64[n,3] {\n  y = window_prod x {axes = "
+        "[0, 1], "
+        "size = [1, 1], stride = [1, 3], low = [-1, 1], extents = [n, 3]}\n  return y\n}\n",
+        "f", options);
+    for (int64_t n = 1; n < 12; ++n) require_agreement(*e, {{"n", n}}, 1);
+  }
+}
+
 TEST_CASE("convolutions of drawn geometries have equal bits on all engines, gradients too") { agree(0, 40); }
 TEST_CASE("a thousand geometries of convolutions have equal bits on all engines", "[long]") {
   agree(1000, 1000);

@@ -11,7 +11,7 @@ using namespace tenon::test;
 namespace {
 
 // Which graphs a fault needs.
-uint64_t tries(const Mutator& m) { return m.layer == "status" ? 400 : 150; }
+uint64_t tries(const Mutator& m) { return m.layer == "status" ? 800 : 400; }
 
 std::string operations(const RandomGraph& g) {
   std::map<std::string, int> ops;

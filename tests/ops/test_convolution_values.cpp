@@ -107,6 +107,9 @@ TEST_CASE("a transposed convolution undoes the strides of one", "[ops]") {
         f32({1, 4, 1}, {1, 10, 102, 20}));
   CHECK(value("conv_transpose1d", {x, w}, {{"low", Dims{1}}, {"high", Dims{1}}}) ==
         f32({1, 2, 1}, {12, 120}));
+  // Strides longer than the taps leave zeros behind each, as the convolution that it undoes reads the first.
+  CHECK(value("conv_transpose1d", {x, f32({1, 1, 1}, {1})},
+              {{"stride", List{2}}, {"padding", std::string("same")}}) == f32({1, 4, 1}, {1, 0, 2, 0}));
 }
 
 TEST_CASE("reductions over windows", "[ops]") {
@@ -123,6 +126,27 @@ TEST_CASE("reductions over windows", "[ops]") {
   CHECK(over("window_min", {{"dilation", List{2}}}) == f32({1}, {-5}));
   CHECK(over("window_prod", {{"stride", List{1}}, {"low", Dims{1}}, {"extents", Dims{5}}}) ==
         f32({5}, {-2, -6, -24, -60, -20}));
+}
+
+TEST_CASE("padding takes no share of the gradient of an extreme", "[ops]") {
+  // Every element is -inf, as what is outside reads: windows of two, three and two elements.
+  const Array x = f32({3}, {-inf, -inf, -inf});
+  const evaluate::Outputs out = run_ok({x}, [&](ir::Builder& b, const std::vector<ir::ValueId>& args) {
+    const ir::OpDef& op = op_of("window_max");
+    const ir::Attrs attrs = attributes(
+        op,
+        {{"axes", List{0}}, {"size", List{3}}, {"stride", List{1}}, {"low", Dims{1}}, {"extents", Dims{3}}});
+    const std::vector<ir::ValueId> y = b.emit_all(op, args, attrs);
+    const ir::ValueId g = b.emit("mul", {b.constant_like(y[0], 1), b.constant_like(y[0], 1)});
+    // The rule makes nodes, which may move those that are there.
+    ir::Graph aside;
+    const ir::ValueId a = aside.add_arg(type_of(x), ir::ArgKind::input, "x");
+    const ir::ValueId z = ir::Builder(aside).emit_all(op, {a}, attrs)[0];
+    ir::VjpContext c{b, *aside.producer(z), args, y, {g}, {true}, {ir::ValueId()}};
+    op.vjp(c);
+    return c.out;
+  });
+  CHECK(distance(out.returned[0], f32({3}, {1 / 2.f + 1 / 3.f, 1 + 1 / 3.f, 1 / 2.f + 1 / 3.f})) < 1e-6);
 }
 
 TEST_CASE("pools", "[ops]") {
@@ -158,6 +182,13 @@ TEST_CASE("geometries that cannot be are refused with both shapes and the mend",
             "3 groups do not divide the 4 output channels"));
   CHECK(has(refused("conv2d", {Array(DType::f32, {8, 8, 3}), w}, {}), "wants 4: batch, 2 spatial ones"));
   CHECK(has(refused("max_pool2d", {x}, {{"size", List{9, 2}}}), "a window of 9"));
+  CHECK(has(refused("max_pool2d", {x}, {{"size", List{99, 99}}}), "more than 1024 elements"));
+  CHECK(has(refused("conv_transpose2d", {x, Array(DType::f32, {3, 3, 4, 3})}, {{"low", Dims{11, 0}}}),
+            "pad less: padding cuts the results of a transposed layer"));
+  CHECK(has(refused("window_sum", {x}, {{"axes", List{1}}, {"size", List{9}}}), "a window of 9 may not fit"));
+  CHECK(has(
+      refused("window_sum", {x}, {{"axes", List{1}}, {"size", List{1 << 20}}, {"dilation", List{1 << 20}}}),
+      "reaches past 2^31 places"));
   CHECK(has(refused("convolution", {x, w},
                     {{"lhs_contract", List{3}}, {"rhs_contract", List{2}}, {"lhs_window", List{1, 1}}}),
             "is named twice"));

@@ -1,4 +1,4 @@
-// Values of normalizations, by hand; shapes refused.
+// Values of normalizations, by hand.
 #include <cmath>
 
 #include "ops/run.h"

@@ -38,7 +38,9 @@ Shape transposed_padding(const InferContext& c, bool high) {
     const int64_t stride = i < strides.size() ? strides[i] : 1,
                   dilation = i < dilations.size() ? dilations[i] : 1;
     // extent * stride results: (extent - 1) * stride + reach - low - high.
-    const Dim all = (taps[i] - 1) * dilation + 1 - stride, low = Dim::floor_div(all, Dim(2));
+    const Dim all = (taps[i] - 1) * dilation + 1 - stride;
+    const bool none = all.is_constant() && all.constant() < 0;
+    const Dim low = none ? Dim(0) : Dim::floor_div(all, Dim(2));
     out[i] = high ? all - low : low;
   }
   return out;
@@ -70,7 +72,7 @@ Status check_weights(const InferContext& c, const Dim& channels, Dim* result) {
                                             operand_name(c, 1) + " is for " + wanted.text() +
                                             (groups == 1 ? "" : " in " + std::to_string(groups) + " groups") +
                                             "; " + operand_text(c, 0) + "; " + operand_text(c, 1));
-  if (last.is_constant() && last.constant() % groups != 0)
+  if (Dim::floor_div(last, Dim(groups)) * groups != last)
     return c.fail(Code::shape_mismatch, std::to_string(groups) + " groups do not divide the " + last.text() +
                                             (turned ? " input" : " output") + " channels of " +
                                             operand_text(c, 1));
@@ -114,8 +116,14 @@ Status infer_transpose(InferContext& c) {
   const SpatialWindows w = windows_of(c);
   for (size_t i = 0; i < spatial; ++i) {
     Dim& extent = out.shape[spatial_axis(first, i)];
+    const std::string of = extent.text() + " elements of spatial dimension " + std::to_string(i);
     extent = (extent - 1) * w.stride[i] + (taps[i] - 1) * w.dilation[i] + 1 - w.low[i] - w.high[i];
-    TENON_TRY(want_windows(c, extent, i, taps[i]));
+    if (!provably_at_least(c, extent, 1))
+      return c.fail(
+          Code::shape_mismatch,
+          of + " with " + taps[i].text() + " taps may give no result once low = " + w.low[i].text() +
+              " and high = " + w.high[i].text() + " are cut off; " + operand_text(c, 0),
+          "pad less: padding cuts the results of a transposed layer; or declare a range that starts at 1");
   }
   c.results = {std::move(out)};
   return Ok{};
@@ -201,13 +209,8 @@ void sample(ir::SampleContext& s, size_t spatial, bool turned) {
   weights.insert(x.first ? weights.begin() : weights.end(), {x.first ? last : inner, x.first ? inner : last});
   s.operands = {{s.dtype, x.x}, {s.dtype, std::move(weights)}};
   if (s.draw(s.state, 0, 1) == 1) s.operands.push_back({s.dtype, {Dim(out)}});
-  s.attrs = {x.stride,
-             x.dilation,
-             std::string(!turned && s.draw(s.state, 0, 1) == 1 ? "same" : "valid"),
-             {},
-             {},
-             groups,
-             std::string(x.first ? "channels_first" : "channels_last")};
+  s.attrs = {x.stride, x.dilation, std::string(s.draw(s.state, 0, 1) == 1 ? "same" : "valid"), {},
+             {},       groups,     std::string(x.first ? "channels_first" : "channels_last")};
 }
 template <size_t N, bool turned>
 void sample_of(ir::SampleContext& s) {

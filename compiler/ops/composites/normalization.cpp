@@ -1,39 +1,16 @@
-// Normalizations: values less their mean, over their deviation. batch_norm takes both over the batch and all
-// positions of each channel; the others over parts of one sample.
+// Normalizations over parts of one sample: values less their mean, over their deviation.
 //
-// Sources: Ioffe and Szegedy, "Batch normalization", 2015; Ba, Kiros and Hinton, "Layer normalization", 2016;
+// Sources: Ba, Kiros and Hinton, "Layer normalization", 2016;
 // Wu and He, "Group normalization", 2018; Zhang and Sennrich, "Root mean square layer normalization", 2019;
 // Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep convolutional networks", 2012, for
 // local_response_norm.
 #include <algorithm>
 
-#include "ops/expr.h"
+#include "ops/composites/normalization.h"
 #include "ops/family.h"
-#include "ops/rules.h"
 
 namespace tenon::ops {
 namespace {
-
-double epsilon_of(const ir::Node& node) { return node.get<double>("epsilon"); }
-
-Status want_epsilon(const InferContext& c) {
-  const double epsilon = c.get<double>("epsilon");
-  if (epsilon >= 0 && epsilon <= 1) return Ok{};
-  return c.fail(Code::bad_attribute, "epsilon must be from 0 to 1");
-}
-// Operand i, where it is given, is one number for each of `extent`.
-Status want_each(const InferContext& c, size_t i, const Dim& extent, std::string_view of) {
-  if (i >= c.operands.size()) return Ok{};
-  TENON_TRY(same_dtype(c, i, 0));
-  TENON_TRY(want_rank(c, i, 1));
-  if (c.operands[i].shape[0] == extent) return Ok{};
-  return c.fail(Code::shape_mismatch, operand_name(c, i) + " has " + c.operands[i].shape[0].text() +
-                                          " entries, x has " + extent.text() + " " + std::string(of) + "; " +
-                                          operand_text(c, 0));
-}
-
-// A value for each index of `axis`, over x's shape.
-V along(V v, const Shape& shape, int64_t axis) { return broadcast_to(v, shape, {axis}); }
 
 // x less its mean over the axes, over the root of its variance and epsilon.
 V standardized(V x, const Axes& axes, double epsilon) {
@@ -80,7 +57,7 @@ Status infer_groups(InferContext& c) {
   for (size_t i = 1; i < c.operands.size(); ++i) TENON_TRY(want_each(c, i, channels, "channels"));
   if (c.op->find_attr("groups") == nullptr) return infer_like_first(c);
   const int64_t groups = c.get<int64_t>("groups");
-  const bool divides = groups >= 1 && channels.is_constant() && channels.constant() % groups == 0;
+  const bool divides = groups >= 1 && Dim::floor_div(channels, Dim(groups)) * groups == channels;
   if (divides) return infer_like_first(c);
   return c.fail(Code::bad_attribute, std::to_string(groups) + " groups do not divide the " + channels.text() +
                                          " channels of " + operand_text(c, 0));
@@ -92,7 +69,7 @@ std::vector<ir::ValueId> group_body(ir::BodyContext& c) {
   const int64_t groups = c.node.get<int64_t>("groups");
   Shape apart(shape.begin(), shape.end() - 1);
   apart.push_back(Dim(groups));
-  apart.push_back(Dim(shape.back().constant() / groups));
+  apart.push_back(Dim::floor_div(shape.back(), Dim(groups)));
   Axes axes;
   for (int64_t i = 1; i < x.rank() - 1; ++i) axes.push_back(i);
   axes.push_back(x.rank());
@@ -105,52 +82,6 @@ std::vector<ir::ValueId> instance_body(ir::BodyContext& c) {
   Axes axes;
   for (int64_t i = 1; i < x.rank() - 1; ++i) axes.push_back(i);
   return {scaled(c, standardized(x, axes, epsilon_of(c.node)), x.rank() - 1).id};
-}
-
-// --- batch_norm ------------------------------------------------------------------------------------------
-
-Status infer_batch(InferContext& c) {
-  TENON_TRY(want_epsilon(c));
-  const Type& x = c.operands[0];
-  if (x.rank() < 2) return c.fail(Code::rank_mismatch, operand_text(c, 0) + ", wants [batch, ..., channels]");
-  TENON_TRY(take_axis(c, "axis", x.rank()));
-  if (const double m = c.get<double>("momentum"); !(m >= 0 && m <= 1))
-    return c.fail(Code::bad_attribute, "momentum must be from 0 to 1");
-  const Dim& channels = x.shape[static_cast<size_t>(c.get<int64_t>("axis"))];
-  for (size_t i = 1; i < c.operands.size(); ++i) TENON_TRY(want_each(c, i, channels, "channels"));
-  c.results = {x, {x.dtype, {channels}}, {x.dtype, {channels}}};
-  return Ok{};
-}
-
-struct BatchNorm {
-  V x, scale, offset, mean, variance;
-  int64_t axis;
-  double epsilon;
-  V over(V v) const { return along(v, x.shape(), axis); }
-};
-template <class Context>
-BatchNorm batch_norm_of(Context& c) {
-  auto v = [&](size_t i) { return V{&c.b, c.operands[i]}; };
-  return {v(0), v(1), v(2), v(3), v(4), c.node.template get<int64_t>("axis"), epsilon_of(c.node)};
-}
-
-// By the running statistics: one factor and one number to add for each channel.
-std::vector<ir::ValueId> by_running(const BatchNorm& n) {
-  const V factor = n.scale * rsqrt(n.variance + n.epsilon);
-  return {(n.x * n.over(factor) + n.over(n.offset - n.mean * factor)).id, n.mean.id, n.variance.id};
-}
-std::vector<ir::ValueId> batch_body(ir::BodyContext& c) { return by_running(batch_norm_of(c)); }
-
-std::vector<ir::ValueId> batch_mode(ir::ModeContext& c) {
-  const BatchNorm n = batch_norm_of(c);
-  if (!c.training || c.node.get<bool>("frozen")) return by_running(n);
-  Axes axes;
-  for (int64_t i = 0; i < n.x.rank(); ++i)
-    if (i != n.axis) axes.push_back(i);
-  const V m = mean(n.x, axes), centred = n.x - n.over(m), variance = mean(centred * centred, axes);
-  const V y = centred * n.over(rsqrt(variance + n.epsilon)) * n.over(n.scale) + n.over(n.offset);
-  const double keep = c.node.get<double>("momentum");
-  return {y.id, (n.mean * keep + m * (1 - keep)).id, (n.variance * keep + variance * (1 - keep)).id};
 }
 
 // --- local_response_norm ---------------------------------------------------------------------------------
@@ -210,20 +141,13 @@ void instance_sample(ir::SampleContext& s) {
   image_sample(s);
   s.attrs = {1e-3};
 }
-void batch_sample(ir::SampleContext& s) {
-  image_sample(s);
-  const Dim channels = s.operands[0].shape.back();
-  s.operands.resize(1);
-  for (int i = 0; i < 4; ++i) s.operands.push_back({s.dtype, {channels}});
-  s.attrs = {int64_t{-1}, 1e-3, 0.9, s.draw(s.state, 0, 1) == 1};
-}
 void local_sample(ir::SampleContext& s) {
   s.operands = {{s.dtype, {s.draw_dim(s.state), Dim(s.draw(s.state, 1, 7))}}};
   s.attrs = {s.draw(s.state, 1, 5), 1e-1, 0.75, 1.0};
 }
 
 constexpr ir::CompositeForm layer_form{layer_body}, rms_form{rms_body}, group_form{group_body},
-    instance_form{instance_body}, batch_form{batch_body}, local_form{local_body};
+    instance_form{instance_body}, local_form{local_body};
 
 constexpr OperandDef last_operands[] = {
     {.name = "x", .doc = "[..., features]", .dtypes = DTypes::floats},
@@ -234,34 +158,10 @@ constexpr OperandDef image_operands[] = {
     {.name = "x", .doc = "[batch, ..., channels]", .dtypes = DTypes::floats},
     {.name = "scale", .doc = "[channels]; none: 1", .dtypes = DTypes::floats, .optional = true},
     {.name = "offset", .doc = "[channels]; none: 0", .dtypes = DTypes::floats, .optional = true}};
-constexpr OperandDef batch_operands[] = {
-    {.name = "x", .doc = "[batch, ..., channels], or channels along `axis`", .dtypes = DTypes::floats},
-    {.name = "scale", .doc = "[channels]", .dtypes = DTypes::floats},
-    {.name = "offset", .doc = "[channels]", .dtypes = DTypes::floats},
-    {.name = "mean", .doc = "running mean, [channels]", .dtypes = DTypes::floats},
-    {.name = "variance", .doc = "running variance, [channels]", .dtypes = DTypes::floats}};
 constexpr OperandDef local_operands[] = {{.name = "x", .doc = "[..., channels]", .dtypes = DTypes::floats}};
-constexpr ir::Domain batch_domains[] = {{-2, 2}, {-2, 2}, {-2, 2}, {-2, 2}, {0.1, 2}};
-constexpr std::string_view batch_results[] = {"y", "mean", "variance"};
-
-constexpr AttrDef groups{.name = "groups", .kind = AttrKind::integer, .doc = "channels in so many groups"},
-    epsilon{.name = "epsilon",
-            .kind = AttrKind::number,
-            .doc = "added to the variance (rms_norm: to the mean square), from 0 to 1",
-            .preset = "1e-5"};
+constexpr AttrDef groups{.name = "groups", .kind = AttrKind::integer, .doc = "channels in so many groups"};
 constexpr AttrDef last_attrs[] = {epsilon};
 constexpr AttrDef group_attrs[] = {groups, epsilon};
-constexpr AttrDef batch_attrs[] = {
-    {.name = "axis", .kind = AttrKind::integer, .doc = "the dimension of channels", .preset = "-1"},
-    epsilon,
-    {.name = "momentum",
-     .kind = AttrKind::number,
-     .doc = "what is kept of the running statistics in each step, from 0 to 1",
-     .preset = "0.9"},
-    {.name = "frozen",
-     .kind = AttrKind::boolean,
-     .doc = "by the running statistics in training as well, which then stay as they are",
-     .preset = "false"}};
 constexpr AttrDef local_attrs[] = {
     {.name = "size", .kind = AttrKind::integer, .doc = "channels that are summed", .preset = "5"},
     {.name = "alpha", .kind = AttrKind::number, .doc = "factor of the mean square", .preset = "1e-4"},
@@ -302,21 +202,6 @@ constexpr OpDef defs[] = {
      .form = &instance_form,
      .infer = infer_groups,
      .sample = instance_sample},
-    {.name = "batch_norm",
-     .doc =
-         "(x - mean) / sqrt(variance + epsilon) * scale + offset for each channel. Training: mean and "
-         "variance "
-         "(of all elements, not less one) of the batch; results are y and the running statistics behind this "
-         "step, momentum * old + (1 - momentum) * new, for the function to set. Inference: by the running "
-         "statistics, which stay.",
-     .operands = batch_operands,
-     .attrs = batch_attrs,
-     .form = &batch_form,
-     .results = batch_results,
-     .infer = infer_batch,
-     .mode = batch_mode,
-     .domains = batch_domains,
-     .sample = batch_sample},
     {.name = "local_response_norm",
      .doc = "x / (k + alpha * mean of x^2 over `size` neighbouring channels)^beta; channels that are not "
             "there count "

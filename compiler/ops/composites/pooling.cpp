@@ -25,9 +25,18 @@ Status infer(InferContext& c) {
   if (size.size() != spatial)
     return c.fail(Code::bad_attribute,
                   "size has " + std::to_string(size.size()) + " numbers, wants " + std::to_string(spatial));
-  for (const int64_t s : size)
-    if (s < 1 || s > (1 << 20))
-      return c.fail(Code::bad_attribute, "size is " + std::to_string(s) + ", wants 1 to 1048576");
+  constexpr int64_t most = int64_t{1} << 20, most_elements = 1024;
+  int64_t elements = 1;
+  for (const int64_t s : size) {
+    if (s < 1 || s > most)
+      return c.fail(Code::bad_attribute,
+                    "size is " + std::to_string(s) + ", wants 1 to " + std::to_string(most));
+    elements = std::min(elements * s, most_elements + 1);
+  }
+  if (takes_max(*c.op) && elements > most_elements)
+    return c.fail(Code::bad_attribute,
+                  "a window has more than " + std::to_string(most_elements) + " elements",
+                  "global_max_pool takes all of a channel; large windows go in steps");
   const Shape sizes = sizes_of(c);
   TENON_TRY(check_windows(c, sizes));
   const SpatialWindows w = windows_of(c);

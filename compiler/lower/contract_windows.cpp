@@ -223,7 +223,8 @@ class WindowProducts {
       }
       if (behind > 0) each_tap(hi, dim(taps), [&](ExprId tap) { lacking(tap, behind, false); });
     };
-    if (is_short()) {
+    const bool written = is_short();
+    if (written) {
       const ExprId all =
           b_.binary(Op::band, b_.binary(Op::eq, lo, b_.index(0)), b_.binary(Op::eq, hi, dim(taps)));
       b_.begin_if(b_.let("inside", all));
@@ -231,7 +232,7 @@ class WindowProducts {
       b_.begin_else();
     }
     each_sort(lo, hi, may_cross, three);
-    if (is_short()) b_.end();
+    if (written) b_.end();
   }
   template <class Three>
   void each_sort(ExprId lo, ExprId hi, bool may_cross, Three three) {

@@ -58,6 +58,23 @@ V product(V x, V w, const ir::Node& node) {
                {"block", node.get<int64_t>("block")}});
 }
 
+Status check_pairs(const InferContext& c, std::string_view lhs_name, std::string_view rhs_name, bool equal) {
+  const Axes &l = c.get<Axes>(lhs_name), &r = c.get<Axes>(rhs_name);
+  if (l.size() != r.size())
+    return c.fail(Code::bad_attribute, std::string(lhs_name) + " names " + std::to_string(l.size()) +
+                                           " dimensions, " + std::string(rhs_name) + " " +
+                                           std::to_string(r.size()));
+  for (size_t i = 0; equal && i < l.size(); ++i) {
+    const Dim &a = c.operands[0].shape[static_cast<size_t>(l[i])],
+              &b = c.operands[1].shape[static_cast<size_t>(r[i])];
+    if (a != b)
+      return c.fail(Code::shape_mismatch, "dimension " + std::to_string(l[i]) + " of " + operand_text(c, 0) +
+                                              " is " + a.text() + ", dimension " + std::to_string(r[i]) +
+                                              " of " + operand_text(c, 1) + " is " + b.text());
+  }
+  return Ok{};
+}
+
 bool pairs_dimensions(const OpDef& op) { return ir::multiplies(op) && op.find_attr("lhs_window") == nullptr; }
 
 FactorAxes factor_axes(const ir::Node& node, size_t factor, size_t rank) {

@@ -45,6 +45,9 @@ constexpr AttrDef block_attr(ir::Attr (*derive)(const InferContext&)) {
 // Attributes order and block are in their ranges (T108).
 Status check_order(const InferContext& c);
 
+// Two lists of a factor's dimensions each, in pairs (T108); of `equal` extents (T107).
+Status check_pairs(const InferContext& c, std::string_view lhs_name, std::string_view rhs_name, bool equal);
+
 // Matrix product in the order that the node's attributes name.
 V product(V x, V w, const ir::Node& node);
 

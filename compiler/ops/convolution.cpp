@@ -11,6 +11,7 @@
 // contracted, the weights' own layout [kh, kw, c, o].
 #include <algorithm>
 
+#include "ops/contraction.h"
 #include "ops/convolution.h"
 #include "ops/family.h"
 #include "ops/rules.h"
@@ -40,23 +41,6 @@ Status check_side(InferContext& c, size_t operand, std::initializer_list<std::st
       all.push_back(axis);
     }
     c.set(name, std::move(axes));
-  }
-  return Ok{};
-}
-
-Status check_pairs(const InferContext& c, std::string_view lhs_name, std::string_view rhs_name, bool equal) {
-  const Axes &l = c.get<Axes>(lhs_name), &r = c.get<Axes>(rhs_name);
-  if (l.size() != r.size())
-    return c.fail(Code::bad_attribute, std::string(lhs_name) + " names " + std::to_string(l.size()) +
-                                           " dimensions, " + std::string(rhs_name) + " " +
-                                           std::to_string(r.size()));
-  for (size_t i = 0; equal && i < l.size(); ++i) {
-    const Dim &a = c.operands[0].shape[static_cast<size_t>(l[i])],
-              &b = c.operands[1].shape[static_cast<size_t>(r[i])];
-    if (a != b)
-      return c.fail(Code::shape_mismatch, "dimension " + std::to_string(l[i]) + " of " + operand_text(c, 0) +
-                                              " is " + a.text() + ", dimension " + std::to_string(r[i]) +
-                                              " of " + operand_text(c, 1) + " is " + b.text());
   }
   return Ok{};
 }

@@ -51,31 +51,12 @@ Status check_side(InferContext& c, size_t operand, std::string_view batch, std::
   return Ok{};
 }
 
-Status check_pairs(const InferContext& c, std::string_view lhs_name, std::string_view rhs_name) {
-  const Axes &l = axes_of(c, lhs_name), &r = axes_of(c, rhs_name);
-  if (l.size() != r.size()) {
-    return c.fail(Code::bad_attribute, std::string(lhs_name) + " names " + std::to_string(l.size()) +
-                                           " dimensions, " + std::string(rhs_name) + " " +
-                                           std::to_string(r.size()));
-  }
-  for (size_t i = 0; i < l.size(); ++i) {
-    const Dim &a = c.operands[0].shape[static_cast<size_t>(l[i])],
-              &b = c.operands[1].shape[static_cast<size_t>(r[i])];
-    if (a != b) {
-      return c.fail(Code::shape_mismatch, "dimension " + std::to_string(l[i]) + " of " + operand_text(c, 0) +
-                                              " is " + a.text() + ", dimension " + std::to_string(r[i]) +
-                                              " of " + operand_text(c, 1) + " is " + b.text());
-    }
-  }
-  return Ok{};
-}
-
 Status infer(InferContext& c) {
   TENON_TRY(same_dtype(c, 0, 1));
   TENON_TRY(check_side(c, 0, "lhs_batch", "lhs_contract"));
   TENON_TRY(check_side(c, 1, "rhs_batch", "rhs_contract"));
-  TENON_TRY(check_pairs(c, "lhs_batch", "rhs_batch"));
-  TENON_TRY(check_pairs(c, "lhs_contract", "rhs_contract"));
+  TENON_TRY(check_pairs(c, "lhs_batch", "rhs_batch", true));
+  TENON_TRY(check_pairs(c, "lhs_contract", "rhs_contract", true));
   TENON_TRY(check_order(c));
   const Type &lhs = c.operands[0], &rhs = c.operands[1];
   Type result{lhs.dtype, {}};

@@ -69,12 +69,11 @@ struct Rule {
   }
   // Sums over windows of so many elements of what is spread out, at the places of x.
   V back(V spread, const Axes& sizes, const Shape& from) const {
-    Axes steps = dilation;
     return emit("window_sum", {spread},
                 {{"axes", axes},
                  {"size", sizes},
                  {"stride", ones},
-                 {"dilation", steps},
+                 {"dilation", dilation},
                  {"low", from},
                  {"extents", of_x}});
   }

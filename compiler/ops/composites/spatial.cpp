@@ -2,15 +2,15 @@
 
 #include <algorithm>
 
+#include "ops/window.h"
+
 namespace tenon::ops {
 namespace {
 
-constexpr int64_t most_step = int64_t{1} << 20, most_padding = int64_t{1} << 31;
-
-Dim reach(const Dim& size, int64_t dilation) { return (size - 1) * dilation + 1; }
+constexpr int64_t most_padding = int64_t{1} << 31;
 
 int64_t step_of(const Axes& steps, size_t i) {
-  return i < steps.size() ? std::clamp<int64_t>(steps[i], 1, most_step) : 1;
+  return i < steps.size() ? std::clamp<int64_t>(steps[i], 1, most_window_step) : 1;
 }
 
 }  // namespace
@@ -38,7 +38,7 @@ Shape padding_of(const InferContext& c, const Shape& sizes, bool high) {
   for (size_t i = 0; i < spatial; ++i) {
     const int64_t stride = step_of(c.get<Axes>("stride"), i);
     const Dim extent = x.shape[spatial_axis(channels_first(c), i)],
-              over = reach(sizes[i], step_of(c.get<Axes>("dilation"), i)) - 1;
+              over = window_reach(sizes[i], step_of(c.get<Axes>("dilation"), i)) - 1;
     Dim all = over;
     if (stride != 1 && extent.is_constant() && over.is_constant()) {
       const int64_t results = (extent.constant() + stride - 1) / stride;
@@ -58,7 +58,7 @@ Status check_steps(const InferContext& c) {
       return c.fail(Code::bad_attribute, std::string(name) + " has " + std::to_string(steps.size()) +
                                              " numbers, wants " + std::to_string(spatial));
     for (const int64_t step : steps)
-      if (step < 1 || step > most_step)
+      if (step < 1 || step > most_window_step)
         return c.fail(Code::bad_attribute,
                       std::string(name) + " is " + std::to_string(step) + ", wants 1 to 1048576");
   }
@@ -90,7 +90,7 @@ Status check_windows(const InferContext& c, const Shape& sizes) {
 }
 
 Dim windows_along(const Dim& extent, const SpatialWindows& w, size_t i, const Dim& size) {
-  const Dim room = extent + w.low[i] + w.high[i] - reach(size, w.dilation[i]);
+  const Dim room = extent + w.low[i] + w.high[i] - window_reach(size, w.dilation[i]);
   return Dim::floor_div(room, Dim(w.stride[i])) + 1;
 }
 

@@ -61,16 +61,19 @@ V product(V x, V w, const ir::Node& node) {
 Status check_pairs(const InferContext& c, std::string_view lhs_name, std::string_view rhs_name, bool equal) {
   const Axes &l = c.get<Axes>(lhs_name), &r = c.get<Axes>(rhs_name);
   if (l.size() != r.size())
-    return c.fail(Code::bad_attribute, std::string(lhs_name) + " names " + std::to_string(l.size()) +
-                                           " dimensions, " + std::string(rhs_name) + " " +
-                                           std::to_string(r.size()));
+    return c.fail(Code::bad_attribute,
+                  std::string(lhs_name) + " names " + std::to_string(l.size()) + " dimensions, " +
+                      std::string(rhs_name) + " " + std::to_string(r.size()) + "; " + operands_text(c),
+                  "they name pairs: as many of one as of the other");
   for (size_t i = 0; equal && i < l.size(); ++i) {
     const Dim &a = c.operands[0].shape[static_cast<size_t>(l[i])],
               &b = c.operands[1].shape[static_cast<size_t>(r[i])];
     if (a != b)
-      return c.fail(Code::shape_mismatch, "dimension " + std::to_string(l[i]) + " of " + operand_text(c, 0) +
-                                              " is " + a.text() + ", dimension " + std::to_string(r[i]) +
-                                              " of " + operand_text(c, 1) + " is " + b.text());
+      return c.fail(
+          Code::shape_mismatch,
+          "dimension " + std::to_string(l[i]) + " of " + operand_text(c, 0) + " is " + a.text() +
+              ", dimension " + std::to_string(r[i]) + " of " + operand_text(c, 1) + " is " + b.text(),
+          "pair dimensions of equal extents (" + std::string(lhs_name) + ", " + std::string(rhs_name) + ")");
   }
   return Ok{};
 }

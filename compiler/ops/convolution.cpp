@@ -29,9 +29,10 @@ Status check_side(InferContext& c, size_t operand, std::initializer_list<std::st
     Axes axes = c.get<Axes>(name);
     for (int64_t& axis : axes) {
       if (axis < -rank || axis >= rank)
-        return c.fail(Code::bad_attribute, std::string(name) + " " + std::to_string(axis) +
-                                               " is outside the " + std::to_string(rank) + " dimensions of " +
-                                               operand_text(c, operand));
+        return c.fail(Code::bad_attribute,
+                      std::string(name) + " " + std::to_string(axis) + " is outside the " +
+                          std::to_string(rank) + " dimensions of " + operand_text(c, operand),
+                      "dimensions count from 0, negative ones from the end");
       if (axis < 0) axis += rank;
       if (contains(all, axis))
         return c.fail(
@@ -45,17 +46,23 @@ Status check_side(InferContext& c, size_t operand, std::initializer_list<std::st
   return Ok{};
 }
 
+constexpr const char* give_one = "give one for each of `lhs_window`";
+
 // A list of one number for each window, within low..high.
 Status check_steps(const InferContext& c, std::string_view name, int64_t low, int64_t high) {
   const Axes& steps = c.get<Axes>(name);
   const size_t windows = c.get<Axes>("lhs_window").size();
   if (steps.size() != windows)
-    return c.fail(Code::bad_attribute, std::string(name) + " has " + std::to_string(steps.size()) +
-                                           " numbers, there are " + std::to_string(windows) + " windows");
+    return c.fail(Code::bad_attribute,
+                  std::string(name) + " has " + std::to_string(steps.size()) + " numbers, there are " +
+                      std::to_string(windows) + " windows; " + operands_text(c),
+                  give_one);
   for (const int64_t step : steps)
     if (step < low || step > high)
-      return c.fail(Code::bad_attribute, std::string(name) + " is " + std::to_string(step) + ", wants " +
-                                             std::to_string(low) + " to " + std::to_string(high));
+      return c.fail(Code::bad_attribute,
+                    std::string(name) + " is " + std::to_string(step) + ", wants " + std::to_string(low) +
+                        " to " + std::to_string(high) + "; " + operands_text(c),
+                    "take a number in that range");
   return Ok{};
 }
 
@@ -65,11 +72,12 @@ Status check_windows(const InferContext& c) {
   TENON_TRY(check_steps(c, "reversed", 0, 1));
   const size_t windows = c.get<Axes>("lhs_window").size();
   const Shape &low = c.get<Shape>("low"), &extents = c.get<Shape>("extents");
-  const std::string wanted = " entries, wants one for each of the " + std::to_string(windows) + " windows";
+  const std::string wanted =
+      " entries, wants one for each of the " + std::to_string(windows) + " windows; " + operands_text(c);
   if (low.size() != windows)
-    return c.fail(Code::bad_attribute, "low has " + std::to_string(low.size()) + wanted);
+    return c.fail(Code::bad_attribute, "low has " + std::to_string(low.size()) + wanted, give_one);
   if (extents.size() != windows)
-    return c.fail(Code::bad_attribute, "extents has " + std::to_string(extents.size()) + wanted);
+    return c.fail(Code::bad_attribute, "extents has " + std::to_string(extents.size()) + wanted, give_one);
   for (size_t w = 0; w < windows; ++w) {
     const Dim &l = c.operands[0].shape[static_cast<size_t>(c.get<Axes>("lhs_window")[w])],
               &r = c.operands[1].shape[static_cast<size_t>(c.get<Axes>("rhs_window")[w])];
@@ -79,8 +87,7 @@ Status check_windows(const InferContext& c) {
     if (!provably_at_least(c, extents[w], 0))
       return c.fail(Code::shape_mismatch,
                     "the window of " + r.text() + " may not fit into the " + l.text() +
-                        " elements of window " + std::to_string(w) + "; " + operand_text(c, 0) + "; " +
-                        operand_text(c, 1),
+                        " elements of window " + std::to_string(w) + "; " + operands_text(c),
                     "pad more (`low`, `extents`), or declare a range that starts at the window");
   }
   return Ok{};
@@ -123,7 +130,8 @@ Status infer(InferContext& c) {
   TENON_TRY(check_pairs(c, "lhs_window", "rhs_window", false));
   TENON_TRY(check_windows(c));
   if (const int64_t block = c.get<int64_t>("block"); block < 1 || block > most_window_step)
-    return c.fail(Code::bad_attribute, "block is " + std::to_string(block) + ", wants 1 to 1048576");
+    return c.fail(Code::bad_attribute, "block is " + std::to_string(block) + ", wants 1 to 1048576",
+                  "leave it out");
   const Factor l = factor_of(c, true, c.operands[0].rank()), r = factor_of(c, false, c.operands[1].rank());
   Type result{c.operands[0].dtype, {}};
   for (int64_t d = 0; d < static_cast<int64_t>(c.operands[0].rank()); ++d) {

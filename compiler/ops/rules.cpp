@@ -18,6 +18,12 @@ std::string operand_text(const InferContext& c, size_t i) {
   return operand_name(c, i) + ": " + c.operands[i].text();
 }
 
+std::string operands_text(const InferContext& c) {
+  std::string out;
+  for (size_t i = 0; i < c.operands.size(); ++i) out += (i == 0 ? "" : "; ") + operand_text(c, i);
+  return out;
+}
+
 Status same_dtype(const InferContext& c, size_t i, size_t j) {
   if (c.operands[i].dtype == c.operands[j].dtype) return Ok{};
   return c.fail(Code::dtype_mismatch,

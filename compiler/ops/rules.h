@@ -22,8 +22,9 @@ using Axes = std::vector<int64_t>;
 
 // The declared name of operand i, for messages; "parts[2]" for one of several.
 std::string operand_name(const InferContext& c, size_t i);
-// "x: f32[batch,784]".
+// "x: f32[batch,784]"; of all: "x: f32[1,8,8,3]; w: f32[3,3,3,4]".
 std::string operand_text(const InferContext& c, size_t i);
+std::string operands_text(const InferContext& c);
 
 // Operands i and j have one element type (T105).
 Status same_dtype(const InferContext& c, size_t i, size_t j);

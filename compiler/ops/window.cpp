@@ -36,35 +36,40 @@ ir::Attr derive_extents(const InferContext& c) {
   return out;
 }
 
-// Of extremes and products: their derivatives look at each element of a window by itself.
-constexpr int64_t most_elements = 1024;
+constexpr const char* give_one = "give one for each of `axes`";
 
 Status infer(InferContext& c) {
   const Type& x = c.operands[0];
   TENON_TRY(take_axes(c, "axes", x.rank(), false));
   const Axes& axes = c.get<Axes>("axes");
-  const std::string wanted = ", wants one for each of the " + std::to_string(axes.size()) + " axes";
+  const std::string wanted =
+      ", wants one for each of the " + std::to_string(axes.size()) + " axes; " + operand_text(c, 0);
   int64_t elements = 1;
   for (const std::string_view name : {"size", "stride", "dilation"}) {
     const Axes& steps = c.get<Axes>(name);
     if (steps.size() != axes.size())
-      return c.fail(Code::bad_attribute, std::string(name) + " has " + std::to_string(steps.size()) + wanted);
+      return c.fail(Code::bad_attribute, std::string(name) + " has " + std::to_string(steps.size()) + wanted,
+                    give_one);
     for (const int64_t step : steps) {
       if (step < 1 || step > most_window_step)
-        return c.fail(Code::bad_attribute, std::string(name) + " is " + std::to_string(step) +
-                                               ", wants 1 to " + std::to_string(most_window_step));
-      if (name == "size") elements = std::min(elements * step, most_elements + 1);
+        return c.fail(Code::bad_attribute,
+                      std::string(name) + " is " + std::to_string(step) + ", wants 1 to " +
+                          std::to_string(most_window_step) + "; " + operand_text(c, 0),
+                      "take a number in that range");
+      if (name == "size") elements = std::min(elements * step, most_window_elements + 1);
     }
   }
-  if (c.op->iteration()->combiner != ir::Combiner::sum && elements > most_elements)
-    return c.fail(Code::bad_attribute,
-                  "a window has more than " + std::to_string(most_elements) + " elements",
-                  "take it in steps, axis by axis, or reduce a reshaped value");
+  // Derivatives of extremes and products look at each element of a window.
+  if (c.op->iteration()->combiner != ir::Combiner::sum && elements > most_window_elements)
+    return c.fail(
+        Code::bad_attribute,
+        "a window has more than " + std::to_string(most_window_elements) + " elements; " + operand_text(c, 0),
+        "take it in steps, axis by axis, or reduce a reshaped value");
   const Shape &low = c.get<Shape>("low"), &extents = c.get<Shape>("extents");
   if (low.size() != axes.size())
-    return c.fail(Code::bad_attribute, "low has " + std::to_string(low.size()) + wanted);
+    return c.fail(Code::bad_attribute, "low has " + std::to_string(low.size()) + wanted, give_one);
   if (extents.size() != axes.size())
-    return c.fail(Code::bad_attribute, "extents has " + std::to_string(extents.size()) + wanted);
+    return c.fail(Code::bad_attribute, "extents has " + std::to_string(extents.size()) + wanted, give_one);
   Type result = x;
   for (size_t w = 0; w < axes.size(); ++w) {
     Dim& extent = result.shape[static_cast<size_t>(axes[w])];
@@ -112,14 +117,18 @@ Dim windows_in(const Dim& room, int64_t stride) {
 Status want_window(const InferContext& c, const Dim& low, const Dim& extents, const Dim& size,
                    int64_t dilation, int64_t stride) {
   constexpr int64_t most_low = int64_t{1} << 33, most_reach = int64_t{1} << 31, most_span = int64_t{1} << 40;
+  const auto fail = [&](const std::string& what, const char* mend) {
+    return c.fail(Code::bad_attribute, what + "; " + operands_text(c), mend);
+  };
   if (low.is_constant() && (low.constant() < -most_low || low.constant() > most_low))
-    return c.fail(Code::bad_attribute, "low is " + low.text() + ", wants -2^33 to 2^33");
+    return fail("low is " + low.text() + ", wants -2^33 to 2^33", "pad less");
   if (size.is_constant() && size.constant() > 0 && (size.constant() - 1) > most_reach / dilation)
-    return c.fail(Code::bad_attribute, "a window of " + size.text() + " at dilation " +
-                                           std::to_string(dilation) + " reaches past 2^31 places");
+    return fail("a window of " + size.text() + " at dilation " + std::to_string(dilation) +
+                    " reaches past 2^31 places",
+                "take a smaller window or dilation");
   if (extents.is_constant() && extents.constant() > most_span / stride)
-    return c.fail(Code::bad_attribute, extents.text() + " results at stride " + std::to_string(stride) +
-                                           " reach past 2^40 places");
+    return fail(extents.text() + " results at stride " + std::to_string(stride) + " reach past 2^40 places",
+                "take fewer results or a smaller stride");
   return Ok{};
 }
 

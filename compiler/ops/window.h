@@ -7,6 +7,8 @@
 namespace tenon::ops {
 
 inline constexpr int64_t most_window_step = int64_t{1} << 20;
+// Of operations that look at each element of a window by itself.
+inline constexpr int64_t most_window_elements = 1024;
 
 // Places from the first element of a window to behind its last.
 inline Dim window_reach(const Dim& size, int64_t dilation) { return (size - 1) * dilation + 1; }

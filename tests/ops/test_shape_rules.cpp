@@ -174,7 +174,8 @@ TEST_CASE("errors of reductions and contractions say what is wrong", "[ops]") {
       "error[T105]: dot: x is f32[2], w is i32[2]\nhelp: cast one of them: there is no implicit promotion\n");
   CHECK(c.fails("dot_general", {f32({2, 3}), f32({4, 5})},
                 {{"lhs_contract", List{1}}, {"rhs_contract", List{0}}}) ==
-        "error[T107]: dot_general: dimension 1 of lhs: f32[2,3] is 3, dimension 0 of rhs: f32[4,5] is 4\n");
+        "error[T107]: dot_general: dimension 1 of lhs: f32[2,3] is 3, dimension 0 of rhs: f32[4,5] is 4\n"
+        "help: pair dimensions of equal extents (lhs_contract, rhs_contract)\n");
   CHECK(c.fails("dot_general", {f32({2, 3}), f32({2, 5})},
                 {{"lhs_batch", List{0}},
                  {"rhs_batch", List{0}},

@@ -18,7 +18,7 @@ struct Weights {
   size_t inner() const { return first ? 1 : spatial; }
   size_t last() const { return first ? 0 : spatial + 1; }
 };
-Weights weights_of(const InferContext& c) { return {channels_first(c), spatial_rank(*c.op)}; }
+Weights weights_of(const InferContext& c) { return {channels_first(c), spatial_rank(c)}; }
 
 Shape taps_of(const InferContext& c) {
   const Weights w = weights_of(c);
@@ -28,77 +28,94 @@ Shape taps_of(const InferContext& c) {
   return out;
 }
 
-// What the padding of a transposed layer is of: the layer it undoes, over its results.
+// What the padding of a transposed layer is of: the layer it undoes, over its results. In all so much that
+// there are extent * stride results: (extent - 1) * stride + reach - low - high.
+Dim all_padding(const InferContext& c, size_t i, const Dim& taps) {
+  const Axes &strides = c.get<Axes>("stride"), &dilations = c.get<Axes>("dilation");
+  const int64_t stride = i < strides.size() ? strides[i] : 1,
+                dilation = i < dilations.size() ? dilations[i] : 1;
+  return (taps - 1) * dilation + 1 - stride;
+}
 Shape transposed_padding(const InferContext& c, bool high) {
-  Shape out(spatial_rank(*c.op), Dim(0));
+  Shape out(spatial_rank(c), Dim(0));
   const Shape taps = taps_of(c);
   if (c.get<std::string>("padding") != "same" || taps.size() != out.size()) return out;
   for (size_t i = 0; i < out.size(); ++i) {
-    const Axes &strides = c.get<Axes>("stride"), &dilations = c.get<Axes>("dilation");
-    const int64_t stride = i < strides.size() ? strides[i] : 1,
-                  dilation = i < dilations.size() ? dilations[i] : 1;
-    // extent * stride results: (extent - 1) * stride + reach - low - high.
-    const Dim all = (taps[i] - 1) * dilation + 1 - stride;
+    const Dim all = all_padding(c, i, taps[i]);
     const bool none = all.is_constant() && all.constant() < 0;
     const Dim low = none ? Dim(0) : Dim::floor_div(all, Dim(2));
     out[i] = high ? all - low : low;
   }
   return out;
 }
-ir::Attr derive_low(const InferContext& c) {
-  return transposes(*c.op) ? transposed_padding(c, false) : padding_of(c, taps_of(c), false);
+Shape padding(const InferContext& c, bool high) {
+  return transposes(*c.op) ? transposed_padding(c, high)
+                           : padding_of(c, spatial_extents(c), taps_of(c), high);
 }
-ir::Attr derive_high(const InferContext& c) {
-  return transposes(*c.op) ? transposed_padding(c, true) : padding_of(c, taps_of(c), true);
-}
+ir::Attr derive_low(const InferContext& c) { return padding(c, false); }
+ir::Attr derive_high(const InferContext& c) { return padding(c, true); }
 
 Status check_weights(const InferContext& c, const Dim& channels, Dim* result) {
   const Weights w = weights_of(c);
   TENON_TRY(same_dtype(c, 0, 1));
   const Type& weights = c.operands[1];
+  const bool turned = transposes(*c.op);
   if (weights.rank() != w.spatial + 2)
     return c.fail(Code::rank_mismatch,
                   operand_text(c, 1) + " has " + std::to_string(weights.rank()) + " dimensions, wants " +
-                      std::to_string(w.spatial + 2) +
-                      (w.first ? ": [out, in / groups, taps]" : ": [taps, in / groups, out]"));
+                      std::to_string(w.spatial + 2) + ", as " + operand_text(c, 0),
+                  std::string("weights are ") +
+                      (w.first  ? turned ? "[in, out / groups, taps]" : "[out, in / groups, taps]"
+                       : turned ? "[taps, out / groups, in]"
+                                : "[taps, in / groups, out]"));
   const int64_t groups = c.get<int64_t>("groups");
-  const bool turned = transposes(*c.op);
   const Dim &inner = weights.shape[w.inner()], &last = weights.shape[w.last()];
   if (groups < 1 || groups > most_groups)
-    return c.fail(Code::bad_attribute, "groups is " + std::to_string(groups) + ", wants 1 to 1048576");
+    return c.fail(Code::bad_attribute,
+                  "groups is " + std::to_string(groups) + ", wants 1 to 1048576; " + operands_text(c),
+                  "1, or a number that divides the channels");
   const Dim wanted = turned ? last : inner * groups;
+  const std::string in_groups = groups == 1 ? "" : " in " + std::to_string(groups) + " groups";
   if (wanted != channels)
-    return c.fail(Code::shape_mismatch, operand_name(c, 0) + " has " + channels.text() + " channels, " +
-                                            operand_name(c, 1) + " is for " + wanted.text() +
-                                            (groups == 1 ? "" : " in " + std::to_string(groups) + " groups") +
-                                            "; " + operand_text(c, 0) + "; " + operand_text(c, 1));
+    return c.fail(Code::shape_mismatch,
+                  operand_name(c, 0) + " has " + channels.text() + " channels, " + operand_name(c, 1) +
+                      " is for " + wanted.text() + in_groups + "; " + operands_text(c),
+                  "channels of x are the " + std::string(w.first ? "second" : "last") +
+                      " dimension, layout = " + (w.first ? "channels_last" : "channels_first") +
+                      " takes the other; of w " +
+                      (turned ? "they are `in`" : "`in / groups` times groups are as many"));
   if (Dim::floor_div(last, Dim(groups)) * groups != last)
-    return c.fail(Code::shape_mismatch, std::to_string(groups) + " groups do not divide the " + last.text() +
-                                            (turned ? " input" : " output") + " channels of " +
-                                            operand_text(c, 1));
+    return c.fail(Code::shape_mismatch,
+                  std::to_string(groups) + " groups do not divide the " + last.text() +
+                      (turned ? " input" : " output") + " channels of " + operand_text(c, 1) + "; " +
+                      operand_text(c, 0),
+                  "take a number of groups that divides both numbers of channels");
   *result = turned ? inner * groups : last;
   if (c.operands.size() < 3) return Ok{};
   TENON_TRY(same_dtype(c, 2, 0));
   TENON_TRY(want_rank(c, 2, 1));
   if (c.operands[2].shape[0] == *result) return Ok{};
-  return c.fail(Code::shape_mismatch, operand_name(c, 2) + " has " + c.operands[2].shape[0].text() +
-                                          " entries, the result has " + result->text() + " channels");
+  return c.fail(Code::shape_mismatch,
+                operand_name(c, 2) + " has " + c.operands[2].shape[0].text() + " entries, the result has " +
+                    result->text() + " channels; " + operands_text(c),
+                "a bias has one entry for each channel of the result");
 }
 
 Status infer(InferContext& c) {
   TENON_TRY(want_spatial(c));
   const bool first = channels_first(c);
-  const size_t spatial = spatial_rank(*c.op);
+  const size_t spatial = spatial_rank(c);
   Type out = c.operands[0];
   Dim& channels = out.shape[channel_axis(first, spatial)];
   TENON_TRY(check_weights(c, channels, &channels));
   const Shape taps = taps_of(c);
-  TENON_TRY(check_windows(c, taps));
+  TENON_TRY(check_windows(c, spatial_extents(c), taps));
   const SpatialWindows w = windows_of(c);
   for (size_t i = 0; i < spatial; ++i) {
     Dim& extent = out.shape[spatial_axis(first, i)];
-    extent = windows_along(extent, w, i, taps[i]);
-    TENON_TRY(want_windows(c, extent, i, taps[i]));
+    const Dim results = windows_along(extent, w, i, taps[i]);
+    TENON_TRY(want_windows(c, results, extent, i, taps[i]));
+    extent = results;
   }
   c.results = {std::move(out)};
   return Ok{};
@@ -107,22 +124,33 @@ Status infer(InferContext& c) {
 Status infer_transpose(InferContext& c) {
   TENON_TRY(want_spatial(c));
   const bool first = channels_first(c);
-  const size_t spatial = spatial_rank(*c.op);
+  const size_t spatial = spatial_rank(c);
   Type out = c.operands[0];
   Dim& channels = out.shape[channel_axis(first, spatial)];
   TENON_TRY(check_weights(c, channels, &channels));
   const Shape taps = taps_of(c);
   TENON_TRY(check_steps(c));
+  for (size_t i = 0; c.get<std::string>("padding") == "same" && i < spatial; ++i)
+    if (const Dim all = all_padding(c, i, taps[i]); !all.is_constant() && !provably_at_least(c, all, 0))
+      return c.fail(
+          Code::bad_attribute,
+          "the padding of " + taps[i].text() + " taps is not the same for all sizes; " + operands_text(c),
+          "padding = valid with `low` and `high`");
+  TENON_TRY(check_same(c, transposed_padding(c, false), transposed_padding(c, true)));
   const SpatialWindows w = windows_of(c);
   for (size_t i = 0; i < spatial; ++i) {
     Dim& extent = out.shape[spatial_axis(first, i)];
     const std::string of = extent.text() + " elements of spatial dimension " + std::to_string(i);
     extent = (extent - 1) * w.stride[i] + (taps[i] - 1) * w.dilation[i] + 1 - w.low[i] - w.high[i];
+    if (extent.overflowed())
+      return c.fail(Code::dim_range,
+                    "the results of " + of + " are too many to compute with; " + operands_text(c),
+                    "take a smaller stride, dilation or padding");
     if (!provably_at_least(c, extent, 1))
       return c.fail(
           Code::shape_mismatch,
           of + " with " + taps[i].text() + " taps may give no result once low = " + w.low[i].text() +
-              " and high = " + w.high[i].text() + " are cut off; " + operand_text(c, 0),
+              " and high = " + w.high[i].text() + " are cut off; " + operands_text(c),
           "pad less: padding cuts the results of a transposed layer; or declare a range that starts at 1");
   }
   c.results = {std::move(out)};
@@ -140,7 +168,7 @@ V grouped(V v, int64_t axis, int64_t groups) {
 
 std::vector<ir::ValueId> body(ir::BodyContext& c) {
   const bool first = channels_first(c.node), turned = transposes(*c.node.op);
-  const auto spatial = static_cast<int64_t>(spatial_rank(*c.node.op));
+  const auto spatial = static_cast<int64_t>(spatial_rank(*c.node.op, 0));
   const int64_t groups = c.node.get<int64_t>("groups");
   V x = channels_to_last({&c.b, c.operands[0]}, first), w{&c.b, c.operands[1]};
   if (first) {

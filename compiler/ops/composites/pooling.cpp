@@ -3,48 +3,43 @@
 
 #include "ops/composites/spatial.h"
 #include "ops/family.h"
+#include "ops/window.h"
 
 namespace tenon::ops {
 namespace {
 
 bool takes_max(const OpDef& op) { return op.name.find("max") != std::string_view::npos; }
 
-Shape sizes_of(const InferContext& c) {
-  Shape out;
-  for (const int64_t size : c.get<Axes>("size")) out.push_back(Dim(std::max<int64_t>(size, 1)));
-  return out;
-}
-ir::Attr derive_low(const InferContext& c) { return padding_of(c, sizes_of(c), false); }
-ir::Attr derive_high(const InferContext& c) { return padding_of(c, sizes_of(c), true); }
+ir::Attr derive_low(const InferContext& c) { return padding_of(c, spatial_extents(c), sizes_of(c), false); }
+ir::Attr derive_high(const InferContext& c) { return padding_of(c, spatial_extents(c), sizes_of(c), true); }
 ir::Attr derive_stride(const InferContext& c) { return c.get<Axes>("size"); }
+
+// Windows along spatial dimension i. In ceil_mode also those that begin on x or before it and end behind the
+// padding: the smaller of (extent + low + high - reach) / stride + 1 and (extent + low) / stride, both
+// rounded up.
+Dim pools_along(const Dim& extent, const SpatialWindows& w, size_t i, int64_t size, bool ceil_mode) {
+  if (!ceil_mode) return windows_along(extent, w, i, Dim(size));
+  const Dim over = w.high[i] - window_reach(Dim(size), w.dilation[i]) + w.stride[i];
+  return Dim::ceil_div(extent + w.low[i] + std::min<int64_t>(over.constant(), 0), Dim(w.stride[i]));
+}
 
 Status infer(InferContext& c) {
   TENON_TRY(want_spatial(c));
-  const size_t spatial = spatial_rank(*c.op);
-  const Axes& size = c.get<Axes>("size");
-  if (size.size() != spatial)
-    return c.fail(Code::bad_attribute,
-                  "size has " + std::to_string(size.size()) + " numbers, wants " + std::to_string(spatial));
-  constexpr int64_t most = int64_t{1} << 20, most_elements = 1024;
-  int64_t elements = 1;
-  for (const int64_t s : size) {
-    if (s < 1 || s > most)
-      return c.fail(Code::bad_attribute,
-                    "size is " + std::to_string(s) + ", wants 1 to " + std::to_string(most));
-    elements = std::min(elements * s, most_elements + 1);
-  }
-  if (takes_max(*c.op) && elements > most_elements)
-    return c.fail(Code::bad_attribute,
-                  "a window has more than " + std::to_string(most_elements) + " elements",
-                  "global_max_pool takes all of a channel; large windows go in steps");
+  TENON_TRY(check_size(c, takes_max(*c.op) ? most_window_elements : int64_t{1} << 60));
   const Shape sizes = sizes_of(c);
-  TENON_TRY(check_windows(c, sizes));
+  TENON_TRY(check_windows(c, spatial_extents(c), sizes));
   const SpatialWindows w = windows_of(c);
+  const bool ceil_mode = c.get<bool>("ceil_mode");
   Type out = c.operands[0];
-  for (size_t i = 0; i < spatial; ++i) {
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    if (ceil_mode && !w.high[i].is_constant())
+      return c.fail(Code::bad_attribute,
+                    "high is " + w.high[i].text() + ", ceil_mode wants a number; " + operands_text(c),
+                    "pad before, or leave ceil_mode out");
     Dim& extent = out.shape[spatial_axis(channels_first(c), i)];
-    extent = windows_along(extent, w, i, sizes[i]);
-    TENON_TRY(want_windows(c, extent, i, sizes[i]));
+    const Dim results = pools_along(extent, w, i, sizes[i].constant(), ceil_mode);
+    TENON_TRY(want_windows(c, results, extent, i, sizes[i]));
+    extent = results;
   }
   c.results = {std::move(out)};
   return Ok{};
@@ -52,9 +47,9 @@ Status infer(InferContext& c) {
 
 struct Pool {
   V x;
-  int64_t spatial;
   Axes size;
   SpatialWindows w;
+  bool ceil_mode;
 
   // Windows that lie side by side and leave nothing: x as [.., windows, elements of one, ..] is reduced.
   bool tiles() const {
@@ -79,28 +74,33 @@ struct Pool {
       const V apart = reshape(x, shape);
       return largest ? reduce_max(apart, inside) : reduce_sum(apart, inside);
     }
-    return over(x, largest ? "window_max" : "window_sum");
+    return over(x, largest ? "window_max" : "window_sum", w.low);
   }
-  V over(V v, std::string_view op) const {
+  // Windows over v, as many as over x.
+  V over(V v, std::string_view op, const Shape& low) const {
     Axes axes;
     Shape extents;
     for (size_t i = 0; i < size.size(); ++i) {
       axes.push_back(static_cast<int64_t>(i) + 1);
-      extents.push_back(windows_along(v.shape()[i + 1], w, i, Dim(size[i])));
+      extents.push_back(pools_along(x.shape()[i + 1], w, i, size[i], ceil_mode));
     }
     return emit(op, {v},
                 {{"axes", axes},
                  {"size", size},
                  {"stride", w.stride},
                  {"dilation", w.dilation},
-                 {"low", w.low},
+                 {"low", low},
                  {"extents", extents}});
   }
-  // How many elements of x each window has.
-  V inside() const {
-    Shape shape = x.shape();
+  // How many elements of x each window has; of x and its padding.
+  V inside(bool padded) const {
+    Shape shape = x.shape(), low = w.low;
     shape.front() = shape.back() = Dim(1);
-    return over(broadcast_to(number(x, 1), shape), "window_sum");
+    for (size_t i = 0; padded && i < low.size(); ++i) {
+      shape[i + 1] = shape[i + 1] + low[i] + w.high[i];
+      low[i] = Dim(0);
+    }
+    return over(broadcast_to(number(x, 1), shape), "window_sum", low);
   }
   bool pads() const {
     auto some = [](const Shape& dims) {
@@ -110,18 +110,23 @@ struct Pool {
   }
 };
 
-std::vector<ir::ValueId> body(ir::BodyContext& c) {
-  const bool first = channels_first(c.node), largest = takes_max(*c.node.op);
-  const Pool pool{channels_to_last({&c.b, c.operands[0]}, first),
-                  static_cast<int64_t>(spatial_rank(*c.node.op)), c.node.get<Axes>("size"),
-                  windows_of(c.node)};
-  V y = pool.reduce(largest);
-  if (!largest) {
+// Windows of ceil_mode may end behind the padding, which counts neither way.
+V average(const Pool& pool, V sums, bool count_padding) {
+  const bool counted = count_padding || !pool.pads();
+  if (pool.tiles() || (counted && !pool.ceil_mode)) {
     double all = 1;
     for (const int64_t s : pool.size) all *= static_cast<double>(s);
-    const bool counted = c.node.get<bool>("count_padding") || !pool.pads();
-    y = counted ? y / all : y / pool.inside();
+    return sums / all;
   }
+  return sums / pool.inside(count_padding);
+}
+
+std::vector<ir::ValueId> body(ir::BodyContext& c) {
+  const bool first = channels_first(c.node), largest = takes_max(*c.node.op);
+  const Pool pool{channels_to_last({&c.b, c.operands[0]}, first), c.node.get<Axes>("size"),
+                  windows_of(c.node), c.node.get<bool>("ceil_mode")};
+  V y = pool.reduce(largest);
+  if (!largest) y = average(pool, y, c.node.get<bool>("count_padding"));
   return {channels_back(y, first).id};
 }
 
@@ -160,6 +165,7 @@ void sample(ir::SampleContext& s, size_t spatial, bool largest) {
              std::string(x.first ? "channels_first" : "channels_last")};
   if (s.draw(s.state, 0, 1) == 1) s.attrs[1] = {};
   if (!largest) s.attrs.emplace_back(s.draw(s.state, 0, 1) == 1);
+  s.attrs.emplace_back(s.draw(s.state, 0, 2) == 0);
 }
 template <size_t N, bool largest>
 void sample_of(ir::SampleContext& s) {
@@ -192,10 +198,15 @@ constexpr AttrDef size{
     count_padding{.name = "count_padding",
                   .kind = AttrKind::boolean,
                   .doc = "whether padding counts in the number that the sum is divided by",
-                  .preset = "false"};
-constexpr AttrDef max_attrs[] = {size, stride, spatial_dilation, spatial_padding, low, high, spatial_layout};
-constexpr AttrDef avg_attrs[] = {size, stride, spatial_dilation, spatial_padding,
-                                 low,  high,   spatial_layout,   count_padding};
+                  .preset = "false"},
+    ceil_mode{.name = "ceil_mode",
+              .kind = AttrKind::boolean,
+              .doc = "whether a window that begins inside may end behind the padding: results are rounded up",
+              .preset = "false"};
+constexpr AttrDef max_attrs[] = {size, stride, spatial_dilation, spatial_padding,
+                                 low,  high,   spatial_layout,   ceil_mode};
+constexpr AttrDef avg_attrs[] = {size, stride,         spatial_dilation, spatial_padding, low,
+                                 high, spatial_layout, count_padding,    ceil_mode};
 constexpr AttrDef global_attrs[] = {spatial_layout};
 
 constexpr std::string_view max_doc =

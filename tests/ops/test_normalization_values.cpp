@@ -58,3 +58,22 @@ TEST_CASE("local_response_norm over neighbouring channels", "[ops]") {
   // Of squares 1 4 9: sums over neighbours 5 14 13.
   CHECK(distance(y, f64({1, 3}, {1 / 6.0, 2 / 15.0, 3 / 14.0})) < 1e-15);
 }
+
+TEST_CASE("normalizations along another axis are those of the transposed value", "[ops]") {
+  Draw draw(11);
+  const Array x = random_array({DType::f64, {2, 6, 3, 5}}, draw, {}),
+              scale = random_array({DType::f64, {6}}, draw, {}),
+              offset = random_array({DType::f64, {6}}, draw, {});
+  using List = std::vector<int64_t>;
+  const auto last = [](const Array& v) { return value("transpose", {v}, {{"perm", List{0, 2, 3, 1}}}); };
+  const ir::NamedAttr one{"axis", int64_t{1}}, from_end{"axis", int64_t{-3}}, groups{"groups", int64_t{3}};
+  const auto same = [&](const Array& first, const Array& wanted) {
+    CHECK(distance(last(first), wanted) < 1e-14);
+  };
+  same(value("group_norm", {x, scale, offset}, {groups, one}),
+       value("group_norm", {last(x), scale, offset}, {groups}));
+  same(value("group_norm", {x, scale}, {groups, from_end}), value("group_norm", {last(x), scale}, {groups}));
+  same(value("instance_norm", {x, scale, offset}, {one}), value("instance_norm", {last(x), scale, offset}));
+  same(value("local_response_norm", {x}, {{"size", int64_t{3}}, {"alpha", 0.5}, one}),
+       value("local_response_norm", {last(x)}, {{"size", int64_t{3}}, {"alpha", 0.5}}));
+}

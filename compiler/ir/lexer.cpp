@@ -34,6 +34,12 @@ bool is_plain_name(std::string_view name) {
          std::find(std::begin(reserved), std::end(reserved), name) == std::end(reserved);
 }
 
+bool is_plain_pattern(std::string_view text) {
+  const auto fits = [](char c) { return name_part(c) || c == '/' || c == '\'' || c == '*' || c == '?'; };
+  return text.find_first_of("*?") != std::string_view::npos && text.find("//") == std::string_view::npos &&
+         std::all_of(text.begin(), text.end(), fits);
+}
+
 Token Lexer::make(Token::Kind kind, size_t start, size_t end) {
   Token t;
   t.kind = kind;

@@ -69,5 +69,7 @@ class Lexer {
 };
 
 bool is_plain_name(std::string_view name);
+// Names with * and ? for any characters, which need no quotes where options name parameters: "fc?.*".
+bool is_plain_pattern(std::string_view text);
 
 }  // namespace tenon::ir

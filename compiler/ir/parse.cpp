@@ -266,25 +266,43 @@ void Parser::declared_at(const Token& named, Location* out) {
   *out = {file_, named.line, named.column};
 }
 
+// A name, or a pattern of names as it stands: `*.w = 0.01`.
+bool Parser::option_name(std::string* out) {
+  if (lexer_.peek().kind != Token::Kind::string) {
+    const Lexer::Mark mark = lexer_.mark();
+    Token pattern = lexer_.raw_until("=,{}");
+    if (is_plain_pattern(pattern.value)) {
+      *out = std::move(pattern.value);
+      return true;
+    }
+    lexer_.reset(mark);
+  }
+  Token named;
+  if (!name("an option's name", &named)) return false;
+  *out = name_of(named);
+  return true;
+}
+
 bool Parser::options(std::vector<Option>* out, size_t depth) {
   if (depth > max_option_depth) return fail(Code::text_limit, "options nest too deep", lexer_.peek());
   lexer_.skip_newlines();
   while (!lexer_.peek().is("}")) {
-    Token named;
-    if (!name("an option's name", &named)) return false;
     Option o;
-    o.name = name_of(named);
+    if (!option_name(&o.name)) return false;
     if (lexer_.peek().is("=")) {
       lexer_.next();
       if (lexer_.peek().is("[")) {
         o.is_list = true;
         lexer_.next();
+        lexer_.skip_newlines();
         while (!lexer_.peek().is("]")) {
           Token item = lexer_.raw_until(",]{}");
           if (item.text.empty()) return unexpected("a name or number");
           o.list.push_back(item.value);
+          lexer_.skip_newlines();
           if (!lexer_.peek().is(",")) break;
           lexer_.next();
+          lexer_.skip_newlines();
         }
         if (!expect("]")) return false;
       } else if (!lexer_.peek().is("{")) {

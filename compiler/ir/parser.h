@@ -87,6 +87,7 @@ class Parser {
   bool init(const Type& type, Init* out);
   bool derive();
   void declared_at(const Token& named, Location* out);
+  bool option_name(std::string* out);
   bool options(std::vector<Option>* out, size_t depth);
   bool number(Number* out, Token* at = nullptr);
   bool fits(const Number& number, DType dtype, const Token& at);

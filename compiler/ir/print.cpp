@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "ir/builder.h"
+#include "ir/lexer.h"
 #include "ir/print_detail.h"
 #include "support/text.h"
 
@@ -29,7 +30,7 @@ void options_text(const std::vector<Option>& options, std::string* out) {
   for (size_t i = 0; i < options.size(); ++i) {
     const Option& o = options[i];
     if (i != 0) *out += ", ";
-    *out += name_text(o.name);
+    *out += is_plain_pattern(o.name) ? o.name : name_text(o.name);
     if (o.is_list || !o.word.empty() || !o.group.empty()) *out += " =";
     if (o.is_list) {
       *out += " [" + join(o.list, ", ") + "]";

@@ -7,8 +7,9 @@
 #   11   tiny models, beside C, JAX and Keras
 #   12   a training step, beside PyTorch and JAX
 #   13   single convolutions and their gradients, beside oneDNN
+# and, where it is asked for, the optimizers and schedules beside PyTorch's: their values, not their speed.
 #
-#   run.sh [--only 4|6|7|8|11|12|13]... [--quick]
+#   run.sh [--only 4|6|7|8|11|12|13|optimizers]... [--quick]
 #
 # Peers are pinned and live in build/benchmarks, the libraries of C come from Debian. One that cannot be
 # installed is skipped by its name. TENON_BUILD names a build folder to take Tenon from instead of building.
@@ -21,9 +22,9 @@ bin=$work/bin
 only=() quick=()
 while [ $# -gt 0 ]; do
   case "$1" in
-    --only) case "${2:-}" in 4|6|7|8|11|12|13) only+=("$2"); shift 2 ;; *) echo "--only takes 4, 6, 7, 8, 11, 12 or 13" >&2; exit 2 ;; esac ;;
+    --only) case "${2:-}" in 4|6|7|8|11|12|13|optimizers) only+=("$2"); shift 2 ;; *) echo "--only takes 4, 6, 7, 8, 11, 12, 13 or optimizers" >&2; exit 2 ;; esac ;;
     --quick) quick=(--quick); shift ;;
-    *) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    *) sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
   esac
 done
 wanted() {
@@ -174,5 +175,14 @@ if wanted 13; then
     $bin/convolution ${quick[@]+"${quick[@]}"}
   else
     skip "convolutions: libdnnl-dev cannot be installed"
+  fi
+fi
+if [ ${#only[@]} -gt 0 ] && wanted optimizers; then
+  title "optimizers and schedules"
+  peers numpy 2.4.6 torch 2.15.0
+  if "$python" -c 'import torch' 2>/dev/null; then
+    "$python" -W ignore $here/optimizers.py --library "$library"
+  else
+    skip "optimizers: no PyTorch"
   fi
 fi

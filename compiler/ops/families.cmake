@@ -1,13 +1,14 @@
-# Writes OUTPUT: a line X(<stem>) for every file of LIST that declares an operation family, in sorted order.
+# Writes OUTPUT: a line X(<stem>) for every file of LIST that declares a family with MACRO (TENON_OP_FAMILY, ...), in
+# sorted order.
 cmake_minimum_required(VERSION 3.25)
 file(STRINGS ${LIST} files)
 set(stems)
 foreach(file ${files})
-  file(STRINGS ${file} hits REGEX "^TENON_OP_FAMILY\\(" LIMIT_COUNT 1)
+  file(STRINGS ${file} hits REGEX "^${MACRO}\\(" LIMIT_COUNT 1)
   if(hits)
     get_filename_component(stem ${file} NAME_WE)
     if(stem IN_LIST stems)
-      message(FATAL_ERROR "two operation families are named ${stem}: ${file} and another")
+      message(FATAL_ERROR "two families are named ${stem}: ${file} and another")
     endif()
     list(APPEND stems ${stem})
   endif()

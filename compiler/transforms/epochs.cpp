@@ -16,7 +16,8 @@
 // is left over it is a whole batch, and its trip count is 0. One below the range is refused when sizes are
 // bound. Inputs of the step are cut along every axis that has the batch dimension (ir/batch.h); there they
 // have the extent `rows`. Others go in unchanged. `batch` keeps its name and range. What the step returns is
-// stacked, one row a step, unless its shape depends on the batch.
+// stacked, one row a step, unless its shape depends on the batch, or it is the gradient of what it trains: as
+// many of those as there are steps are more than anyone has room for.
 #include <algorithm>
 
 #include "ir/apply.h"
@@ -47,6 +48,16 @@ bool depends_on(const Type& type, const std::string& dim) {
   std::vector<std::string> names;
   for (const Dim& d : type.shape) d.collect_symbols(&names);
   return std::binary_search(names.begin(), names.end(), dim);
+}
+
+// Whether a result is the gradient of a parameter that the step writes, by its name and type.
+bool is_gradient(const ir::Module& module, const ir::Function& step, size_t result) {
+  std::string_view name = step.result_names[result];
+  if (!name.ends_with('\'')) return false;
+  name.remove_suffix(1);
+  const ir::Global* param = module.find_global(name);
+  return param != nullptr && has_write(step, name) &&
+         param->type == step.graph.type(step.graph.results[result]);
 }
 
 // Whether a dimension is one that was made for loops: some stand in the module, and nothing else speaks of
@@ -123,7 +134,8 @@ class Epochs {
       inputs_.push_back(std::move(input));
     }
     for (size_t r = 0; r < step.returns; ++r)
-      if (!depends_on(step.graph.type(step.graph.results[r]), batch_name_)) stacked_.push_back(r);
+      if (!depends_on(step.graph.type(step.graph.results[r]), batch_name_) && !is_gradient(module, step, r))
+        stacked_.push_back(r);
   }
 
   ir::Function make(const std::string& name) {
@@ -319,7 +331,8 @@ ir::Module epoch_order(int64_t rows) {
 }
 
 Result<ir::Function> derive_epochs(ir::Module& module, const ir::Derive& derive) {
-  static constexpr std::string_view known[] = {"order", "batch", "same"};
+  static constexpr OptionDef known[] = {
+      {"order", OptionForm::word}, {"batch", OptionForm::word}, {"same", OptionForm::names}};
   if (Status s = check_options(derive.options, known, "derive " + derive.name); !s)
     return at_derive(module, derive, s.take_errors());
   const ir::Function* source = module.find_function(derive.source);

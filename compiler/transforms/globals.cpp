@@ -64,6 +64,15 @@ bool has_write(const ir::Function& function, std::string_view global) {
   return false;
 }
 
+void add_result(ir::Function& function, ValueId value, std::string_view label) {
+  std::vector<ValueId>& results = function.graph.results;
+  results.insert(results.begin() + static_cast<ptrdiff_t>(function.returns), value);
+  ir::MadeNames names;
+  for (const std::string& other : function.result_names) names.add(other);
+  function.result_names.push_back(names.claim(label));
+  ++function.returns;
+}
+
 void count_step(const ir::Module& module, ir::Function& function) {
   const std::string counter = find_rng(module).step;
   if (has_write(function, counter)) return;

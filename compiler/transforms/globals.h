@@ -1,4 +1,4 @@
-// Globals that transforms add to modules and functions: random state, optimizer slots, counters.
+// Globals and results that transforms add to modules and functions: random state, optimizer slots, counters.
 #pragma once
 
 #include <string>
@@ -24,6 +24,8 @@ ir::ValueId global_value(const ir::Module& module, ir::Graph& graph, std::string
 // Appends a write, or replaces the value of the one that stands.
 void set_write(ir::Function& function, std::string_view global, ir::ValueId value);
 bool has_write(const ir::Function& function, std::string_view global);
+// One more returned value, under the label or the first free name made from it.
+void add_result(ir::Function& function, ir::ValueId value, std::string_view label);
 // The count of steps, which stands in the module, plus 1 at exit, unless it is written already.
 void count_step(const ir::Module& module, ir::Function& function);
 

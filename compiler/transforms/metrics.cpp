@@ -5,7 +5,6 @@
 
 #include "ir/equal.h"
 #include "ir/inline_calls.h"
-#include "ir/made_names.h"
 #include "support/hash.h"
 #include "support/text.h"
 #include "transforms/globals.h"
@@ -76,9 +75,7 @@ Status add_metric(const ir::Module& module, const ir::Derive& derive, const std:
                   ir::Function* function) {
   const ir::Function* metric = module.find_function(name);
   if (metric == nullptr) {
-    std::vector<std::string_view> names;
-    for (const ir::Function& f : module.functions) names.push_back(f.name);
-    const std::string_view near = nearest(name, names);
+    const std::string_view near = nearest(name, function_names(module));
     return derive_error(module, derive, "no metric function is named " + name,
                         near.empty() ? "" : "did you mean " + std::string(near) + "?");
   }
@@ -108,12 +105,7 @@ Status add_metric(const ir::Module& module, const ir::Derive& derive, const std:
   for (size_t r = 0; r < metric->returns; ++r) {
     std::string label = r < metric->result_names.size() ? metric->result_names[r] : "";
     if (label.empty()) label = metric->returns == 1 ? name : name + "." + std::to_string(r);
-    to.results.insert(to.results.begin() + static_cast<ptrdiff_t>(function->returns),
-                      map[from.results[r].index]);
-    ir::MadeNames names;
-    for (const std::string& other : function->result_names) names.add(other);
-    function->result_names.push_back(names.claim(label));
-    ++function->returns;
+    add_result(*function, map[from.results[r].index], label);
   }
   return Ok{};
 }

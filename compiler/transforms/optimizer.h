@@ -1,24 +1,95 @@
-// Optimizers: from parameters and gradients to updates, as ordinary graph operations. Slots are states named
-// after their parameter (fc1.w.m, fc1.w.v); Adam counts its steps in the state `step`. All right sides read
-// the values at entry.
-//   sgd       {lr}                          p - lr g
-//   momentum  {lr, momentum, nesterov}      m = momentum m + g;  p - lr m, or p - lr (g + momentum m)
-//   adam      {lr, beta1, beta2, eps}       m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g g;
-//             with t steps done:            p - lr/(1 - beta1^t) m / (sqrt(v) (1/sqrt(1 - beta2^t)) + eps)
-// A number of an option may be the name of a rank-0 float hyper-parameter, parameter or state.
+// Optimizers: update rules of one parameter, as ordinary graph operations.
+//
+// An optimizer is a row of a file in transforms/optimizers/: its settings with their presets, the slots it
+// keeps beside each parameter (states named after it: fc1.w.m), whether it counts its updates, and the rule.
+// All right sides read the values at entry. From the row follow the text form, the builder of the C++ layer,
+// and its entry in docs/optimizers.md.
 #pragma once
 
+#include <functional>
+#include <span>
 #include <string>
-#include <vector>
+#include <string_view>
 
-#include "ir/graph.h"
+#include "ops/expr.h"
+#include "transforms/family.h"
+#include "transforms/settings.h"
 
 namespace tenon::transforms {
-using namespace support;
+using ops::V;
 
-// Adds the writes of one step to the function, whose graph holds gradients[i] of the entry value of
-// params[i]. `with`: the option `with = adam {lr = lr}`. T116 on unknown optimizers, options and names.
-Status add_optimizer(ir::Module& module, ir::Function& function, const ir::Option& with,
-                     const std::vector<std::string>& params, const std::vector<ir::ValueId>& gradients);
+struct Slot {
+  std::string_view name;  // "m": the state <parameter>.m
+  std::string_view doc;
+  std::string_view when = {};     // a setting; there is no slot where that is false or 0
+  std::string_view initial = {};  // of every element: a number, or a setting that is a literal; empty: 0
+  bool scalar = false;            // one number, not one for each element
+};
+
+class UpdateContext;
+
+// What a rule sees of the parameter that it updates. Numbers are rank 0, of the parameter's element type.
+class Update {
+ public:
+  Update(UpdateContext& context, std::string param, V p, V g)
+      : p(p), g(g), context_(context), param_(std::move(param)) {}
+
+  const V p, g;  // the parameter at entry; what is taken for its gradient, of the same type
+
+  V lr() const;  // the setting `lr`, times the parameter's factor
+  V number(std::string_view setting) const;
+  bool flag(std::string_view setting) const;
+  bool has(std::string_view slot) const;
+  V slot(std::string_view slot) const;  // its value at entry
+  void write(std::string_view slot, V value) const;
+  V t() const;  // updates done, this one among them
+  // A number that follows from settings and t alone: made for the first parameter, and taken for others with
+  // the same settings.
+  V once(std::string_view name, const std::function<V()>& make) const;
+
+ private:
+  UpdateContext& context_;
+  std::string param_;
+};
+
+struct Optimizer {
+  // Coupled: the decay is added to the gradient, g + decay p. Decoupled: the parameter is shrunk by
+  // lr decay p beside the update.
+  enum class Decay : uint8_t { coupled, decoupled };
+
+  std::string_view name, doc;
+  std::string_view formula;      // with p, g, t and slots as the rule has them; lines end with ';'
+  std::string_view source;       // where it was published
+  std::string_view others = {};  // where PyTorch or Keras do otherwise
+  std::span<const SettingDef> settings;
+  std::span<const Slot> slots = {};
+  bool counts = false;  // its updates, in the state `step`
+  Decay decay = Decay::coupled;
+  std::string_view decay_preset = {};    // where the step says nothing; empty: none
+  V (*update)(const Update&) = nullptr;  // what is taken from the parameter
+};
+
+// In the order of their names.
+std::span<const Optimizer* const> all_optimizers();
+std::span<const std::string_view> optimizer_names();
+const Optimizer* find_optimizer(std::string_view name);
+
+// Settings that several optimizers share.
+inline constexpr SettingDef learning_rate(std::string_view preset, std::string_view usual = {}) {
+  return {.name = "lr",
+          .doc = "learning rate",
+          .range = SettingDef::Range::not_negative,
+          .preset = preset,
+          .usual = usual};
+}
+inline constexpr SettingDef share_kept(std::string_view name, std::string_view preset, std::string_view doc) {
+  return {.name = name, .doc = doc, .range = SettingDef::Range::below_one, .preset = preset};
+}
+inline constexpr SettingDef epsilon(std::string_view preset) {
+  return {.name = "eps",
+          .doc = "keeps the divisor from 0",
+          .range = SettingDef::Range::not_negative,
+          .preset = preset};
+}
 
 }  // namespace tenon::transforms

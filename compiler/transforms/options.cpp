@@ -1,5 +1,7 @@
 #include "transforms/options.h"
 
+#include <algorithm>
+
 #include "support/text.h"
 
 namespace tenon::transforms {
@@ -10,22 +12,51 @@ const ir::Option* find_option(const std::vector<ir::Option>& options, std::strin
   return nullptr;
 }
 
-Status check_options(const std::vector<ir::Option>& options, std::span<const std::string_view> known,
-                     const std::string& where) {
+namespace {
+
+Status check_form(const ir::Option& o, OptionForm form, const std::string& where) {
+  const std::string who = where + ": " + o.name;
+  const bool word = !o.word.empty() && !o.is_list && o.group.empty();
+  switch (form) {
+    case OptionForm::own:
+      return Ok{};
+    case OptionForm::word:
+      if (word) return Ok{};
+      return error(Code::derive_invalid, who + " wants one word");
+    case OptionForm::flag:
+      if (word && (o.word == "true" || o.word == "false")) return Ok{};
+      return error(Code::derive_invalid, who + " is " + o.word + ", wants true or false");
+    case OptionForm::names:
+      if (word || (o.is_list && o.group.empty())) return Ok{};
+      return error(Code::derive_invalid, who + " wants a name, or a list of them", o.name + " = [a, b]");
+  }
+  return Ok{};
+}
+
+}  // namespace
+
+Status check_options(const std::vector<ir::Option>& options, std::span<const OptionDef> known,
+                     const std::string& where,
+                     const std::function<std::string(std::string_view)>& elsewhere) {
+  std::vector<std::string_view> names;
+  std::string all;
+  for (const OptionDef& k : known) {
+    names.push_back(k.name);
+    all += (all.empty() ? "" : ", ") + std::string(k.name);
+  }
   Errors errors;
   for (size_t i = 0; i < options.size(); ++i) {
     const std::string& name = options[i].name;
-    bool found = false;
-    std::string all;
-    for (std::string_view k : known) {
-      found = found || k == name;
-      all += (all.empty() ? "" : ", ") + std::string(k);
-    }
-    if (!found) {
-      const std::string_view near = nearest(name, known);
-      std::string help = known.empty() ? "it takes none" : "options: " + all;
-      if (!near.empty()) help = "did you mean " + std::string(near) + "?";
+    const auto def =
+        std::find_if(known.begin(), known.end(), [&](const OptionDef& k) { return k.name == name; });
+    if (def == known.end()) {
+      const std::string_view near = nearest(name, names);
+      std::string help = elsewhere ? elsewhere(name) : "";
+      if (help.empty() && !near.empty()) help = "did you mean " + std::string(near) + "?";
+      if (help.empty()) help = known.empty() ? "it takes none" : "options: " + all;
       errors.append(error(Code::derive_invalid, where + ": no option is named " + name, std::move(help)));
+    } else if (Status s = check_form(options[i], def->form, where); !s) {
+      errors.append(s.take_errors());
     }
     for (size_t j = 0; j < i; ++j) {
       if (options[j].name == name)
@@ -39,6 +70,26 @@ Status check_options(const std::vector<ir::Option>& options, std::span<const std
 std::vector<std::string> names_of(const ir::Option& option) {
   if (option.is_list) return option.list;
   return {option.word};
+}
+
+bool is_true(const std::vector<ir::Option>& options, std::string_view name) {
+  const ir::Option* option = find_option(options, name);
+  return option != nullptr && option->word == "true";
+}
+
+Errors unknown_name(const std::string& what, const std::string& name, std::span<const std::string_view> known,
+                    const std::string& where) {
+  const std::string_view near = nearest(name, known);
+  std::string help = near.empty() ? "" : "did you mean " + std::string(near) + "?";
+  if (near.empty())
+    for (const std::string_view k : known) help += (help.empty() ? "one of " : ", ") + std::string(k);
+  return error(Code::derive_invalid, where + "no " + what + " is named " + name, std::move(help));
+}
+
+std::vector<std::string_view> function_names(const ir::Module& module) {
+  std::vector<std::string_view> names;
+  for (const ir::Function& f : module.functions) names.push_back(f.name);
+  return names;
 }
 
 ir::BatchWords batch_words(const std::vector<ir::Option>& options) {

@@ -37,7 +37,7 @@ ir::Module epoch_order(int64_t rows);
 Status expand_derive(ir::Module& module, const ir::Derive& derive);
 // How data are cut for a step of the module, whether it stands there or is to be derived.
 ir::BatchFinding step_batch(const ir::Module& module, std::string_view step);
-// Replaces every derive directive by ordinary functions: step (sgd, momentum, adam), grad, epochs. After it
+// Replaces every derive directive by ordinary functions: step, grad, epochs, averaged. After it
 // the module has no derives.
 Status expand_directives(ir::Module& module);
 // The same; then adds `init`.

@@ -396,38 +396,101 @@ inline Value operator<=(const Operand& a, const Operand& b) { return detail::bin
 inline Value operator>(const Operand& a, const Operand& b) { return detail::binary("gt", a, b); }
 inline Value operator>=(const Operand& a, const Operand& b) { return detail::binary("ge", a, b); }
 
-/// A setting of an optimizer: a number, or a scalar hyper-parameter, parameter or state.
+struct NamedSetting;
+
+/// A setting of an optimizer or step: a number; a scalar hyper-parameter, parameter or state; a schedule, as
+/// schedule::cosine({.from = 0.1, .steps = 1000}); or these by patterns of parameters, of which the first
+/// that matches holds: {{"head.*", 0.1}, {"*", 0.01}}. A default one says nothing: the preset holds.
 struct Setting {
+  Setting() = default;
   Setting(double number) : text(detail::number_text(number)) {}
   Setting(const Value& value) : text(value.name()) {}
+  Setting(std::initializer_list<NamedSetting> by_pattern);
+  /// As a directive has it: "cosine {from = 0.1, steps = 1000}".
+  static Setting written(std::string text) {
+    Setting out;
+    out.text = std::move(text);
+    return out;
+  }
+  std::string text;
+};
+struct NamedSetting {
+  std::string pattern;
+  Setting value;
+};
+
+/// A function of the model that maps a parameter and its gradient, or the gradient alone, to the gradient
+/// that is used; or such functions by patterns of parameters: {{"*.w", "center"}}.
+struct Hook {
+  struct Named {
+    std::string pattern, function;
+  };
+  Hook() = default;
+  Hook(const char* function) : text(function) {}
+  Hook(std::string function) : text(std::move(function)) {}
+  Hook(std::initializer_list<Named> by_pattern);
   std::string text;
 };
 
-/// An optimizer with its settings, as in a derive directive: "adam {lr = lr}".
+namespace detail {
+
+/// Options of a directive, as text: "lr = lr, beta1 = 0.8". What is at its preset is left out.
+class SettingList {
+ public:
+  void add(const std::string& name, const Setting& given, const Setting& preset) {
+    if (!given.text.empty() && given.text != preset.text) put(name, given.text);
+  }
+  void add(const std::string& name, bool given, bool preset) {
+    if (given != preset) put(name, given ? "true" : "false");
+  }
+  void add(const std::string& name, const std::string& given, const std::string& preset) {
+    if (given != preset) put(name, given);
+  }
+  void add(const std::string& name, const std::vector<Setting>& numbers) {
+    std::vector<std::string> texts;
+    for (const Setting& n : numbers) texts.push_back(n.text);
+    add(name, texts);
+  }
+  void add(const std::string& name, const std::vector<std::string>& list) {
+    std::string text;
+    for (const std::string& item : list) text += (text.empty() ? "[" : ", ") + item;
+    if (!list.empty()) put(name, text + "]");
+  }
+  /// A pattern of parameters, whatever characters it has.
+  void add_pattern(const std::string& pattern, const std::string& value) {
+    std::string quoted = "\"";
+    for (const char c : pattern) quoted += (c == '"' || c == '\\' ? "\\" : "") + std::string(1, c);
+    put(quoted + "\"", value);
+  }
+  const std::string& items() const { return items_; }
+  /// " {...}"; nothing where nothing was added.
+  std::string text() const { return items_.empty() ? "" : " {" + items_ + "}"; }
+
+ private:
+  void put(const std::string& name, const std::string& value) {
+    items_ += (items_.empty() ? "" : ", ") + name + " = " + value;
+  }
+  std::string items_;
+};
+
+}  // namespace detail
+
+inline Setting::Setting(std::initializer_list<NamedSetting> by_pattern) {
+  detail::SettingList list;
+  for (const NamedSetting& s : by_pattern) list.add_pattern(s.pattern, s.value.text);
+  text = "{" + list.items() + "}";
+}
+inline Hook::Hook(std::initializer_list<Named> by_pattern) {
+  detail::SettingList list;
+  for (const Named& n : by_pattern) list.add_pattern(n.pattern, n.function);
+  text = "{" + list.items() + "}";
+}
+
+/// An optimizer with its settings, as in a derive directive: "adam {lr = lr}". optimizers.hpp has a function
+/// for each.
 struct Optimizer {
   std::string text;
 };
-struct SgdOptions {
-  Setting lr = 0.01;
-};
-struct MomentumOptions {
-  Setting lr = 0.01;
-  Setting momentum = 0.9;
-  bool nesterov = false;
-};
-struct AdamOptions {
-  Setting lr = 1e-3;
-  Setting beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
-};
-inline Optimizer sgd(const SgdOptions& o = {}) { return {"sgd {lr = " + o.lr.text + "}"}; }
-inline Optimizer momentum(const MomentumOptions& o = {}) {
-  return {"momentum {lr = " + o.lr.text + ", momentum = " + o.momentum.text +
-          ", nesterov = " + (o.nesterov ? "true" : "false") + "}"};
-}
-inline Optimizer adam(const AdamOptions& o = {}) {
-  return {"adam {lr = " + o.lr.text + ", beta1 = " + o.beta1.text + ", beta2 = " + o.beta2.text +
-          ", eps = " + o.eps.text + "}"};
-}
 
 /// A value under the name by which it is returned.
 struct Named {
@@ -449,9 +512,33 @@ struct ParamOptions {
   std::string init = "zeros";
   bool frozen = false;
 };
+/// Bounds of gradients; several hold one after the other, in this order.
+struct ClipOptions {
+  Setting value = {};        ///< largest magnitude of an element
+  Setting norm = {};         ///< largest norm of the gradient of a parameter
+  Setting global_norm = {};  ///< largest norm of all gradients together; no patterns
+};
+/// What a step does beside the update rule, whatever the optimizer. docs/derive.md says in which order.
 struct StepOptions {
   /// Patterns of the parameters that are trained; empty: all that are not frozen.
   std::vector<std::string> over = {};
+  /// Patterns of parameters among these that are not.
+  std::vector<std::string> frozen = {};
+  /// Factor of the learning rate: {{"head.*", 10}}.
+  Setting lr_factor = {};
+  /// Weight decay, in the way of the optimizer: {{"*.w", 0.01}}.
+  Setting decay = {};
+  ClipOptions clip = {};
+  /// Calls whose mean gradient makes one update.
+  int64_t accumulate = 1;
+  Hook hook = {};
+  /// What is kept of the moving average of a parameter at each update: 0.999. Model::averaged gives functions
+  /// on it.
+  Setting average = {};
+  /// Patterns of the parameters whose gradients the step returns, `fc.w'`.
+  std::vector<std::string> gradients = {};
+  /// Returns the norm of all gradients, `gradient_norm`.
+  bool gradient_norm = false;
   /// The dimension that data are cut along; empty: the one that all inputs share. "none": there is none.
   std::string batch = {};
   /// Inputs that are the same for every batch.
@@ -665,14 +752,33 @@ class Model {
             const StepOptions& options = {}, Where where = Where::current()) {
     std::vector<const char*> over;
     for (const std::string& pattern : options.over) over.push_back(pattern.c_str());
-    std::string text = optimizer.text;
-    if (!options.batch.empty()) text += ", batch = " + options.batch;
-    for (const std::string& input : options.same)
-      text += (&input == options.same.data() ? ", same = [" : ", ") + input;
-    if (!options.same.empty()) text += "]";
+    detail::SettingList clip, list;
+    clip.add("value", options.clip.value, {});
+    clip.add("norm", options.clip.norm, {});
+    clip.add("global_norm", options.clip.global_norm, {});
+    list.add("with", optimizer.text, "");
+    list.add("frozen", options.frozen);
+    list.add("lr_factor", options.lr_factor, {});
+    list.add("decay", options.decay, {});
+    list.add("clip", clip.items().empty() ? "" : "{" + clip.items() + "}", "");
+    list.add("accumulate", std::to_string(options.accumulate), "1");
+    list.add("hook", options.hook.text, "");
+    list.add("average", options.average, {});
+    list.add("gradients", options.gradients);
+    list.add("gradient_norm", options.gradient_norm, false);
+    list.add("batch", options.batch, "");
+    list.add("same", options.same);
     run(where, [&](tenon_error** e) {
-      return tenon_model_step(handle(), name.c_str(), loss.id(), text.c_str(), over.data(),
+      return tenon_model_step(handle(), name.c_str(), loss.id(), list.items().c_str(), over.data(),
                               static_cast<uint32_t>(over.size()), e);
+    });
+  }
+  /// A function of the model on the moving averages that a step keeps of its parameters
+  /// (StepOptions::average).
+  void averaged(const std::string& name, const std::string& function, const std::string& step,
+                Where where = Where::current()) {
+    run(where, [&](tenon_error** e) {
+      return tenon_model_averaged(handle(), name.c_str(), function.c_str(), step.c_str(), e);
     });
   }
   /// A step of one's own: all assignments land together, or none.

@@ -215,11 +215,17 @@ TENON_API tenon_status tenon_model_function(tenon_model* model, const char* name
 /* A number that training and evaluation report. */
 TENON_API tenon_status tenon_model_metric(tenon_model* model, const char* name, tenon_value value,
                                           tenon_error** error);
-/* A training step: `optimizer` as in a derive directive, "adam {lr = lr}". `over`: patterns of parameters; 0
- * of them: all that are not frozen. */
+/* A training step. `options` are those of a derive directive: "with = adam {lr = lr}, clip = {global_norm =
+ * 1}" (docs/derive.md); "adam {lr = lr}" alone is the optimizer. `over`: patterns of parameters; 0 of them:
+ * all that are not frozen. 2xx for text that is none; what an option says is checked when the module is
+ * compiled, 116. */
 TENON_API tenon_status tenon_model_step(tenon_model* model, const char* name, tenon_value loss,
-                                        const char* optimizer, const char* const* over, uint32_t over_count,
+                                        const char* options, const char* const* over, uint32_t over_count,
                                         tenon_error** error);
+/* A function of the model, `name.loss` and metrics among them, on the moving averages that a step keeps of
+ * its parameters ("average = 0.999"). 103 where there is no function or step of that name. */
+TENON_API tenon_status tenon_model_averaged(tenon_model* model, const char* name, const char* function,
+                                            const char* step, tenon_error** error);
 /* A step of one's own: each target (a parameter or state) becomes its value, all at once; right sides read
  * the old state. It returns `results`; where there are none and the right sides hold gradients, the `loss`
  * they are of. */

@@ -120,6 +120,38 @@ func sign_step(x: f64[]) -> gradient: f64[] {
   CHECK(state.get("w").number() == 2.75);
 }
 
+TEST_CASE("a function calls another on the averages of a step: both are derived before it") {
+  const tn::Module module = tn::parse(cubic + R"(func loss(x: f64[]) -> loss: f64[] {
+  d = mul w, x
+  l = mul d, d
+  return l
+}
+func half(g: f64[]) -> f64[] {
+  h = mul g, 0.5
+  return h
+}
+derive halved = step loss {with = sgd {lr = 0.25}, hook = half, average = 0.5}
+derive smooth = averaged loss {of = halved}
+func both(x: f64[]) -> plain: f64[], average: f64[] {
+  p = call loss(x)
+  a = call smooth(x)
+  return p, a
+}
+)");
+  const tn::Program program = tn::compile(module);
+  tn::State state = program.init(1);
+  tn::Session session(program, state);
+  double x = 1;
+  // w is 3 at first; its gradient 2 w, halved, by a quarter: w falls by a quarter.
+  session.run("halved", {{"x", tn::view(x)}});
+  session.run("halved", {{"x", tn::view(x)}});
+  const double w = 3 * 0.75 * 0.75, average = 0.5 * 3 * 0.75 + 0.5 * w;
+  CHECK(state.get("w").number() == w);
+  const tn::Outputs out = session.run("both", {{"x", tn::view(x)}});
+  CHECK(out["plain"].number() == w * w);
+  CHECK(out["average"].number() == average * average);
+}
+
 TEST_CASE("value and gradients of one function") {
   const tn::Program program =
       tn::compile(tn::parse(cubic + "derive both = grad f {wrt = [x], value = true}\n"));

@@ -63,12 +63,12 @@ tenon_status tenon_model_metric(tenon_model* model, const char* name, tenon_valu
   });
 }
 
-tenon_status tenon_model_step(tenon_model* model, const char* name, tenon_value loss, const char* optimizer,
+tenon_status tenon_model_step(tenon_model* model, const char* name, tenon_value loss, const char* options,
                               const char* const* over, uint32_t over_count, tenon_error** error) {
   return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(model);
     TENON_NEED(name);
-    TENON_NEED(optimizer);
+    TENON_NEED(options);
     if (over_count != 0) TENON_NEED(over);
     TENON_TRY(no_open_loop(*model));
     TENON_ASSIGN(const ValueId id, resolve_top(*model, loss));
@@ -77,7 +77,19 @@ tenon_status tenon_model_step(tenon_model* model, const char* name, tenon_value 
       TENON_NEED(over[i]);
       patterns.emplace_back(over[i]);
     }
-    return model->model.step(name, id, optimizer, patterns);
+    return model->model.step(name, id, options, patterns);
+  });
+}
+
+tenon_status tenon_model_averaged(tenon_model* model, const char* name, const char* function,
+                                  const char* step, tenon_error** error) {
+  return guarded<Stack::deep>(error, [&]() -> Status {
+    TENON_NEED(model);
+    TENON_NEED(name);
+    TENON_NEED(function);
+    TENON_NEED(step);
+    TENON_TRY(no_open_loop(*model));
+    return model->model.averaged(name, function, step);
   });
 }
 

@@ -54,10 +54,13 @@ class Model {
   };
   Status function(std::string_view name, const std::vector<Named>& results);
   Status metric(std::string_view name, ir::ValueId value);
-  // A training step with an optimizer (option text as in `derive`: "adam {lr = lr}") or with own assignments.
-  Status step(std::string_view name, ir::ValueId loss, std::string_view optimizer,
+  // A training step with the options of a directive ("with = adam {lr = lr}, decay = 0.01", or the optimizer
+  // alone), or with own assignments.
+  Status step(std::string_view name, ir::ValueId loss, std::string_view options,
               const std::vector<std::string>& over);
   Status step(std::string_view name, const std::vector<Assign>& assigns, const std::vector<Named>& results);
+  // A function on the averages that a step keeps of its parameters.
+  Status averaged(std::string_view name, std::string_view function, std::string_view step);
 
   const ir::Module& module() const { return module_; }
   const ir::Type& type(ir::ValueId v) const { return graph_.type(v); }
@@ -80,6 +83,7 @@ class Model {
     ir::Location location;
   };
   std::vector<Cut> cuts_;
+  std::vector<ir::Derive> averaged_;
   // Gradients are taken where a function is cut out, after its mode is resolved: until then their values are
   // arguments of the graph, which stand in front of node `position`.
   struct Gradient {

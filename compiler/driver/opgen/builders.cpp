@@ -30,21 +30,6 @@ std::string safe(std::string_view name) {
   return out;
 }
 
-// log_softmax -> LogSoftmaxOptions
-std::string options_name(std::string_view op) {
-  std::string out;
-  bool upper = true;
-  for (const char c : op) {
-    if (c == '_') {
-      upper = true;
-    } else {
-      out += upper && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-      upper = false;
-    }
-  }
-  return out + "Options";
-}
-
 bool by_hand(const OpDef& op) {
   if (op.control() != nullptr) return true;
   for (const AttrDef& a : op.attrs)
@@ -113,26 +98,6 @@ bool takes_literals(const OpDef& op) {
   for (const OperandDef& o : op.operands)
     if (o.variadic || o.optional) return false;
   return op.elementwise() != nullptr || op.name == "pad";
-}
-
-// A paragraph as comment lines of at most 110 columns.
-void comment(std::string* out, std::string_view indent, std::string_view text) {
-  const std::string begin = std::string(indent) + "///";
-  std::string line = begin;
-  size_t at = 0;
-  while (at < text.size()) {
-    size_t end = text.find(' ', at);
-    if (end == std::string_view::npos) end = text.size();
-    const std::string_view word = text.substr(at, end - at);
-    if (line.size() + 1 + word.size() > 110 && line != begin) {
-      *out += line + "\n";
-      line = begin;
-    }
-    line += ' ';
-    line += word;
-    at = end + 1;
-  }
-  *out += line + "\n";
 }
 
 void options_struct(std::string* out, const OpDef& op) {
@@ -205,6 +170,40 @@ void function(std::string* out, const OpDef& op) {
 }
 
 }  // namespace
+
+// log_softmax -> LogSoftmaxOptions
+std::string options_name(std::string_view name) {
+  std::string out;
+  bool upper = true;
+  for (const char c : name) {
+    if (c == '_') {
+      upper = true;
+    } else {
+      out += upper && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+      upper = false;
+    }
+  }
+  return out + "Options";
+}
+
+void comment(std::string* out, std::string_view indent, std::string_view text) {
+  const std::string begin = std::string(indent) + "///";
+  std::string line = begin;
+  size_t at = 0;
+  while (at < text.size()) {
+    size_t end = text.find(' ', at);
+    if (end == std::string_view::npos) end = text.size();
+    const std::string_view word = text.substr(at, end - at);
+    if (line.size() + 1 + word.size() > 110 && line != begin) {
+      *out += line + "\n";
+      line = begin;
+    }
+    line += ' ';
+    line += word;
+    at = end + 1;
+  }
+  *out += line + "\n";
+}
 
 std::string builders() {
   std::string out =

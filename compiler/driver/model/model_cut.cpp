@@ -1,0 +1,181 @@
+// Functions of a model, cut out of its one graph.
+#include <algorithm>
+
+#include "driver/model/model.h"
+#include "ir/compact.h"
+#include "transforms/transforms.h"
+
+namespace tenon::driver {
+
+using ir::ArgKind;
+using ir::ValueId;
+
+namespace {
+
+bool has_mode(const ir::Graph& graph) {
+  for (size_t i = 0; i < graph.node_count(); ++i) {
+    const ir::Node& node = graph.node(ir::NodeId(i));
+    if (node.op->mode != nullptr) return true;
+    for (const auto& region : node.regions)
+      if (has_mode(*region)) return true;
+  }
+  return false;
+}
+
+// What the roots are computed from, they among it: a flag for each value. `add_sources` appends to a list
+// what a value is computed from directly.
+template <class AddSources>
+std::vector<char> reached(size_t value_count, std::vector<ValueId> roots, AddSources add_sources) {
+  std::vector<char> out(value_count);
+  std::vector<ValueId> work = std::move(roots);
+  while (!work.empty()) {
+    const ValueId v = work.back();
+    work.pop_back();
+    if (out[v.index]) continue;
+    out[v.index] = 1;
+    add_sources(v, work);
+  }
+  return out;
+}
+
+// A function that is being cut out of a graph.
+class Cutting {
+ public:
+  Cutting(ir::Module& module, const ir::Graph& from)
+      : map(from.value_count()), module_(module), from_(from) {}
+
+  void copy_argument(ValueId a) {
+    const ir::Value& arg = from_.value(a);
+    map[a.index] = function.graph.add_arg(arg.type, arg.arg, arg.name);
+  }
+
+  void copy_node(const ir::Node& node) {
+    ir::Graph& graph = function.graph;
+    if (!names_) names_.emplace(graph, &module_);
+    std::vector<ValueId> operands;
+    for (ValueId v : node.operands) operands.push_back(map[v.index]);
+    std::vector<std::unique_ptr<ir::Graph>> regions;
+    for (const auto& region : node.regions) regions.push_back(std::make_unique<ir::Graph>(*region));
+    std::vector<ir::Type> types;
+    for (ValueId r : node.results) types.push_back(from_.type(r));
+    const ir::NodeId id = graph.add_node(node.op, std::move(operands), node.attrs, types, std::move(regions),
+                                         node.location, node.scope);
+    for (size_t r = 0; r < node.results.size(); ++r) {
+      map[node.results[r].index] = graph.node(id).results[r];
+      const std::string& own = from_.value(node.results[r]).name;
+      if (!own.empty()) names_->set_name(graph.node(id).results[r], own);
+    }
+  }
+
+  // The gradient of what stands here already; `values` are its values in the graph.
+  Status take_gradient(ValueId loss, const std::vector<ValueId>& wrt, const std::vector<ValueId>& values) {
+    names_.reset();
+    std::vector<ValueId> here;
+    for (ValueId w : wrt) here.push_back(map[w.index]);
+    TENON_ASSIGN(const std::vector<ValueId> made,
+                 transforms::grad(function.graph, module_, map[loss.index], here));
+    for (size_t i = 0; i < made.size(); ++i) map[values[i].index] = made[i];
+    return Ok{};
+  }
+
+  // Modes are resolved before a gradient is taken, in the part of the graph that stands before it.
+  Status resolve(ir::Mode mode) {
+    ir::Graph& graph = function.graph;
+    if (mode == ir::Mode::unresolved || !has_mode(graph)) return Ok{};
+    names_.reset();
+    // All values are results meanwhile, so that the map can follow them.
+    std::vector<uint32_t> mapped;
+    graph.results.clear();
+    for (uint32_t v = 0; v < map.size(); ++v)
+      if (map[v].valid()) {
+        mapped.push_back(v);
+        graph.results.push_back(map[v]);
+      }
+    function.mode = ir::Mode::unresolved;
+    TENON_TRY(transforms::resolve_mode(module_, function, mode));
+    for (size_t i = 0; i < mapped.size(); ++i) map[mapped[i]] = graph.results[i];
+    graph.results.clear();
+    return Ok{};
+  }
+
+  ir::Function function;
+  std::vector<ValueId> map;  // the graph's values in the function; invalid: not there
+
+ private:
+  ir::Module& module_;
+  const ir::Graph& from_;
+  std::optional<ir::Builder> names_;  // knows the names there are, until a transform makes others
+};
+
+}  // namespace
+
+// The function that computes a cut's results and writes: the nodes it reaches, in program order.
+Result<ir::Function> Model::cut(ir::Module& module, const Cut& cut) const {
+  std::vector<ValueId> roots;
+  for (const Named& r : cut.results) roots.push_back(r.value);
+  for (const Assign& a : cut.writes) roots.push_back(a.value);
+  // A gradient needs its loss and what it is taken with respect to.
+  const std::vector<char> needed =
+      reached(graph_.value_count(), std::move(roots), [&](ValueId v, std::vector<ValueId>& sources) {
+        if (const auto found = gradient_of_.find(v.index); found != gradient_of_.end()) {
+          const Gradient& g = gradients_[found->second];
+          sources.push_back(g.loss);
+          sources.insert(sources.end(), g.wrt.begin(), g.wrt.end());
+        }
+        if (const ir::Node* node = graph_.producer(v))
+          sources.insert(sources.end(), node->operands.begin(), node->operands.end());
+      });
+  auto any_needed = [&](const std::vector<ValueId>& values) {
+    return std::any_of(values.begin(), values.end(), [&](ValueId v) { return needed[v.index] != 0; });
+  };
+  const bool any_gradient = std::any_of(gradients_.begin(), gradients_.end(),
+                                        [&](const Gradient& g) { return any_needed(g.values); });
+  ir::Mode mode = cut.mode;
+  if (any_gradient && mode == ir::Mode::unresolved)
+    mode = cut.derive.empty() ? ir::Mode::inference : ir::Mode::training;
+
+  Cutting out(module, graph_);
+  out.function.name = cut.name;
+  out.function.location = cut.location;
+  for (ValueId a : graph_.args)
+    if (needed[a.index] && !gradient_of_.contains(a.index)) out.copy_argument(a);
+  size_t next = 0;
+  auto take_gradients = [&](size_t position) -> Status {
+    for (; next < gradients_.size() && gradients_[next].position <= position; ++next) {
+      const Gradient& g = gradients_[next];
+      if (!any_needed(g.values)) continue;
+      if (kind_ == Kind::body && has_mode(out.function.graph))
+        return located(
+            error(Code::not_differentiable,
+                  "grad inside a loop's body or a branch: an operation before it has a training and "
+                  "an inference form, and a body does not tell which",
+                  "take the gradient outside, or leave dropout out of the body"));
+      TENON_TRY(out.resolve(mode));
+      TENON_TRY(out.take_gradient(g.loss, g.wrt, g.values));
+    }
+    return Ok{};
+  };
+  for (size_t i = 0; i < graph_.node_count(); ++i) {
+    TENON_TRY(take_gradients(i));
+    const ir::Node& node = graph_.node(ir::NodeId(i));
+    if (any_needed(node.results)) out.copy_node(node);
+  }
+  TENON_TRY(take_gradients(graph_.node_count()));
+  TENON_TRY(out.resolve(mode));
+
+  ir::Function& f = out.function;
+  for (const Named& r : cut.results) {
+    f.graph.results.push_back(out.map[r.value.index]);
+    f.result_names.push_back(r.name);
+  }
+  f.returns = cut.results.size();
+  for (const Assign& a : cut.writes) {
+    f.graph.results.push_back(out.map[a.value.index]);
+    f.writes.push_back({graph_.value(a.target).name});
+  }
+  f.mode = mode;
+  ir::compact(module, f.graph);
+  return std::move(f);
+}
+
+}  // namespace tenon::driver

@@ -8,12 +8,6 @@
 #include "support/text.h"
 
 namespace tenon::ir {
-namespace {
-
-constexpr size_t max_option_depth = 16;
-
-}  // namespace
-
 Result<Module> parse(std::string_view text, const ParseOptions& options) {
   if (text.size() > options.max_bytes || text.size() > std::numeric_limits<uint32_t>::max()) {
     Diagnostic d;
@@ -264,89 +258,6 @@ void Parser::declared_at(const Token& named, Location* out) {
   if (out->known()) return;
   if (file_ == ~0u) file_ = module_.file_index(options_.file);
   *out = {file_, named.line, named.column};
-}
-
-// A name, or a pattern of names as it stands: `*.w = 0.01`.
-bool Parser::option_name(std::string* out) {
-  if (lexer_.peek().kind != Token::Kind::string) {
-    const Lexer::Mark mark = lexer_.mark();
-    Token pattern = lexer_.raw_until("=,{}");
-    if (is_plain_pattern(pattern.value)) {
-      *out = std::move(pattern.value);
-      return true;
-    }
-    lexer_.reset(mark);
-  }
-  Token named;
-  if (!name("an option's name", &named)) return false;
-  *out = name_of(named);
-  return true;
-}
-
-bool Parser::options(std::vector<Option>* out, size_t depth) {
-  if (depth > max_option_depth) return fail(Code::text_limit, "options nest too deep", lexer_.peek());
-  lexer_.skip_newlines();
-  while (!lexer_.peek().is("}")) {
-    Option o;
-    if (!option_name(&o.name)) return false;
-    if (lexer_.peek().is("=")) {
-      lexer_.next();
-      if (lexer_.peek().is("[")) {
-        o.is_list = true;
-        lexer_.next();
-        lexer_.skip_newlines();
-        while (!lexer_.peek().is("]")) {
-          Token item = lexer_.raw_until(",]{}");
-          if (item.text.empty()) return unexpected("a name or number");
-          o.list.push_back(item.value);
-          lexer_.skip_newlines();
-          if (!lexer_.peek().is(",")) break;
-          lexer_.next();
-          lexer_.skip_newlines();
-        }
-        if (!expect("]")) return false;
-      } else if (!lexer_.peek().is("{")) {
-        Token item = lexer_.raw_until(",]{}");
-        if (item.text.empty()) return unexpected("an option's value");
-        if (item.text.find_first_of(" \t") != std::string_view::npos)
-          return fail(Code::syntax, "an option's value is one word, number, list or group", item);
-        o.word = item.value;
-      }
-    }
-    if (lexer_.peek().is("{")) {
-      lexer_.next();
-      if (!options(&o.group, depth + 1)) return false;
-    }
-    out->push_back(std::move(o));
-    lexer_.skip_newlines();
-    if (!lexer_.peek().is(",")) break;
-    lexer_.next();
-    lexer_.skip_newlines();
-  }
-  return expect("}");
-}
-
-bool Parser::derive() {
-  Token named, kind, source;
-  if (!name("the name of what is derived", &named) || !expect("=")) return false;
-  if (!name("what to derive: step, grad, epochs", &kind) || !name("a function's name", &source)) return false;
-  Derive d;
-  d.name = name_of(named);
-  d.kind = name_of(kind);
-  d.source = name_of(source);
-  d.comment = std::move(comment_);
-  if (lexer_.peek().is("{")) {
-    lexer_.next();
-    if (!options(&d.options, 0)) return false;
-  }
-  if (!location(&d.location)) return false;
-  declared_at(named, &d.location);
-  for (const Derive& other : module_.derives)
-    if (other.name == d.name) return fail(Code::duplicate_name, d.name + " is derived twice", named);
-  if (functions_.count(d.name) != 0)
-    return fail(Code::duplicate_name, d.name + " is already a function", named);
-  module_.derives.push_back(std::move(d));
-  return line_end();
 }
 
 }  // namespace tenon::ir

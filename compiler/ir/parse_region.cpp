@@ -3,8 +3,6 @@
 // A value of the enclosing graph that a body uses without listing it becomes a capture at its first use
 // (lookup()); both branches of a cond then get it, since they share one list of captures.
 #include <algorithm>
-#include <set>
-#include <unordered_map>
 
 #include "ir/apply.h"
 #include "ir/parser.h"
@@ -216,65 +214,6 @@ bool Parser::cond(Scope& scope, Statement& s) {
   s.regions.push_back(std::move(yes));
   s.regions.push_back(std::move(no));
   return line_end() && emit(scope, s);
-}
-
-namespace {
-
-// Words of options, at any depth: some name functions that other directives make.
-void collect_words(const std::vector<Option>& options, std::vector<std::string>* words) {
-  for (const Option& o : options) {
-    words->push_back(o.word);
-    words->insert(words->end(), o.list.begin(), o.list.end());
-    collect_words(o.group, words);
-  }
-}
-
-}  // namespace
-
-// Where a directive makes the callee, it does so now, after those that it is made of: from here on the
-// functions stand in the module like ones that were written. `failed` where errors of the text forbid it.
-bool Parser::derived_callee(const std::string& callee, const Token& token, bool* failed) {
-  if (!options_.derive || functions_.count(callee) != 0) return true;
-  std::unordered_map<std::string_view, size_t> directives;
-  for (size_t i = 0; i < module_.derives.size(); ++i) directives.emplace(module_.derives[i].name, i);
-  std::set<size_t> chain;  // in the order of the text: what a directive is made of stands above it
-  std::vector<std::pair<std::string, size_t>> wanted{{callee, module_.derives.size()}};
-  while (!wanted.empty()) {
-    const auto [name, below] = std::move(wanted.back());
-    wanted.pop_back();
-    const auto at = directives.find(name);
-    if (functions_.count(name) != 0 || at == directives.end() || at->second >= below) continue;
-    if (!chain.insert(at->second).second) continue;
-    const Derive& derive = module_.derives[at->second];
-    std::vector<std::string> sources{derive.source};
-    collect_words(derive.options, &sources);
-    for (std::string& source : sources) wanted.emplace_back(std::move(source), at->second);
-  }
-  if (chain.empty()) return true;
-  *failed = !errors_.empty();
-  if (*failed) return true;
-  for (const size_t i : chain) {
-    const Derive derive = module_.derives[i];
-    const size_t first = module_.functions.size();
-    Status made = options_.derive(module_, derive);
-    for (size_t g = globals_.size(); g < module_.globals.size(); ++g) {
-      globals_.emplace(module_.globals[g].name, g);
-      global_lines_.push_back(token.line);
-    }
-    for (size_t f = first; f < module_.functions.size(); ++f)
-      functions_.emplace(module_.functions[f].name, f);
-    if (!made) {
-      for (Diagnostic& d : made.take_errors().list) {
-        d.notes.push_back("called in line " + std::to_string(token.line));
-        fail(std::move(d));
-      }
-      return false;
-    }
-  }
-  auto made = [&](const Derive& d) { return functions_.count(d.name) != 0; };
-  module_.derives.erase(std::remove_if(module_.derives.begin(), module_.derives.end(), made),
-                        module_.derives.end());
-  return true;
 }
 
 bool Parser::call(Scope& scope, Statement& s) {

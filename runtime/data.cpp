@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "runtime/permutation.h"
 #include "support/text.h"
@@ -148,43 +149,68 @@ Result<DataSet> DataSet::take(std::span<const int64_t> rows) const {
     for (int64_t row : rows) lines.push_back((*lines_)[static_cast<size_t>(row)]);
     out.set_lines(std::move(lines));
   }
+  if (files_ != nullptr) {
+    std::vector<std::string> files;
+    files.reserve(rows.size());
+    for (int64_t row : rows) files.push_back((*files_)[static_cast<size_t>(row)]);
+    out.set_files(std::move(files));
+  }
   out.form_ = form_;
   return out;
 }
 
-Result<std::pair<DataSet, DataSet>> DataSet::split(double fraction, uint64_t seed) const {
+Result<RowParts> split_rows(int64_t rows, double fraction, uint64_t seed) {
   if (!(fraction > 0 && fraction < 1))
     return error(Code::bad_option,
                  "split fraction " + support::format_float(fraction) + " is not between 0 and 1",
                  "0.9 keeps nine rows of ten in the first part");
-  const int64_t first = static_cast<int64_t>(std::floor(fraction * static_cast<double>(rows_) + 0.5));
-  if (first <= 0 || first >= rows_)
+  const int64_t first = static_cast<int64_t>(std::floor(fraction * static_cast<double>(rows) + 0.5));
+  if (first <= 0 || first >= rows)
     return error(Code::data_missing,
-                 "a split of " + std::to_string(rows_) + " rows at " + support::format_float(fraction) +
+                 "a split of " + std::to_string(rows) + " rows at " + support::format_float(fraction) +
                      " leaves one part empty",
                  "choose another fraction, or use more rows");
-  const std::vector<int64_t> order = permutation(rows_, random_of(seed, Stream::split));
-  const std::span<const int64_t> all = order;
-  TENON_ASSIGN(DataSet a, take(all.first(static_cast<size_t>(first))));
-  TENON_ASSIGN(DataSet b, take(all.subspan(static_cast<size_t>(first))));
-  return std::pair<DataSet, DataSet>(std::move(a), std::move(b));
+  const std::vector<int64_t> order = permutation(rows, random_of(seed, Stream::split));
+  return RowParts({order.begin(), order.begin() + first}, {order.begin() + first, order.end()});
 }
 
-Result<std::pair<DataSet, DataSet>> DataSet::fold(int64_t fold, int64_t folds, uint64_t seed) const {
-  if (folds < 2 || folds > rows_)
-    return error(Code::bad_option, std::to_string(folds) + " folds of " + std::to_string(rows_) + " rows",
+Result<RowParts> fold_rows(int64_t rows, int64_t fold, int64_t folds, uint64_t seed) {
+  if (folds < 2 || folds > rows)
+    return error(Code::bad_option, std::to_string(folds) + " folds of " + std::to_string(rows) + " rows",
                  "2 folds or more, and no more than there are rows");
   if (fold < 1 || fold > folds)
     return error(Code::bad_option, "fold " + std::to_string(fold) + " is not 1 to " + std::to_string(folds));
-  const std::vector<int64_t> order = permutation(rows_, random_of(seed, Stream::split));
-  const auto cut = [&](int64_t k) {
-    return order.begin() + (rows_ / folds) * k + std::min(k, rows_ % folds);
-  };
-  std::vector<int64_t> outside(order.begin(), cut(fold - 1));
-  outside.insert(outside.end(), cut(fold), order.end());
-  TENON_ASSIGN(DataSet a, take(outside));
-  TENON_ASSIGN(DataSet b, take(std::vector<int64_t>(cut(fold - 1), cut(fold))));
+  const std::vector<int64_t> order = permutation(rows, random_of(seed, Stream::split));
+  const auto cut = [&](int64_t k) { return order.begin() + (rows / folds) * k + std::min(k, rows % folds); };
+  RowParts out({order.begin(), cut(fold - 1)}, {cut(fold - 1), cut(fold)});
+  out.first.insert(out.first.end(), cut(fold), order.end());
+  return out;
+}
+
+std::vector<int64_t> row_order(int64_t rows, const BatchOptions& options) {
+  if (options.order != nullptr) {
+    TENON_CHECK(static_cast<int64_t>(options.order->size()) == rows, "an order of another number of rows");
+    return *options.order;
+  }
+  if (options.shuffle) return permutation(rows, random_of(*options.shuffle, Stream::shuffle, options.epoch));
+  std::vector<int64_t> order(static_cast<size_t>(rows));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  return order;
+}
+
+Result<std::pair<DataSet, DataSet>> DataSet::parts(Result<RowParts> rows) const {
+  if (!rows) return rows.take_errors();
+  TENON_ASSIGN(DataSet a, take(rows->first));
+  TENON_ASSIGN(DataSet b, take(rows->second));
   return std::pair<DataSet, DataSet>(std::move(a), std::move(b));
+}
+
+Result<std::pair<DataSet, DataSet>> DataSet::split(double fraction, uint64_t seed) const {
+  return parts(split_rows(rows_, fraction, seed));
+}
+
+Result<std::pair<DataSet, DataSet>> DataSet::fold(int64_t fold, int64_t folds, uint64_t seed) const {
+  return parts(fold_rows(rows_, fold, folds, seed));
 }
 
 Result<Batches> DataSet::batches(int64_t size, BatchOptions options) const {
@@ -194,15 +220,7 @@ Result<Batches> DataSet::batches(int64_t size, BatchOptions options) const {
   out.data_ = *this;
   out.size_ = size;
   out.count_ = rows_ / size + (rows_ % size != 0 && !options.drop_last ? 1 : 0);
-  if (options.order != nullptr) {
-    TENON_CHECK(static_cast<int64_t>(options.order->size()) == rows_, "an order of another number of rows");
-    out.order_ = *options.order;
-  } else if (options.shuffle) {
-    out.order_ = permutation(rows_, random_of(*options.shuffle, Stream::shuffle, options.epoch));
-  } else {
-    out.order_.resize(static_cast<size_t>(rows_));
-    for (int64_t i = 0; i < rows_; ++i) out.order_[static_cast<size_t>(i)] = i;
-  }
+  out.order_ = row_order(rows_, options);
   return out;
 }
 
@@ -220,13 +238,20 @@ Batch Batches::at(int64_t index) const {
 
 Place DataSet::place(const Column& column, int64_t row) const {
   Place p{column.file, 0};
-  if (lines_ != nullptr && row >= 0 && row < rows_) p.line = (*lines_)[static_cast<size_t>(row)];
+  if (row < 0 || row >= rows_) return p;
+  if (files_ != nullptr) p.file = (*files_)[static_cast<size_t>(row)];
+  if (lines_ != nullptr) p.line = (*lines_)[static_cast<size_t>(row)];
   return p;
 }
 
 void DataSet::set_lines(std::vector<uint32_t> lines) {
   TENON_CHECK(static_cast<int64_t>(lines.size()) == rows_);
   lines_ = std::make_shared<const std::vector<uint32_t>>(std::move(lines));
+}
+
+void DataSet::set_files(std::vector<std::string> files) {
+  TENON_CHECK(static_cast<int64_t>(files.size()) == rows_);
+  files_ = std::make_shared<const std::vector<std::string>>(std::move(files));
 }
 
 }  // namespace tenon::runtime

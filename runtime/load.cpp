@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <span>
 #include <system_error>
 
-#include "runtime/csv.h"
-#include "runtime/generate.h"
+#include "runtime/cifar.h"
+#include "runtime/described.h"
 #include "runtime/idx.h"
 #include "runtime/npy.h"
+#include "runtime/picture_folder.h"
 #include "support/text.h"
 
 namespace tenon::runtime {
@@ -16,123 +16,10 @@ namespace tenon::runtime {
 using support::Array;
 using support::Code;
 using support::error;
-using support::Ok;
 using support::Result;
-using support::Status;
 namespace fs = std::filesystem;
 
 namespace {
-
-// The key=value pairs behind a generator's name. Each key is taken by its reader; what is left over is
-// unknown.
-class Keys {
- public:
-  static Result<Keys> parse(std::string_view name, std::string_view text) {
-    Keys k;
-    k.name_ = name;
-    if (text.empty()) return k;
-    for (std::string_view part : support::split(text, ',')) {
-      const size_t equal = part.find('=');
-      if (equal == std::string_view::npos || equal == 0)
-        return error(Code::bad_option, k.name_ + ": " + support::quote(part) + " is not key=value",
-                     "write " + k.name_ + ":key=value,key=value");
-      Pair pair{std::string(support::trim(part.substr(0, equal))),
-                std::string(support::trim(part.substr(equal + 1))), false};
-      // A separator of `,` cuts itself in two: csv's default needs no key.
-      for (const Pair& other : k.pairs_)
-        if (other.key == pair.key)
-          return error(Code::bad_option, k.name_ + ": " + support::quote(pair.key) + " is given twice");
-      k.pairs_.push_back(std::move(pair));
-    }
-    return k;
-  }
-  const std::string* take(std::string_view key) {
-    known_.push_back(key);
-    for (Pair& p : pairs_)
-      if (p.key == key) {
-        p.taken = true;
-        return &p.value;
-      }
-    return nullptr;
-  }
-  Status take(std::string_view key, int64_t* out) {
-    const std::string* v = take(key);
-    if (v == nullptr) return Ok{};
-    const auto number = support::parse_int(*v);
-    if (!number) return bad(key, *v, "a whole number");
-    *out = *number;
-    return Ok{};
-  }
-  Status take(std::string_view key, uint64_t* out) {
-    const std::string* v = take(key);
-    if (v == nullptr) return Ok{};
-    const auto number = support::parse_unsigned(*v);
-    if (!number) return bad(key, *v, "a whole number from 0 to 18446744073709551615");
-    *out = *number;
-    return Ok{};
-  }
-  Status take(std::string_view key, double* out) {
-    const std::string* v = take(key);
-    if (v == nullptr) return Ok{};
-    const auto number = support::parse_double(*v);
-    if (!number) return bad(key, *v, "a number");
-    *out = *number;
-    return Ok{};
-  }
-  // One of several words, as its index.
-  template <class E>
-  Status take(std::string_view key, std::initializer_list<std::pair<std::string_view, E>> words, E* out) {
-    const std::string* v = take(key);
-    if (v == nullptr) return Ok{};
-    std::string all;
-    for (const auto& [word, value] : words) {
-      if (word == *v) {
-        *out = value;
-        return Ok{};
-      }
-      all += (all.empty() ? "" : " or ") + std::string(word);
-    }
-    return bad(key, *v, all);
-  }
-  // Those of the keys that are given, as text.
-  std::string said(std::span<const std::string_view> keys) const {
-    std::string out;
-    for (const std::string_view key : keys)
-      for (const Pair& p : pairs_)
-        if (p.key == key) out += (out.empty() ? "" : ",") + p.key + "=" + p.value;
-    return out;
-  }
-  Status done() const {
-    for (const Pair& p : pairs_) {
-      if (p.taken) continue;
-      const std::string_view near = support::nearest(p.key, known_);
-      std::string list;
-      for (std::string_view k : known_) list += (list.empty() ? "" : ", ") + std::string(k);
-      return error(Code::bad_option, name_ + ": there is no " + support::quote(p.key),
-                   (near.empty() ? "" : "did you mean " + support::quote(near) + "? ") + "known: " + list);
-    }
-    return Ok{};
-  }
-
- private:
-  struct Pair {
-    std::string key, value;
-    bool taken;
-  };
-  Status bad(std::string_view key, const std::string& value, const std::string& want) const {
-    return error(Code::bad_option, name_ + ": " + std::string(key) + "=" + value + " is not " + want);
-  }
-  std::string name_;
-  std::vector<Pair> pairs_;
-  std::vector<std::string_view> known_;
-};
-
-std::vector<std::string> names(const std::string* list) {
-  std::vector<std::string> out;
-  if (list != nullptr)
-    for (std::string_view part : support::split(*list, '+')) out.emplace_back(support::trim(part));
-  return out;
-}
 
 bool exists(const fs::path& path) {
   std::error_code code;
@@ -141,26 +28,6 @@ bool exists(const fs::path& path) {
 
 bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
-// `said`: the keys that chose columns, classes and scale.
-Result<TrainTest> load_tables(const std::string& train_path, const std::string& test_path, CsvOptions options,
-                              const std::string& said = {}) {
-  TENON_ASSIGN(DataSet train, load_csv(train_path, options));
-  if (options.form == nullptr) {
-    TableForm form = *train.form();
-    form.said = said;
-    train.set_form(std::move(form));
-  }
-  TrainTest out{std::move(train), std::nullopt};
-  if (!test_path.empty()) {
-    // The same columns, and texts with the numbers that the training rows gave them.
-    const std::shared_ptr<const TableForm> form = out.train.form();
-    options.form = form.get();
-    TENON_ASSIGN(DataSet test, load_csv(test_path, options));
-    out.test = std::move(test);
-  }
-  return out;
 }
 
 Column column_of(std::string name, Array array, const std::string& path, const Cuts& cuts) {
@@ -177,126 +44,182 @@ Result<TrainTest> one_column(Result<Array> array, const std::string& path, const
   return out;
 }
 
-Result<TrainTest> load_npy_folder(const std::string& folder, std::vector<std::string> files,
+std::string column_name(const std::string& file) { return fs::path(file).stem().string(); }
+
+Result<TrainTest> load_npy_folder(const std::string& folder, const std::vector<std::string>& files,
                                   const Cuts& cuts) {
   TrainTest out;
-  std::sort(files.begin(), files.end());
   for (const std::string& file : files) {
     TENON_ASSIGN(Array a, read_npy(file));
-    TENON_TRY(out.train.add(column_of(fs::path(file).stem().string(), std::move(a), file, cuts)));
+    TENON_TRY(out.train.add(column_of(column_name(file), std::move(a), file, cuts)));
   }
   if (out.train.rows() == 0) return at_file(Code::data_missing, folder, "the arrays have no rows");
   return out;
 }
 
-Result<TrainTest> load_folder(const std::string& folder, const Cuts& cuts, const CsvOptions& options) {
-  if (is_idx_folder(folder)) return load_idx_folder(folder);
+// What a path names.
+enum class Kind : uint8_t { idx_folder, cifar_folder, table, npy_folder, picture_folder, npy, idx, cifar };
+struct Named {
+  Kind kind;
+  std::vector<std::string> files = {};  // table: train and test; npy_folder: its arrays, by name
+};
+
+Result<Named> find_in_folder(const std::string& folder) {
+  if (is_idx_folder(folder)) return Named{Kind::idx_folder};
+  if (is_cifar_folder(folder)) return Named{Kind::cifar_folder};
   for (const char* form : {".csv", ".csv.gz", ".tsv"}) {
     const std::string train = (fs::path(folder) / (std::string("train") + form)).string();
     const std::string test = (fs::path(folder) / (std::string("test") + form)).string();
-    if (exists(train)) return load_tables(train, exists(test) ? test : "", options);
+    if (exists(train)) return Named{Kind::table, {train, exists(test) ? test : ""}};
   }
-  std::vector<std::string> arrays;
+  Named arrays{Kind::npy_folder};
   std::error_code code;
   for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code))
-    if (it->path().extension() == ".npy") arrays.push_back(it->path().string());
+    if (it->path().extension() == ".npy") arrays.files.push_back(it->path().string());
   if (code) return at_file(Code::file_read, folder, "cannot read the folder");
-  if (!arrays.empty()) return load_npy_folder(folder, std::move(arrays), cuts);
+  std::sort(arrays.files.begin(), arrays.files.end());
+  if (!arrays.files.empty()) return arrays;
+  if (is_picture_folder(folder)) return Named{Kind::picture_folder};
   return at_file(Code::data_missing, folder, "the folder holds no data that is known",
-                 "expected train-images-idx3-ubyte(.gz) and its labels, or train.csv, or *.npy");
+                 "expected train-images-idx3-ubyte(.gz) and its labels, data_batch_1.bin, train.csv, *.npy, "
+                 "or pictures, in it or in a folder for each class");
 }
 
-Result<TrainTest> load_file(const std::string& path, const Cuts& cuts, const CsvOptions& options) {
-  if (ends_with(path, ".npy")) return one_column(read_npy(path), path, cuts);
+Result<Named> find_by_name(const std::string& path) {
+  if (ends_with(path, ".npy")) return Named{Kind::npy};
   for (const char* form : {".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz"})
-    if (ends_with(path, form)) return load_tables(path, "", options);
-  if (ends_with(path, "-ubyte") || ends_with(path, "-ubyte.gz"))
-    return one_column(read_idx(path), path, cuts);
+    if (ends_with(path, form)) return Named{Kind::table, {path, ""}};
+  if (ends_with(path, "-ubyte") || ends_with(path, "-ubyte.gz")) return Named{Kind::idx};
+  if (ends_with(path, ".bin") || ends_with(path, ".bin.gz")) return Named{Kind::cifar};
+  if (picture_form(path))
+    return at_file(Code::data_format, path, "a picture by itself is no data set",
+                   "name the folder that it is in; run takes one picture as --input image=@" + path);
   return at_file(Code::data_format, path, "the form of this file is not known by its name",
-                 "known: .npy, .csv, .tsv, .txt (plain or .gz), -ubyte (plain or .gz); csv:path=" + path +
-                     " reads it as a table");
+                 "known: .npy, .csv, .tsv, .txt (plain or .gz), -ubyte and .bin of CIFAR (plain or .gz); "
+                 "csv:path=" +
+                     path + " reads it as a table");
 }
 
-Result<TrainTest> load_csv_spec(Keys keys, const TableForm* form) {
-  CsvOptions o;
-  o.form = form;
-  const std::string* path = keys.take("path");
-  const std::string* test = keys.take("test");
-  if (path == nullptr) return error(Code::bad_option, "csv: path is missing", "csv:path=train.csv");
-  if (const std::string* v = keys.take("target")) o.target = *v;
-  o.columns = names(keys.take("columns"));
-  o.without = names(keys.take("without"));
-  o.classes = names(keys.take("classes"));
-  if (const std::string* v = keys.take("separator")) {
-    if (*v == "tab") {
-      o.separator = '\t';
-    } else if (v->size() == 1 && *v != "\"") {
-      o.separator = (*v)[0];
-    } else {
-      return error(Code::bad_option, "csv: separator=" + *v + " is not one character or tab");
-    }
-  }
-  using H = CsvOptions::Header;
-  TENON_TRY(keys.take<H>("header", {{"detect", H::detect}, {"yes", H::yes}, {"no", H::no}}, &o.header));
-  using M = CsvOptions::Missing;
-  TENON_TRY(keys.take<M>("missing", {{"refuse", M::refuse}, {"drop", M::drop}, {"nan", M::nan}}, &o.missing));
-  using T = CsvOptions::Text;
-  TENON_TRY(keys.take<T>(
-      "text", {{"refuse", T::refuse}, {"classes", T::classes}, {"onehot", T::onehot}, {"skip", T::skip}},
-      &o.text));
-  TENON_TRY(keys.take<bool>("standardize", {{"yes", true}, {"no", false}}, &o.standardize));
-  using L = CsvOptions::Target;
-  TENON_TRY(keys.take<L>(
-      "labels", {{"detect", L::detect}, {"number", L::number}, {"classes", L::classes}, {"none", L::none}},
-      &o.target_kind));
-  TENON_TRY(keys.done());
-  static constexpr std::string_view choosing[] = {"target", "columns", "without",    "classes",
-                                                  "text",   "labels",  "standardize"};
-  const std::string said = keys.said(choosing);
-  if (form != nullptr && !said.empty() && said != form->said)
-    return error(Code::bad_option,
-                 "csv: " + said + ", but the parameters were trained with " +
-                     (form->said.empty() ? "none of these keys" : form->said),
-                 "leave them out: the data form kept with the parameters says them");
-  return load_tables(*path, test != nullptr ? *test : "", o, said);
-}
-
-Result<TrainTest> generate(std::string_view name, Keys keys, const TableForm* form) {
-  if (name == "csv") return load_csv_spec(std::move(keys), form);
-  if (name == "digits") {
-    DigitsOptions o;
-    TENON_TRY(keys.take("rows", &o.rows));
-    TENON_TRY(keys.take("test", &o.test));
-    TENON_TRY(keys.take("seed", &o.seed));
-    TENON_TRY(keys.done());
-    return make_digits(o);
-  }
+Result<TrainTest> in_memory(Result<Sources> opened) {
+  if (!opened) return opened.take_errors();
   TrainTest out;
-  if (name == "regression") {
-    RegressionOptions o;
-    TENON_TRY(keys.take("rows", &o.rows));
-    TENON_TRY(keys.take("features", &o.features));
-    TENON_TRY(keys.take("noise", &o.noise));
-    TENON_TRY(keys.take("seed", &o.seed));
-    TENON_TRY(keys.done());
-    TENON_ASSIGN(out.train, make_regression(o));
-  } else {
-    ClassificationOptions o;
-    TENON_TRY(keys.take("rows", &o.rows));
-    TENON_TRY(keys.take("features", &o.features));
-    TENON_TRY(keys.take("classes", &o.classes));
-    TENON_TRY(keys.take("separation", &o.separation));
-    TENON_TRY(keys.take("seed", &o.seed));
-    TENON_TRY(keys.done());
-    TENON_ASSIGN(out.train, make_classification(o));
+  TENON_ASSIGN(out.train, read_all(*opened->train));
+  if (opened->test != nullptr) {
+    TENON_ASSIGN(out.test, read_all(*opened->test));
   }
+  return out;
+}
+
+// A file as one part, of which none is held out.
+Result<Sources> one_part(Result<std::shared_ptr<const Source>> opened) {
+  if (!opened) return opened.take_errors();
+  return Sources{std::move(*opened), nullptr};
+}
+
+Result<Sources> open_named(const std::string& path, const Named& named, const LoadOptions& options) {
+  switch (named.kind) {
+    case Kind::idx_folder:
+      return open_idx_folder(path);
+    case Kind::cifar_folder:
+      return open_cifar_folder(path);
+    case Kind::picture_folder:
+      return open_picture_folder(path, options.pictures, options.classes);
+    case Kind::npy_folder: {
+      std::vector<NpyColumn> columns;
+      for (const std::string& file : named.files) columns.push_back({column_name(file), file});
+      return one_part(open_npy(columns, options.cuts));
+    }
+    case Kind::npy:
+      return one_part(open_npy({{"x", path}}, options.cuts));
+    case Kind::idx:
+      return one_part(open_idx(path, options.cuts));
+    case Kind::cifar:
+      return one_part(open_cifar_file(path));
+    case Kind::table:
+      break;
+  }
+  return at_file(Code::bad_option, path, "a table is read whole: it cannot be read in blocks",
+                 "leave the bound of memory out, or store the columns as .npy");
+}
+
+Result<TrainTest> load_named(const std::string& path, const Named& named, const LoadOptions& options) {
+  switch (named.kind) {
+    case Kind::idx_folder:
+      return load_idx_folder(path);
+    case Kind::cifar_folder:
+    case Kind::picture_folder:
+    case Kind::cifar:
+      return in_memory(open_named(path, named, options));
+    case Kind::npy_folder:
+      return load_npy_folder(path, named.files, options.cuts);
+    case Kind::npy:
+      return one_column(read_npy(path), path, options.cuts);
+    case Kind::idx:
+      return one_column(read_idx(path), path, options.cuts);
+    case Kind::table:
+      break;
+  }
+  CsvOptions csv;
+  csv.form = options.form;
+  return load_tables(named.files[0], named.files[1], csv);
+}
+
+Result<Sources> open_cifar(Cifar kind, Keys keys) {
+  const std::string* path = keys.take("path");
+  TENON_TRY(keys.done());
+  const std::string name = kind == Cifar::ten ? "cifar10" : "cifar100";
+  if (path == nullptr) return error(Code::bad_option, name + ": path is missing", name + ":path=data.bin");
+  std::error_code code;
+  if (fs::is_directory(*path, code)) return open_cifar_folder(*path);
+  return one_part(open_cifar_file(*path, kind));
+}
+
+// What a data description says: a path with what it names, or a name with its keys.
+struct Described {
+  std::optional<Named> path;
+  std::string name;
+  Keys keys;
+
+  std::optional<Cifar> cifar() const {
+    if (name == "cifar10") return Cifar::ten;
+    if (name == "cifar100") return Cifar::hundred;
+    return std::nullopt;
+  }
+};
+
+Result<Described> describe(const std::string& spec) {
+  Described out;
+  if (spec.empty())
+    return error(Code::bad_option, "--data is empty", "name a folder, a file, or digits:rows=5000");
+  std::error_code code;
+  if (fs::is_directory(spec, code)) {
+    TENON_ASSIGN(out.path, find_in_folder(spec));
+    return out;
+  }
+  if (exists(spec)) {
+    TENON_ASSIGN(out.path, find_by_name(spec));
+    return out;
+  }
+  static constexpr std::string_view known[] = {"regression", "classification", "digits",
+                                               "csv",        "cifar10",        "cifar100"};
+  const size_t colon = spec.find(':');
+  const std::string_view name = std::string_view(spec).substr(0, colon);
+  if (std::find(std::begin(known), std::end(known), name) == std::end(known)) {
+    const std::string_view near = support::nearest(name, known);
+    return at_file(Code::file_missing, spec, "there is no such file or folder",
+                   near.empty() ? "name a folder, a file, or a generator: regression, classification, digits"
+                                : "did you mean " + std::string(near) + ":? ");
+  }
+  out.name = name;
+  TENON_ASSIGN(out.keys,
+               Keys::parse(name, colon == std::string::npos ? "" : std::string_view(spec).substr(colon + 1)));
   return out;
 }
 
 }  // namespace
 
-Result<TrainTest> load_data(const std::string& spec, const Cuts& cuts) {
-  TENON_ASSIGN(TrainTest raw, load_raw(spec, cuts));
+Result<TrainTest> load_data(const std::string& spec, const LoadOptions& options) {
+  TENON_ASSIGN(TrainTest raw, load_raw(spec, options));
   return shape_data(std::move(raw));
 }
 
@@ -312,28 +235,21 @@ Result<TrainTest> shape_data(TrainTest raw, const TableForm* kept) {
   return raw;
 }
 
-Result<TrainTest> load_raw(const std::string& spec, const Cuts& cuts, const TableForm* form) {
-  CsvOptions options;
-  options.form = form;
-  if (spec.empty())
-    return error(Code::bad_option, "--data is empty", "name a folder, a file, or digits:rows=5000");
-  std::error_code code;
-  if (fs::is_directory(spec, code)) return load_folder(spec, cuts, options);
-  if (exists(spec)) return load_file(spec, cuts, options);
-  static constexpr std::string_view generators[] = {"regression", "classification", "digits", "csv"};
-  const size_t colon = spec.find(':');
-  const std::string_view name = std::string_view(spec).substr(0, colon);
-  for (std::string_view g : generators)
-    if (g == name) {
-      TENON_ASSIGN(
-          Keys keys,
-          Keys::parse(g, colon == std::string::npos ? "" : std::string_view(spec).substr(colon + 1)));
-      return generate(g, std::move(keys), form);
-    }
-  const std::string_view near = support::nearest(name, generators);
-  return at_file(Code::file_missing, spec, "there is no such file or folder",
-                 near.empty() ? "name a folder, a file, or a generator: regression, classification, digits"
-                              : "did you mean " + std::string(near) + ":? ");
+Result<TrainTest> load_raw(const std::string& spec, const LoadOptions& options) {
+  TENON_ASSIGN(Described data, describe(spec));
+  if (data.path) return load_named(spec, *data.path, options);
+  if (const auto kind = data.cifar()) return in_memory(open_cifar(*kind, std::move(data.keys)));
+  return load_described(data.name, std::move(data.keys), options.form);
+}
+
+Result<Sources> open_data(const std::string& spec, const LoadOptions& options) {
+  TENON_ASSIGN(Described data, describe(spec));
+  if (data.path) return open_named(spec, *data.path, options);
+  if (const auto kind = data.cifar()) return open_cifar(*kind, std::move(data.keys));
+  return error(
+      Code::bad_option,
+      data.name + (data.name == "csv" ? " is read" : " is made") + " whole: it cannot be read in blocks",
+      "leave the bound of memory out");
 }
 
 }  // namespace tenon::runtime

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "runtime/stored_columns.h"
 #include "support/text.h"
 
 namespace tenon::runtime {
@@ -29,6 +30,7 @@ struct Header {
   DType dtype = DType::f32;
   bool swap = false, fortran = false;
   std::vector<int64_t> shape;
+  uint64_t bytes = 0;  // of the header itself
 };
 
 // The header is a Python dictionary of three entries. This reads that much of Python's literals.
@@ -145,10 +147,61 @@ class HeaderParser {
   size_t at_ = 0;
 };
 
-void swap_bytes(Array* a) {
-  const size_t size = support::dtype_bytes(a->dtype());
-  std::byte* p = a->data();
-  for (int64_t i = 0; i < a->count(); ++i, p += size) std::reverse(p, p + size);
+void swap_bytes(DType dtype, int64_t count, std::byte* p) {
+  const size_t size = support::dtype_bytes(dtype);
+  for (int64_t i = 0; i < count; ++i, p += size) std::reverse(p, p + size);
+}
+
+support::Diagnostic broken(const std::string& path, std::string what,
+                           std::string help = "write it again with numpy.save") {
+  return at_file(Code::data_format, path, "npy: " + std::move(what), std::move(help));
+}
+
+// The header, held against the bytes that follow it.
+Result<Header> read_header(const InputFile& file) {
+  unsigned char start[12] = {};
+  const size_t have = static_cast<size_t>(std::min<uint64_t>(sizeof start, file.size()));
+  TENON_TRY(file.read(0, start, have));
+  if (have < 10 || std::memcmp(start, magic.data(), magic.size()) != 0)
+    return broken(file.path(), "the file does not start as an npy file does",
+                  "write it with numpy.save, or name another file");
+  const unsigned version = start[6];
+  if (version < 1 || version > 3 || start[7] != 0)
+    return broken(file.path(), "format version " + std::to_string(version) + "." + std::to_string(start[7]) +
+                                   " is unknown");
+  const size_t prefix = version == 1 ? 10 : 12;
+  if (file.size() < prefix) return broken(file.path(), "the header is cut off");
+  uint64_t length = start[8] | unsigned{start[9]} << 8;
+  if (version > 1) length |= uint64_t{start[10]} << 16 | uint64_t{start[11]} << 24;
+  if (length > file.size() - prefix) return broken(file.path(), "the header is cut off");
+  if (length > max_header)
+    return broken(file.path(), "the header has " + std::to_string(length) + " bytes, at most 2^20 are read");
+  std::string text(static_cast<size_t>(length), '\0');
+  TENON_TRY(file.read(prefix, text.data(), text.size()));
+  TENON_ASSIGN(Header h, HeaderParser(text, file.path()).parse());
+  h.bytes = prefix + length;
+
+  int64_t bytes = 0;
+  const uint64_t follow = file.size() - h.bytes;
+  if (!support::checked_bytes(h.dtype, h.shape, nullptr, &bytes))
+    return broken(file.path(), "the declared shape is too large to exist");
+  if (static_cast<uint64_t>(bytes) != follow)
+    return broken(
+        file.path(),
+        "the header declares " + std::to_string(bytes) + " bytes of data, " + std::to_string(follow) +
+            " follow",
+        static_cast<uint64_t>(bytes) > follow ? "the file is truncated: fetch or write it again" : "");
+  return h;
+}
+
+// What is stored, made elements of this machine's in place.
+Status settle(const Header& h, const std::string& path, int64_t count, std::byte* elements) {
+  if (h.dtype == DType::bool_)
+    for (int64_t i = 0; i < count; ++i)
+      if (elements[i] > std::byte{1})
+        return broken(path, "element " + std::to_string(i) + " is neither true nor false");
+  if (h.swap) swap_bytes(h.dtype, count, elements);
+  return Ok{};
 }
 
 // Column-major to row-major: walks the result in order and the source by its strides.
@@ -184,48 +237,45 @@ Result<Array> read_npy(const std::string& path) {
 }
 
 Result<Array> read_npy(const InputFile& file) {
-  auto broken = [&](std::string what, std::string help = "write it again with numpy.save") {
-    return at_file(Code::data_format, file.path(), "npy: " + std::move(what), std::move(help));
-  };
-  unsigned char start[12] = {};
-  const size_t have = static_cast<size_t>(std::min<uint64_t>(sizeof start, file.size()));
-  TENON_TRY(file.read(0, start, have));
-  if (have < 10 || std::memcmp(start, magic.data(), magic.size()) != 0)
-    return broken("the file does not start as an npy file does",
-                  "write it with numpy.save, or name another file");
-  const unsigned version = start[6];
-  if (version < 1 || version > 3 || start[7] != 0)
-    return broken("format version " + std::to_string(version) + "." + std::to_string(start[7]) +
-                  " is unknown");
-  const size_t prefix = version == 1 ? 10 : 12;
-  if (file.size() < prefix) return broken("the header is cut off");
-  uint64_t length = start[8] | unsigned{start[9]} << 8;
-  if (version > 1) length |= uint64_t{start[10]} << 16 | uint64_t{start[11]} << 24;
-  if (length > file.size() - prefix) return broken("the header is cut off");
-  if (length > max_header)
-    return broken("the header has " + std::to_string(length) + " bytes, at most 2^20 are read");
-  std::string text(static_cast<size_t>(length), '\0');
-  TENON_TRY(file.read(prefix, text.data(), text.size()));
-  TENON_ASSIGN(Header h, HeaderParser(text, file.path()).parse());
-
-  int64_t bytes = 0;
-  const uint64_t follow = file.size() - prefix - length;
-  if (!support::checked_bytes(h.dtype, h.shape, nullptr, &bytes))
-    return broken("the declared shape is too large to exist");
-  if (static_cast<uint64_t>(bytes) != follow)
-    return broken(
-        "the header declares " + std::to_string(bytes) + " bytes of data, " + std::to_string(follow) +
-            " follow",
-        static_cast<uint64_t>(bytes) > follow ? "the file is truncated: fetch or write it again" : "");
-  Array a(h.dtype, std::move(h.shape));
-  TENON_TRY(file.read(prefix + length, a.data(), a.bytes()));
-  if (h.dtype == DType::bool_)
-    for (size_t i = 0; i < a.bytes(); ++i)
-      if (a.data()[i] > std::byte{1})
-        return broken("element " + std::to_string(i) + " is neither true nor false");
-  if (h.swap) swap_bytes(&a);
+  TENON_ASSIGN(Header h, read_header(file));
+  Array a(h.dtype, h.shape);
+  TENON_TRY(file.read(h.bytes, a.data(), a.bytes()));
+  TENON_TRY(settle(h, file.path(), a.count(), a.data()));
   if (h.fortran && a.rank() > 1) return from_fortran(a);
   return a;
+}
+
+Result<std::shared_ptr<const Source>> open_npy(const std::vector<NpyColumn>& files, const Cuts& cuts) {
+  std::vector<StoredColumn> columns;
+  for (const NpyColumn& file : files) {
+    TENON_ASSIGN(const InputFile in, InputFile::open(file.path));
+    TENON_ASSIGN(Header h, read_header(in));
+    StoredColumn column;
+    column.like.name = file.name;
+    column.like.file = file.path;
+    column.dtype = h.dtype;
+    column.shape = h.shape;
+    if (h.shape.empty())
+      return at_file(Code::data_shape, file.path, "column " + support::quote(file.name) + " has rank 0",
+                     "give it a leading dimension of rows");
+    if (h.fortran && h.shape.size() > 1)
+      return at_file(Code::bad_option, file.path,
+                     "npy: the array is stored in Fortran order: it cannot be read in blocks",
+                     "numpy.save(file, numpy.ascontiguousarray(array)), or leave the bound of memory out");
+    const int64_t elements = column.row_elements();
+    if (elements == 0) return at_file(Code::data_missing, file.path, "npy: its rows have no elements");
+    TENON_ASSIGN(column.file,
+                 RecordFile::open(file.path, "npy", h.bytes,
+                                  static_cast<size_t>(elements) * support::dtype_bytes(h.dtype), h.shape[0]));
+    if (h.swap || h.dtype == DType::bool_)
+      column.decode = [h = std::move(h), path = file.path](const std::byte* stored, int64_t count,
+                                                           std::byte* to) -> Status {
+        std::memcpy(to, stored, static_cast<size_t>(count) * support::dtype_bytes(h.dtype));
+        return settle(h, path, count, to);
+      };
+    columns.push_back(std::move(column));
+  }
+  return open_columns(std::move(columns), cuts);
 }
 
 Result<std::string> npy_header(const Array& array) {

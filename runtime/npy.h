@@ -12,12 +12,19 @@
 #include <string_view>
 
 #include "runtime/file.h"
-#include "support/array.h"
+#include "runtime/source.h"
 
 namespace tenon::runtime {
 
 support::Result<support::Array> read_npy(const std::string& path);
 support::Result<support::Array> read_npy(const InputFile& file);
+// Files as columns, by name and path, of which rows are read when they are wanted. T610 where one is stored
+// in Fortran order, whose rows lie scattered.
+struct NpyColumn {
+  std::string name, path;
+};
+support::Result<std::shared_ptr<const Source>> open_npy(const std::vector<NpyColumn>& files,
+                                                        const Cuts& cuts);
 // Written atomically (T404).
 support::Status write_npy(const std::string& path, const support::Array& array);
 // The bytes in front of the data.

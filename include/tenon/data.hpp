@@ -81,6 +81,18 @@ class Array {
   Result<void> try_save(const std::string& npy) const {
     return detail::checked([&](tenon_error** e) { return tenon_array_save(handle(), npy.c_str(), e); });
   }
+  /// A PNG or JPEG picture: u8 [height, width, channels], 1 channel (gray) or 3.
+  static Result<Array> try_load_picture(const std::string& path) {
+    tenon_array* array = nullptr;
+    TENON_PASS(detail::checked([&](tenon_error** e) { return tenon_picture_load(path.c_str(), &array, e); }));
+    return Array(array);
+  }
+  /// u8, or floats in 0..1, of shape [h,w], [h,w,1] or [h,w,3] as a .png or .jpg; [n,h,w] or [n,h,w,c] as a
+  /// sheet of n, in rows of `columns` (0: about square).
+  Result<void> try_save_picture(const std::string& path, uint32_t columns = 0) const {
+    return detail::checked(
+        [&](tenon_error** e) { return tenon_picture_save(handle(), path.c_str(), columns, e); });
+  }
   template <class T>
   Result<std::span<const T>> try_as() const {
     return detail::elements<T>(tenon_array_view(handle()));
@@ -96,6 +108,10 @@ class Array {
   }
   static Array load(const std::string& npy) { return detail::take(try_load(npy)); }
   void save(const std::string& npy) const { detail::take(try_save(npy)); }
+  static Array load_picture(const std::string& path) { return detail::take(try_load_picture(path)); }
+  void save_picture(const std::string& path, uint32_t columns = 0) const {
+    detail::take(try_save_picture(path, columns));
+  }
   /// The elements in row-major order.
   template <class T>
   std::span<const T> as() const {
@@ -166,6 +182,13 @@ class Data {
     std::vector<std::string> out;
     for (uint32_t i = 0; i < tenon_data_columns(handle()); ++i)
       out.emplace_back(tenon_data_column(handle(), i));
+    return out;
+  }
+  /// What the numbers of a column of classes are called; empty where they are numbers.
+  std::vector<std::string> classes(const std::string& column) const {
+    std::vector<std::string> out;
+    for (uint32_t i = 0; i < tenon_data_classes(handle(), column.c_str()); ++i)
+      out.emplace_back(tenon_data_class(handle(), column.c_str(), i));
     return out;
   }
   template <class T>
@@ -316,6 +339,21 @@ inline Result<TrainTest> try_load_data(const std::string& spec) {
   return out;
 }
 
+struct OpenOptions {
+  /// Bytes of rows that are held at once; 0: 256 MiB.
+  int64_t memory = 0;
+};
+/// The same rows, read in blocks while steps run on them, for files of IDX, CIFAR, .npy and pictures: they
+/// fit and evaluate with the bits of data in memory. What wants all rows at once is refused.
+inline Result<TrainTest> try_open_data(const std::string& spec, const OpenOptions& options = {}) {
+  tenon_data *train = nullptr, *test = nullptr;
+  TENON_PASS(detail::checked(
+      [&](tenon_error** e) { return tenon_data_open(spec.c_str(), options.memory, &train, &test, e); }));
+  TrainTest out{Data(train), std::nullopt};
+  if (test != nullptr) out.test = Data(test);
+  return out;
+}
+
 struct ColumnView {
   std::string name;
   Tensor tensor;
@@ -377,19 +415,36 @@ inline Result<TrainTest> try_make_digits(const DigitsOptions& o = {}) {
   return try_load_data("digits:rows=" + std::to_string(o.samples) + ",seed=" + std::to_string(o.seed));
 }
 
-struct MnistOptions {
+struct ImageOptions {
   /// The rows held out, not those to train on.
   bool test = false;
   /// Pixels as the files have them, 0..255 in u8; else f32 in 0..1.
   bool bytes = false;
 };
-/// A folder with MNIST's IDX files: image [rows, 28, 28] and label i32 [rows].
-inline Result<Data> try_mnist(const std::string& folder, const MnistOptions& options = {}) {
-  Result<TrainTest> r = try_load_data(folder);
+using MnistOptions = ImageOptions;
+namespace detail {
+inline Result<Data> images(const std::string& spec, const ImageOptions& options) {
+  Result<TrainTest> r = try_load_data(spec);
   TENON_PASS(r);
-  if (options.test && !r->test) return Error(301, folder + ": holds no test rows");
+  if (options.test && !r->test) return Error(301, spec + ": holds no test rows");
   const Data data = options.test ? *r->test : r->train;
   return options.bytes ? Result<Data>(data) : data.try_scaled("image", 1.0 / 255);
+}
+}  // namespace detail
+/// A folder with MNIST's IDX files: image [rows, 28, 28] and label i32 [rows].
+inline Result<Data> try_mnist(const std::string& folder, const MnistOptions& options = {}) {
+  return detail::images(folder, options);
+}
+/// A folder or file of CIFAR-10's or CIFAR-100's binary form: image [rows, 32, 32, 3], channels last, and
+/// label i32 [rows]; of CIFAR-100 also coarse i32 [rows]. A model that declares [batch, 3, 32, 32] gets its
+/// channels first.
+inline Result<Data> try_cifar(const std::string& path, const ImageOptions& options = {}) {
+  return detail::images(path, options);
+}
+/// A folder of PNG and JPEG pictures of one size: image [rows, height, width, channels], and where they lie
+/// in a folder for each class label i32 [rows], numbered in the order of the folders' names.
+inline Result<Data> try_pictures(const std::string& folder, const ImageOptions& options = {}) {
+  return detail::images(folder, options);
 }
 /// A table of numbers with its last column as target, or as `csv:path=...,target=...` names it.
 inline Result<Data> try_csv(const std::string& path) {
@@ -408,6 +463,15 @@ inline Data make_classification(const ClassificationOptions& o = {}) {
 inline TrainTest make_digits(const DigitsOptions& o = {}) { return detail::take(try_make_digits(o)); }
 inline Data mnist(const std::string& folder, const MnistOptions& options = {}) {
   return detail::take(try_mnist(folder, options));
+}
+inline Data cifar(const std::string& path, const ImageOptions& options = {}) {
+  return detail::take(try_cifar(path, options));
+}
+inline Data pictures(const std::string& folder, const ImageOptions& options = {}) {
+  return detail::take(try_pictures(folder, options));
+}
+inline TrainTest open_data(const std::string& spec, const OpenOptions& options = {}) {
+  return detail::take(try_open_data(spec, options));
 }
 inline Data csv(const std::string& path) { return detail::take(try_csv(path)); }
 #endif

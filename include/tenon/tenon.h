@@ -326,15 +326,29 @@ TENON_API tenon_tensor tenon_array_view(const tenon_array* array); /* valid whil
 TENON_API tenon_status tenon_array_load(const char* path, tenon_array** array,
                                         tenon_error** error); /* .npy */
 TENON_API tenon_status tenon_array_save(const tenon_array* array, const char* path, tenon_error** error);
+/* A PNG or JPEG picture as u8 [height, width, channels], 1 channel (gray) or 3; and a u8 or floating array,
+ * its floats in 0..1, as the picture that the path's end names (.png, .jpg): [h,w], [h,w,1] or [h,w,3];
+ * [n,h,w] or [n,h,w,c] as a sheet of n, in rows of `columns` (0: about square). 505 where this build lacks
+ * the library; 304, 305: a value or shape that is no picture. */
+TENON_API tenon_status tenon_picture_load(const char* path, tenon_array** array, tenon_error** error);
+TENON_API tenon_status tenon_picture_save(const tenon_array* array, const char* path, uint32_t columns,
+                                          tenon_error** error);
 
 /* --- Data sets: named columns of equally many rows
  * ------------------------------------------------------------ */
 
-/* What `tenon --data` takes: an MNIST folder, .csv, .npy, "regression:rows=100,features=1,noise=0.1,seed=7",
- * "classification:...", "digits:rows=5000,seed=1", "csv:path=...,target=...". *test (or NULL) is NULL where
- * the source holds no rows out. Errors: T3xx, T401, 610. */
+/* What `tenon --data` takes: a folder of MNIST, CIFAR or pictures, .csv, .npy,
+ * "regression:rows=100,features=1,noise=0.1,seed=7", "classification:...", "digits:rows=5000,seed=1",
+ * "csv:path=...,target=...". *test (or NULL) is NULL where the source holds no rows out. Errors: T3xx, T401,
+ * 505 (no library for pictures), 610. */
 TENON_API tenon_status tenon_data_load(const char* spec, tenon_data** train, tenon_data** test,
                                        tenon_error** error);
+/* The same rows, of which at most `memory` bytes (0: 256 MiB) are held at once: a thread reads the next block
+ * of files while steps run on the one before, with the bits of data in memory. Such data fit, evaluate, and
+ * can be cut, split, renamed and scaled; what wants all rows at once is 610. Tables and generators are 610.
+ */
+TENON_API tenon_status tenon_data_open(const char* spec, int64_t memory, tenon_data** train,
+                                       tenon_data** test, tenon_error** error);
 /* Columns from memory, copied; each has the rows as its first dimension. */
 TENON_API tenon_status tenon_data_new(const char* const* names, const tenon_tensor* columns, uint32_t count,
                                       tenon_data** data, tenon_error** error);
@@ -349,6 +363,10 @@ TENON_API int64_t tenon_data_rows(const tenon_data* data);
 TENON_API uint32_t tenon_data_columns(const tenon_data* data);
 TENON_API const char* tenon_data_column(const tenon_data* data,
                                         uint32_t column); /* its name; NULL out of range */
+/* How many classes a column's numbers stand for, and what they are called; 0 and NULL where they are numbers.
+ */
+TENON_API uint32_t tenon_data_classes(const tenon_data* data, const char* column);
+TENON_API const char* tenon_data_class(const tenon_data* data, const char* column, uint32_t index);
 TENON_API tenon_status tenon_data_view(const tenon_data* data, const char* column, tenon_tensor* view,
                                        tenon_error** error);
 TENON_API tenon_status tenon_data_rename(const tenon_data* data, const char* from, const char* to,

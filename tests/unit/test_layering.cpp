@@ -28,6 +28,7 @@ constexpr Folder folders[] = {
     {"runtime", "runtime", 2},
     {"pass", "compiler/pass", 2},
     {"rewrite", "compiler/rewrite", 2},
+    {"pictures", "compiler/pictures", 3},
     {"ir", "compiler/ir", 3},
     {"target", "compiler/target", 3},
     {"kernel", "compiler/kernel", 4},

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <exception>
 
+#include "pictures/pictures.h"
 #include "runtime/npy.h"
 #include "support/bytes.h"
 
@@ -168,6 +169,29 @@ tenon_status tenon_array_load(const char* path, tenon_array** array, tenon_error
     TENON_ASSIGN(Array read, tenon::runtime::read_npy(std::string(path)));
     *array = new tenon_array{std::make_shared<const Array>(std::move(read))};
     return Ok{};
+  });
+}
+tenon_status tenon_picture_load(const char* path, tenon_array** array, tenon_error** error) {
+  return guarded(error, [&]() -> Status {
+    TENON_NEED(path);
+    TENON_NEED(array);
+    TENON_ASSIGN(Array read, tenon::runtime::read_picture(path, &tenon::pictures::codec()));
+    *array = new tenon_array{std::make_shared<const Array>(std::move(read))};
+    return Ok{};
+  });
+}
+tenon_status tenon_picture_save(const tenon_array* array, const char* path, uint32_t columns,
+                                tenon_error** error) {
+  return guarded(error, [&]() -> Status {
+    TENON_NEED(array);
+    TENON_NEED(path);
+    if (!tenon::runtime::picture_form(path))
+      return tenon::runtime::at_file(Code::bad_option, path,
+                                     "the name of a picture ends in .png, .jpg or .jpeg");
+    TENON_ASSIGN(const Array picture, tenon::runtime::picture_of(*array->array, columns, "the array"));
+    TENON_ASSIGN(const std::string bytes,
+                 tenon::runtime::encode_picture(path, picture, &tenon::pictures::codec()));
+    return tenon::runtime::write_file_atomic(path, bytes);
   });
 }
 tenon_status tenon_array_save(const tenon_array* array, const char* path, tenon_error** error) {

@@ -14,9 +14,9 @@
 #include "driver/compile/compile.h"
 #include "driver/model/model.h"
 #include "driver/program/program.h"
-#include "runtime/data.h"
 #include "runtime/history.h"
 #include "runtime/parallel.h"
+#include "runtime/source.h"
 #include "support/float_environment.h"
 #include "support/thread.h"
 #include "tenon/tenon.h"
@@ -54,7 +54,13 @@ struct tenon_array {
 };
 
 struct tenon_data {
-  tenon::runtime::DataSet data;
+  tenon::runtime::DataSet data;  // all rows; of data read in blocks the first, which tells the columns
+  std::shared_ptr<const tenon::runtime::Source> blocks = nullptr;  // null: in memory
+  int64_t memory = tenon::runtime::default_memory;                 // bytes of blocks
+
+  const tenon::runtime::Source& rows() const {
+    return blocks != nullptr ? *blocks : static_cast<const tenon::runtime::Source&>(data);
+  }
 };
 
 struct tenon_batches {
@@ -83,6 +89,8 @@ tenon_status report(tenon_error** error, Errors errors) noexcept;
 // The exception in flight as a status: T611 where memory is short, else T901.
 tenon_status report_caught(tenon_error** error) noexcept;
 Errors null_argument(std::string_view name);
+// T610 where the data are read in blocks; `what` wants them in memory.
+Status need_memory(const tenon_data& data, std::string_view what);
 // A copy for the caller, freed by tenon_text_free.
 char* give_text(std::string_view text);
 

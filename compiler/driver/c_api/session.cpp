@@ -172,6 +172,7 @@ tenon_status tenon_session_run_data(tenon_session* session, const char* entry, c
     TENON_NEED(entry);
     TENON_NEED(data);
     TENON_ASSIGN(const EntryInfo* info, entry_of(*session->session, entry));
+    TENON_TRY(need_memory(*data, "a call on all rows"));
     TENON_ASSIGN(const tenon::runtime::DataSet rows, prepare_data(*info, data->data));
     std::vector<const Array*> pointers;
     for (const Column& c : rows.columns()) pointers.push_back(c.array.get());

@@ -27,7 +27,7 @@ Result<FitOptions> fit_options(const tenon_fit_options* options,
   if (given.epochs != 0) out.epochs = given.epochs;
   out.in_order = given.in_order != 0;
   if (given.shuffle != 0) out.shuffle = given.seed;
-  if (given.validate != nullptr) out.validate = &given.validate->data;
+  if (given.validate != nullptr) out.validate = &given.validate->rows();
   if (given.until != nullptr) out.until = given.until;
   out.until_value = given.until_value;
   if (given.progress != 0) out.progress = tenon::runtime::ProgressMode::detect;
@@ -61,8 +61,9 @@ tenon_status tenon_session_fit(tenon_session* session, const tenon_data* data,
   return guarded<Stack::caller>(error, [&]() -> Status {
     TENON_NEED(session);
     TENON_NEED(data);
-    TENON_ASSIGN(const FitOptions o, fit_options(options, host));
-    TENON_ASSIGN(FitResult result, fit(*session->session, data->data, o));
+    TENON_ASSIGN(FitOptions o, fit_options(options, host));
+    o.memory = data->memory;
+    TENON_ASSIGN(FitResult result, fit(*session->session, data->rows(), o));
     if (history != nullptr) *history = give_history(std::move(result.records));
     if (result.history_lost) return *std::move(result.history_lost);
     return Ok{};
@@ -78,7 +79,8 @@ tenon_status tenon_session_evaluate(tenon_session* session, const tenon_data* da
     EvaluateOptions o;
     if (step != nullptr) o.step = step;
     if (batch != 0) o.batch = batch;
-    TENON_ASSIGN(Evaluation evaluation, evaluate(*session->session, data->data, o));
+    o.memory = data->memory;
+    TENON_ASSIGN(Evaluation evaluation, evaluate(*session->session, data->rows(), o));
     std::vector<std::string> names;
     for (const auto& metric : evaluation.metrics) names.push_back(metric.first);
     History records(0, std::move(names), 0);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "driver/command/engine.h"
+#include "pictures/pictures.h"
 #include "runtime/parallel.h"
 #include "target/target.h"
 
@@ -91,6 +92,18 @@ class Doctor : public Verb {
     rows.push_back(
         {"C compiler", linker ? "yes" : "no (objects are checked in process; apt-get install gcc)"});
     r["c_compiler"] = linker;
+    const struct {
+      const char* name;
+      runtime::PictureForm form;
+      const char* package;
+    } forms[] = {{"png", runtime::PictureForm::png, "libpng-dev"},
+                 {"jpeg", runtime::PictureForm::jpeg, "libjpeg62-turbo-dev"}};
+    for (const auto& [name, form, package] : forms) {
+      const bool has = pictures::codec().has(form);
+      rows.push_back(
+          {name, has ? "yes" : std::string("no (apt-get install ") + package + ", and build again)"});
+      r[name] = has;
+    }
     rows.push_back({"onnx", "no (not in this version)"});
     r["onnx"] = false;
     bool ran = false;

@@ -3,6 +3,8 @@
 #include <cstring>
 
 #include "driver/command/model.h"
+#include "driver/train/trainer.h"
+#include "pictures/pictures.h"
 #include "runtime/npy.h"
 #include "support/text.h"
 
@@ -159,7 +161,12 @@ Result<std::vector<Array>> read_inputs(const driver::EntryInfo& entry, const std
     Array array;
     if (found->second.starts_with("@")) {
       const std::string file = found->second.substr(1);
-      TENON_ASSIGN(array, runtime::read_npy(file == "-" ? "/dev/stdin" : file));
+      if (runtime::picture_form(file)) {
+        TENON_ASSIGN(const Array picture, runtime::read_picture(file, &pictures::codec()));
+        TENON_ASSIGN(array, driver::prepare_picture(entry, i, picture, file));
+      } else {
+        TENON_ASSIGN(array, runtime::read_npy(file == "-" ? "/dev/stdin" : file));
+      }
     } else {
       TENON_ASSIGN(array, parse_literal(found->second, type.dtype, name));
       if (array.rank() == 0 && type.rank() != 0) {

@@ -5,7 +5,7 @@
 #include "driver/command/training.h"
 #include "driver/train/trainer.h"
 #include "ir/print.h"
-#include "runtime/load.h"
+#include "pictures/pictures.h"
 #include "runtime/npy.h"
 #include "support/text.h"
 
@@ -84,14 +84,21 @@ class Run : public Verb {
     return "  tenon run linear.tenon predict --input 'x=[[1.5]]' --params w.safetensors\n"
            "  tenon run mlp.tenon logits --params w.safetensors --input image=@7.npy --output logits=@z.npy\n"
            "  tenon run mlp.tenon logits --input image=@7.npy --tap h --output h=@h.npy\n"
+           "  tenon run denoise.tenon clean --params w.safetensors --input image=@in.png --output "
+           "clean=@out.png\n"
+           "  tenon run generator.tenon draw --size n=64 --output images=@sheet.png --columns 8\n"
            "  tenon run linear.tenon train --input x=@x.npy --input y=@y.npy --save w.safetensors\n";
   }
   void declare(Options& options) override {
     model_.declare(options);
     options.positional("function", &function_, "the function or step to call");
-    options.texts("--input", &inputs_, "x=@file.npy, x=[[1, 2], [3, 4]], or x=0.5 for all elements");
+    options.texts("--input", &inputs_,
+                  "x=@file.npy, x=@picture.png (or .jpg), x=[[1, 2], [3, 4]], or x=0.5 for all elements");
     data_.declare(options, false);
-    options.texts("--output", &outputs_, "z=@z.npy; results that are not named print");
+    options.texts("--output", &outputs_, "z=@z.npy, or z=@z.png (or .jpg); results that are not named print");
+    options.number(
+        "--columns", &columns_,
+        "pictures side by side, where a result of several goes to one file; about square where left out");
     options.texts("--tap", &taps_, "also results: values on the way, by name", true);
     options.text("--params", &params_, "safetensors of the state; drawn by init where left out");
     options.flag("--partial", &partial_, "take the tensors that fit, name the rest");
@@ -144,7 +151,15 @@ class Run : public Verb {
     if (threads_ < 0 || threads_ > 1024) return usage_error("--threads is 0 to 1024");
     for (const auto& [name, file] : outputs)
       if (file.size() < 2 || file[0] != '@')
-        return usage_error("--output " + name + "=" + file + ": wants name=@file.npy");
+        return usage_error("--output " + name + "=" + file + ": wants name=@file.npy, or .png or .jpg");
+    bool pictures = false;
+    for (const auto& [name, file] : outputs)
+      if (const auto form = runtime::picture_form(file)) {
+        TENON_TRY(runtime::check_codec(&pictures::codec(), *form, file.substr(1)));
+        pictures = true;
+      }
+    if (columns_ && *columns_ < 1) return usage_error("--columns is 1 or more");
+    if (columns_ && !pictures) return usage_error("--columns does nothing without an --output of pictures");
     if (!data_.spec.empty() && !inputs_.empty())
       return usage_error("--data and --input both give the inputs", "give one of them");
     if (data_.spec.empty() && data_.label_offset != 0)
@@ -192,9 +207,17 @@ class Run : public Verb {
     return entry;
   }
 
+  // A picture, or a sheet of them, where the file is named so; else an array.
+  Status write_result(const std::string& file, const Array& result, const std::string& name) const {
+    if (!runtime::picture_form(file)) return runtime::write_npy(file, result);
+    TENON_ASSIGN(const Array picture, runtime::picture_of(result, columns_.value_or(0), name));
+    TENON_ASSIGN(const std::string bytes, runtime::encode_picture(file, picture, &pictures::codec()));
+    return runtime::write_file_atomic(file, bytes);
+  }
+
   // Each result goes to the file that is named for it, else to the screen.
-  static Status write_results(Context& c, const driver::EntryInfo& entry, const std::vector<Array>& results,
-                              const Outputs& outputs) {
+  Status write_results(Context& c, const driver::EntryInfo& entry, const std::vector<Array>& results,
+                       const Outputs& outputs) const {
     Json all = Json::object();
     for (size_t i = 0; i < results.size(); ++i) {
       const std::string& name = entry.output_names[i];
@@ -203,7 +226,7 @@ class Run : public Verb {
       const std::string type = std::string(dtype_name(results[i].dtype())) + shape_text(results[i].shape());
       if (named != outputs.end()) {
         const std::string file = named->second.substr(1);
-        TENON_TRY(runtime::write_npy(file, results[i]));
+        TENON_TRY(write_result(file, results[i], name));
         all[name] = {{"type", type}, {"file", file}};
         c.print(name + " : " + type + "  " + file + "\n");
       } else {
@@ -218,9 +241,9 @@ class Run : public Verb {
   // All rows of the data in one call, read the way that the parameters were trained.
   Result<std::vector<Array>> read_rows(const driver::EntryInfo& entry) const {
     TENON_ASSIGN(const KeptData kept, KeptData::read(params_));
-    TENON_ASSIGN(runtime::TrainTest raw, data_.load({}, kept.known()));
-    TENON_ASSIGN(const runtime::TrainTest data, runtime::shape_data(std::move(raw), kept.known()));
-    TENON_ASSIGN(const runtime::DataSet rows, driver::prepare_data(entry, data.train));
+    TENON_ASSIGN(runtime::Sources raw, data_.open({}, kept));
+    TENON_ASSIGN(const runtime::Sources data, shaped(std::move(raw), kept.known()));
+    TENON_ASSIGN(const runtime::DataSet rows, driver::prepare_data(entry, *data.train->in_memory()));
     std::vector<Array> out;
     for (const runtime::Column& column : rows.columns()) out.push_back(*column.array);
     return out;
@@ -230,6 +253,7 @@ class Run : public Verb {
   DataOptions data_;
   std::string function_, params_, save_;
   std::vector<std::string> inputs_, outputs_, taps_, set_, sizes_;
+  std::optional<int64_t> columns_;
   bool partial_ = false;
   int64_t threads_ = 1;
   uint64_t seed_ = 0;

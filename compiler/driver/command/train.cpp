@@ -66,11 +66,12 @@ class Train : public Verb {
            "--threads 2\n"
            "  tenon train mlp.tenon --data train.csv --validate 0.1 --params w.safetensors -o "
            "w2.safetensors\n"
-           "  tenon train mlp.tenon --data csv:path=t.csv,standardize=yes,text=onehot --folds 5\n";
+           "  tenon train mlp.tenon --data csv:path=t.csv,standardize=yes,text=onehot --folds 5\n"
+           "  tenon train cnn.tenon --data pictures/ --memory 2G --history run.jsonl -o w.safetensors\n";
   }
   void declare(Options& options) override {
     model_.declare(options);
-    data_.declare(options);
+    data_.declare(options, true, true);
     options.number("--epochs", &epochs_, "passes over the data; 1 where left out");
     options.number("--batch", &batch_, "rows of a step; 32 where left out");
     options.texts("--set", &set_, "lr=2e-3: a hyper-parameter");
@@ -101,6 +102,7 @@ class Train : public Verb {
     TENON_ASSIGN(const auto hypers, numbers(set_, "--set"));
     TENON_TRY(check_options());
     TENON_ASSIGN(driver::FitOptions fit, fit_options());
+    TENON_ASSIGN(fit.memory, data_.bytes());
     TENON_TRY(check_writable(output_));
     TENON_TRY(check_writable(history_));
     if (!history_.empty() && history_ == output_)
@@ -108,27 +110,31 @@ class Train : public Verb {
     TENON_TRY(check_partial(partial_, params_));
     TENON_ASSIGN(driver::Unit unit, model_.read());
     TENON_ASSIGN(const KeptData before, KeptData::read(params_));
-    TENON_ASSIGN(runtime::TrainTest raw, data_.load(driver::data_cuts(unit, step_), before.known()));
+    TENON_ASSIGN(runtime::Sources raw, data_.open(driver::data_cuts(unit, step_), before));
     KeptData kept;
-    const std::string of = ",seed=" + std::to_string(seed_) + ",rows=" + std::to_string(raw.train.rows());
+    // A table's form has its classes.
+    if (form_of(*raw.train) == nullptr) {
+      TENON_ASSIGN(kept.classes, class_names(*raw.train));
+    }
+    const std::string of = ",seed=" + std::to_string(seed_) + ",rows=" + std::to_string(raw.train->rows());
     if (validate_ != 0) kept.held_out = "fraction=" + format_float(validate_) + of;
     if (!fold_.empty()) kept.held_out = "fold=" + fold_ + of;
     TENON_ASSIGN(const std::shared_ptr<const driver::Program> program,
                  driver::Program::compile(std::move(unit), options));
     const Host host(threads_);
     if (folds_) return cross_validate(c, program, host, hypers, fit, raw, before);
-    TENON_ASSIGN(const runtime::TrainTest data, divided(std::move(raw), kept.held_out, before));
-    if (data.train.form() != nullptr) kept.form = *data.train.form();
+    TENON_ASSIGN(const runtime::Sources data, divided(std::move(raw), kept.held_out, before));
+    if (const runtime::TableForm* form = form_of(*data.train)) kept.form = *form;
     TENON_ASSIGN(const std::shared_ptr<driver::State> state,
                  make_state(program, seed_, params_, partial_, c));
     driver::Session session(program, state, host.parallel());
     for (const auto& [name, value] : hypers) TENON_TRY(session.set_hyper(name, value));
-    fit.validate = data.test ? &*data.test : nullptr;
+    fit.validate = data.test.get();
     fit.history = history_;
     fit.progress = quiet_ ? runtime::ProgressMode::off : runtime::ProgressMode::detect;
     const Signals signals;
     fit.cancel = &ended_by;
-    Result<driver::FitResult> fitted = driver::fit(session, data.train, fit);
+    Result<driver::FitResult> fitted = driver::fit(session, *data.train, fit);
     if (!fitted) return with_label_mend(fitted.take_errors());
     const driver::FitResult& result = *fitted;
     if (!output_.empty())
@@ -179,11 +185,12 @@ class Train : public Verb {
     return fit;
   }
 
-  void report(Context& c, const driver::FitResult& result, const runtime::TrainTest& data,
+  void report(Context& c, const driver::FitResult& result, const runtime::Sources& data,
               const driver::State& state) const {
     Json& r = c.report();
-    r["rows"] = data.train.rows();
+    r["rows"] = data.train->rows();
     r["test_rows"] = data.test ? data.test->rows() : 0;
+    r["in_memory"] = data.train->in_memory() != nullptr;
     r["steps"] = result.steps;
     if (!until_.empty()) r["reached"] = result.reached;
     r["epochs"] = Json::array();
@@ -209,19 +216,17 @@ class Train : public Verb {
     return static_cast<Exit>(128 + number);
   }
   // The rows to train on and those held out, shaped as the first of them fit.
-  static Result<runtime::TrainTest> divided(runtime::TrainTest raw, const std::string& held_out,
-                                            const KeptData& before) {
+  static Result<runtime::Sources> divided(runtime::Sources raw, const std::string& held_out,
+                                          const KeptData& before) {
     if (!held_out.empty()) {
-      TENON_ASSIGN(auto parts, divide(raw.train, held_out));
-      raw.train = std::move(parts.first);
-      raw.test = std::move(parts.second);
+      TENON_ASSIGN(raw, divide(raw.train, held_out));
     }
-    return runtime::shape_data(std::move(raw), before.known());
+    return shaped(std::move(raw), before.known());
   }
 
   Result<Exit> cross_validate(Context& c, const std::shared_ptr<const driver::Program>& program,
                               const Host& host, const std::vector<std::pair<std::string, Number>>& hypers,
-                              const driver::FitOptions& fit, const runtime::TrainTest& raw,
+                              const driver::FitOptions& fit, const runtime::Sources& raw,
                               const KeptData& before) const {
     std::vector<std::string> names{"loss"};
     std::vector<std::vector<double>> columns(1);
@@ -229,19 +234,20 @@ class Train : public Verb {
     r["folds"] = Json::array();
     for (int64_t k = 1; k <= *folds_; ++k) {
       const std::string fold = std::to_string(k) + "/" + std::to_string(*folds_);
-      TENON_ASSIGN(const runtime::TrainTest data, divided(raw,
-                                                          "fold=" + fold + ",seed=" + std::to_string(seed_) +
-                                                              ",rows=" + std::to_string(raw.train.rows()),
-                                                          before));
+      TENON_ASSIGN(const runtime::Sources data, divided(raw,
+                                                        "fold=" + fold + ",seed=" + std::to_string(seed_) +
+                                                            ",rows=" + std::to_string(raw.train->rows()),
+                                                        before));
       TENON_ASSIGN(const std::shared_ptr<driver::State> state,
                    make_state(program, seed_, params_, partial_, c));
       driver::Session session(program, state, host.parallel());
       for (const auto& [name, value] : hypers) TENON_TRY(session.set_hyper(name, value));
-      Result<driver::FitResult> fitted = driver::fit(session, data.train, fit);
+      Result<driver::FitResult> fitted = driver::fit(session, *data.train, fit);
       if (!fitted) return with_label_mend(fitted.take_errors());
       if (fitted->cancelled) return cancelled(c);
       driver::EvaluateOptions options;
       options.step = step_;
+      options.memory = fit.memory;
       Result<driver::Evaluation> held = driver::evaluate(session, *data.test, options);
       if (!held) return with_label_mend(held.take_errors());
       columns[0].push_back(held->loss);

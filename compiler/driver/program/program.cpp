@@ -265,12 +265,16 @@ Result<std::shared_ptr<const Program>> Program::compile(Unit unit, const Compile
   return std::shared_ptr<const Program>(std::move(program));
 }
 
-Result<std::shared_ptr<const Program>> Program::loop_of(const EntryInfo& step) const {
+bool Program::has_loop(const EntryInfo& step) const {
   const std::string& batch = step.interface->batch;
-  if (source_ == nullptr || batch.empty()) return std::shared_ptr<const Program>();
+  if (source_ == nullptr || batch.empty()) return false;
   const ir::DimRanges& dims = std::get<ir::Module>(source_->unit.code).dims;
-  if (const auto found = dims.find(batch); found == dims.end() || found->second.low < 1)
-    return std::shared_ptr<const Program>();
+  const auto found = dims.find(batch);
+  return found != dims.end() && found->second.low >= 1;
+}
+
+Result<std::shared_ptr<const Program>> Program::loop_of(const EntryInfo& step) const {
+  if (!has_loop(step)) return std::shared_ptr<const Program>();
   const std::lock_guard lock(source_->mutex);
   std::shared_ptr<const Program>& made = source_->loops[step.interface->name];
   if (made == nullptr) {

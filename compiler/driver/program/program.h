@@ -60,6 +60,8 @@ class Program : public std::enable_shared_from_this<Program> {
   // Runs the entry `init`.
   Result<std::shared_ptr<State>> init(uint64_t seed) const;
   uint64_t compile_count() const { return compiles_; }  // code generations of this program, ever
+  // Whether loop_of gives a program.
+  bool has_loop(const EntryInfo& step) const;
   // The program of a step's native loop, whose state is laid out as this one's: compiled when it is first
   // asked for, by one thread at a time. Null: the step has no loop, or the program is one of its own stage's
   // dump.

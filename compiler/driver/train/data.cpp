@@ -4,7 +4,7 @@
 #include <cstring>
 #include <limits>
 
-#include "driver/train/trainer.h"
+#include "driver/train/parts.h"
 #include "support/text.h"
 #include "transforms/transforms.h"
 
@@ -102,80 +102,88 @@ runtime::Cuts data_cuts(const Unit& unit, const std::string& step) {
   return out;
 }
 
+Result<Column> fit_column(const EntryInfo& entry, size_t input, const std::vector<uint32_t>& axes,
+                          const Column& given, const DataSet& data) {
+  const ir::Type& type = entry.inputs[input];
+  const std::string& name = entry.interface->name;
+  Column column = given;
+  const std::string what = given.name + " holds " + std::string(dtype_name(given.array->dtype())) +
+                           shape_text(given.array->shape(), axes) + ", " + name + " wants " +
+                           entry.input_names[input] + ": " + type.text();
+  if (column.picture) {
+    TENON_ASSIGN(column.array, lay_out(column, type, axes, what, data.place(column, 0).file));
+  }
+  const Array& from = *column.array;
+  std::vector<int64_t> shape = from.shape();
+  bool same = from.rank() == type.rank();
+  for (size_t d = 0; same && d < type.rank(); ++d)
+    same = std::find(axes.begin(), axes.end(), d) != axes.end() || !type.shape[d].is_constant() ||
+           type.shape[d].constant() == from.shape()[d];
+  if (!same) {
+    // As many elements, where that is known, behind the rows that stand first.
+    const size_t first = axes.empty() ? 0 : 1;
+    if (axes.size() > 1 || (!axes.empty() && axes[0] != 0) || from.rank() < first)
+      return error(Code::data_shape, what);
+    shape.resize(first);
+    int64_t wanted = 1, found = 1;
+    for (size_t d = first; d < type.rank(); ++d) {
+      if (!type.shape[d].is_constant()) return error(Code::data_shape, what);
+      wanted *= type.shape[d].constant();
+      shape.push_back(type.shape[d].constant());
+    }
+    for (size_t d = first; d < from.rank(); ++d) found *= from.shape()[d];
+    if (wanted != found)
+      return error(Code::data_shape, what, axes.empty() ? "the input is the same for every batch" : "");
+  }
+  column.name = entry.input_names[input];
+  column.axes = axes;
+  column.picture = false;
+  if (from.dtype() == type.dtype && from.shape() == shape) return column;
+  if (!dtype_computes(from.dtype())) return error(Code::data_shape, what);
+  const bool allowed =
+      from.dtype() == type.dtype ||
+      (!is_bool(from.dtype()) && (is_lossless(from.dtype(), type.dtype) || is_int(type.dtype) ||
+                                  (is_float(from.dtype()) && is_float(type.dtype))));
+  if (!allowed) return error(Code::data_shape, what);
+  auto array = std::make_shared<Array>(type.dtype, shape);
+  size_t bad = 0;
+  bool fits = true;
+  with_dtype(from.dtype(), [&]<class From>() {
+    with_dtype(type.dtype, [&]<class To>() {
+      fits = convert_all<To, From>(from.as<From>(), array->template as<To>(), &bad);
+    });
+  });
+  if (!fits) {
+    int64_t row = static_cast<int64_t>(bad);
+    for (size_t d = from.rank(); !axes.empty() && d-- > axes[0] + 1;)
+      row /= std::max<int64_t>(1, from.shape()[d]);
+    if (!axes.empty()) row %= std::max<int64_t>(1, from.shape()[axes[0]]);
+    Diagnostic d;
+    d.code = Code::data_value;
+    d.message = "row " + std::to_string(row) + " of " + given.name + " does not fit " +
+                std::string(dtype_name(type.dtype));
+    const runtime::Place place = data.place(given, row);
+    d.file = place.file;
+    d.line = place.line;
+    return d;
+  }
+  column.array = std::move(array);
+  return column;
+}
+
 Result<DataSet> prepare_data(const EntryInfo& entry, const DataSet& data) {
   DataSet out;
-  const std::string& name = entry.interface->name;
   for (size_t i = 0; i < entry.inputs.size(); ++i) {
-    const ir::Type& type = entry.inputs[i];
-    const std::string& input = entry.input_names[i];
-    const Column* column = find_column(data, input, i);
+    const Column* column = find_column(data, entry.input_names[i], i);
     if (column == nullptr) {
       std::string all;
       for (const Column& c : data.columns()) all += (all.empty() ? "" : ", ") + c.name;
-      return error(Code::data_missing, name + ": the data has no column " + input,
+      return error(Code::data_missing,
+                   entry.interface->name + ": the data has no column " + entry.input_names[i],
                    "columns: " + (all.empty() ? "none" : all));
     }
-    const Array& from = *column->array;
-    const std::vector<uint32_t>& axes = entry.cuts[i];
-    const std::string what = column->name + " holds " + std::string(dtype_name(from.dtype())) +
-                             shape_text(from.shape(), axes) + ", " + name + " wants " + input + ": " +
-                             type.text();
-    std::vector<int64_t> shape = from.shape();
-    bool same = from.rank() == type.rank();
-    for (size_t d = 0; same && d < type.rank(); ++d)
-      same = std::find(axes.begin(), axes.end(), d) != axes.end() || !type.shape[d].is_constant() ||
-             type.shape[d].constant() == from.shape()[d];
-    if (!same) {
-      // As many elements, where that is known, behind the rows that stand first.
-      const size_t first = axes.empty() ? 0 : 1;
-      if (axes.size() > 1 || (!axes.empty() && axes[0] != 0) || from.rank() < first)
-        return error(Code::data_shape, what);
-      shape.resize(first);
-      int64_t wanted = 1, found = 1;
-      for (size_t d = first; d < type.rank(); ++d) {
-        if (!type.shape[d].is_constant()) return error(Code::data_shape, what);
-        wanted *= type.shape[d].constant();
-        shape.push_back(type.shape[d].constant());
-      }
-      for (size_t d = first; d < from.rank(); ++d) found *= from.shape()[d];
-      if (wanted != found)
-        return error(Code::data_shape, what, axes.empty() ? "the input is the same for every batch" : "");
-    }
-    Column made = *column;
-    made.name = input;
-    made.axes = axes;
-    if (from.dtype() != type.dtype || from.shape() != shape) {
-      if (!dtype_computes(from.dtype())) return error(Code::data_shape, what);
-      const bool allowed =
-          from.dtype() == type.dtype ||
-          (!is_bool(from.dtype()) && (is_lossless(from.dtype(), type.dtype) || is_int(type.dtype) ||
-                                      (is_float(from.dtype()) && is_float(type.dtype))));
-      if (!allowed) return error(Code::data_shape, what);
-      auto array = std::make_shared<Array>(type.dtype, shape);
-      size_t bad = 0;
-      bool fits = true;
-      with_dtype(from.dtype(), [&]<class From>() {
-        with_dtype(type.dtype, [&]<class To>() {
-          fits = convert_all<To, From>(from.as<From>(), array->template as<To>(), &bad);
-        });
-      });
-      if (!fits) {
-        int64_t row = static_cast<int64_t>(bad);
-        for (size_t d = from.rank(); !axes.empty() && d-- > axes[0] + 1;)
-          row /= std::max<int64_t>(1, from.shape()[d]);
-        if (!axes.empty()) row %= std::max<int64_t>(1, from.shape()[axes[0]]);
-        Diagnostic d;
-        d.code = Code::data_value;
-        d.message = "row " + std::to_string(row) + " of " + column->name + " does not fit " +
-                    std::string(dtype_name(type.dtype));
-        const runtime::Place place = data.place(*column, row);
-        d.file = place.file;
-        d.line = place.line;
-        return d;
-      }
-      made.array = std::move(array);
-    }
-    TENON_TRY(out.add(std::move(made)));
+    TENON_ASSIGN(Column fitted, fit_column(entry, i, entry.cuts[i], *column, data));
+    TENON_TRY(out.add(std::move(fitted)));
   }
   if (out.rows() == 0) return error(Code::data_missing, "the data has no rows");
   return out;

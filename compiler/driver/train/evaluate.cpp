@@ -1,6 +1,7 @@
 // evaluate: loss, metrics and confusion over all rows of a data set.
 #include <algorithm>
 
+#include "driver/train/feed.h"
 #include "driver/train/parts.h"
 
 namespace tenon::driver {
@@ -10,24 +11,27 @@ using runtime::DataSet;
 
 namespace {
 
-// Runs an entry over all rows; visit(outputs, rows, batch) sees each batch.
+// Runs an entry over all rows, in their order; visit(outputs, batch) sees each batch.
 template <class F>
-Status over_batches(Session& session, const EntryInfo& entry, const DataSet& data, int64_t batch, F&& visit) {
-  TENON_ASSIGN(const DataSet rows, prepare_data(entry, data));
+Status over_batches(Session& session, const EntryInfo& entry, const runtime::Source& data,
+                    const EvaluateOptions& options, F&& visit) {
+  TENON_ASSIGN(Feed feed, Feed::make(entry, data, options.memory));
+  const int64_t rows = feed.rows();
   const RowCount count = row_count(entry);
+  int64_t batch = options.batch;
   if (count.fixed > 0) batch = count.fixed;
   for (const kernel::DimSlot& d : entry.interface->dims)
     if (d.name == count.dim)
-      batch = fitting_batch(rows.rows(), std::min(batch, d.high), d.low, d.high).value_or(batch);
+      batch = fitting_batch(rows, std::min(batch, d.high), d.low, d.high).value_or(batch);
   if (batch < 1) batch = 1;
-  TENON_TRY(check_batches(entry, rows.rows(), batch));
-  TENON_ASSIGN(const runtime::Batches batches, rows.batches(batch));
-  for (int64_t i = 0; i < batches.count(); ++i) {
-    const runtime::Batch b = batches.at(i);
+  TENON_TRY(check_batches(entry, rows, batch));
+  feed.begin(runtime::row_order(rows, {}), batch);
+  for (int64_t begin = 0; begin < rows; begin += batch) {
+    TENON_ASSIGN(const DataSet b, feed.next());
     std::vector<const Array*> inputs;
-    for (const Column& c : b.data.columns()) inputs.push_back(c.array.get());
+    for (const Column& c : b.columns()) inputs.push_back(c.array.get());
     Result<std::vector<Array>> out = session.run(entry.interface->name, inputs);
-    if (!out) return out.take_errors();
+    if (!out) return explain_rows(session, entry, data, feed.end(), out.take_errors());
     visit(*out, b);
   }
   return Ok{};
@@ -47,7 +51,7 @@ bool returns_one_float(const EntryInfo& e) {
 
 }  // namespace
 
-Result<Evaluation> evaluate(Session& session, const DataSet& data, const EvaluateOptions& options) {
+Result<Evaluation> evaluate(Session& session, const runtime::Source& data, const EvaluateOptions& options) {
   const Program& program = *session.program();
   const EntryInfo* step = nullptr;
   // A step that is named has to be there; without a name a program may do without any.
@@ -60,14 +64,21 @@ Result<Evaluation> evaluate(Session& session, const DataSet& data, const Evaluat
   if (loss == nullptr)
     return error(Code::undefined_name, "the program has no function that computes the loss",
                  "compile the function that the step was derived from as well");
+  // The input of labels, one a row.
+  size_t label = loss->inputs.size();
+  for (size_t i = 0; i < loss->inputs.size(); ++i)
+    if (is_int(loss->inputs[i].dtype) && loss->inputs[i].rank() == 1) label = i;
+  const bool labelled = options.confusion && label != loss->inputs.size();
+  std::vector<int64_t> labels;
   Evaluation out;
   double sum = 0;
-  Status status = over_batches(session, *loss, data, options.batch,
-                               [&](const std::vector<Array>& results, const runtime::Batch& b) {
-                                 sum += element(results[0], 0) * static_cast<double>(b.data.rows());
-                                 out.rows += b.data.rows();
-                               });
-  if (!status) return explain_rows(session, *loss, data, status.take_errors());
+  TENON_TRY(
+      over_batches(session, *loss, data, options, [&](const std::vector<Array>& results, const DataSet& b) {
+        sum += element(results[0], 0) * static_cast<double>(b.rows());
+        out.rows += b.rows();
+        for (int64_t r = 0; labelled && r < b.rows(); ++r)
+          labels.push_back(static_cast<int64_t>(element(*b.columns()[label].array, r)));
+      }));
   out.loss = sum / static_cast<double>(out.rows);
   for (const EntryInfo& e : program.entries()) {
     if (&e == loss || !returns_one_float(e) || !feeds(e, *loss)) continue;
@@ -76,15 +87,14 @@ Result<Evaluation> evaluate(Session& session, const DataSet& data, const Evaluat
       is_loss = is_loss || (is_step(other) && find_loss(program, other) == &e);
     if (is_loss) continue;
     double total = 0;
-    Status measured = over_batches(session, e, data, options.batch,
-                                   [&](const std::vector<Array>& results, const runtime::Batch& b) {
-                                     total += element(results[0], 0) * static_cast<double>(b.data.rows());
-                                   });
-    if (!measured) return explain_rows(session, e, data, measured.take_errors());
+    TENON_TRY(
+        over_batches(session, e, data, options, [&](const std::vector<Array>& results, const DataSet& b) {
+          total += element(results[0], 0) * static_cast<double>(b.rows());
+        }));
     out.metrics.emplace_back(e.interface->name, total / static_cast<double>(out.rows));
   }
-  if (!options.confusion) return out;
-  // Classes: an entry that returns one row of scores a row, and an input of labels beside it.
+  if (!labelled) return out;
+  // Classes: an entry that returns one row of scores a row.
   const EntryInfo* scores = nullptr;
   for (const EntryInfo& e : program.entries()) {
     if (e.interface->writes_state || e.outputs.empty() || !feeds(e, *loss)) continue;
@@ -93,29 +103,24 @@ Result<Evaluation> evaluate(Session& session, const DataSet& data, const Evaluat
         (scores == nullptr || e.interface->name == "predict"))
       scores = &e;
   }
-  size_t label = loss->inputs.size();
-  for (size_t i = 0; i < loss->inputs.size(); ++i)
-    if (is_int(loss->inputs[i].dtype) && loss->inputs[i].rank() == 1) label = i;
-  if (scores == nullptr || label == loss->inputs.size()) return out;
-  TENON_ASSIGN(const DataSet prepared, prepare_data(*loss, data));
-  const Array& labels = *prepared.columns()[label].array;
+  if (scores == nullptr) return out;
   const auto classes = static_cast<size_t>(scores->outputs[0].shape[1].constant());
   out.confusion.assign(classes, std::vector<int64_t>(classes, 0));
-  int64_t row = 0;
-  TENON_TRY(over_batches(session, *scores, data, options.batch,
-                         [&](const std::vector<Array>& results, const runtime::Batch& b) {
-                           for (int64_t r = 0; r < b.data.rows(); ++r, ++row) {
-                             size_t best = 0;
-                             const int64_t first = r * static_cast<int64_t>(classes);
-                             for (size_t c = 1; c < classes; ++c)
-                               if (element(results[0], first + static_cast<int64_t>(c)) >
-                                   element(results[0], first + static_cast<int64_t>(best)))
-                                 best = c;
-                             const double truth = element(labels, row);
-                             if (truth >= 0 && truth < static_cast<double>(classes))
-                               ++out.confusion[static_cast<size_t>(truth)][best];
-                           }
-                         }));
+  size_t row = 0;
+  TENON_TRY(
+      over_batches(session, *scores, data, options, [&](const std::vector<Array>& results, const DataSet& b) {
+        for (int64_t r = 0; r < b.rows(); ++r, ++row) {
+          size_t best = 0;
+          const int64_t first = r * static_cast<int64_t>(classes);
+          for (size_t c = 1; c < classes; ++c)
+            if (element(results[0], first + static_cast<int64_t>(c)) >
+                element(results[0], first + static_cast<int64_t>(best)))
+              best = c;
+          const int64_t truth = labels[row];
+          if (truth >= 0 && truth < static_cast<int64_t>(classes))
+            ++out.confusion[static_cast<size_t>(truth)][best];
+        }
+      }));
   return out;
 }
 

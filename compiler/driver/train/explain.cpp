@@ -96,14 +96,20 @@ std::string values_text(const Column& column) {
 
 }  // namespace
 
-Errors explain_failure(Session& session, const EntryInfo& step, const DataSet& data, Errors errors) {
+Errors explain_failure(Session& session, const EntryInfo& step, const runtime::Source& data,
+                       std::span<const int64_t> failed, Errors errors) {
   const EntryInfo* loss = find_loss(*session.program(), step);
-  return loss == nullptr ? errors : explain_rows(session, *loss, data, std::move(errors));
+  return loss == nullptr ? errors : explain_rows(session, *loss, data, failed, std::move(errors));
 }
 
-Errors explain_rows(Session& session, const EntryInfo& entry, const DataSet& data, Errors errors) {
+Errors explain_rows(Session& session, const EntryInfo& entry, const runtime::Source& source,
+                    std::span<const int64_t> failed, Errors errors) {
   const Code code = errors.code();
   if (code != Code::label_range && code != Code::index_range) return errors;
+  const bool all = source.in_memory() != nullptr;
+  const Result<DataSet> tried = all ? Result<DataSet>(*source.in_memory()) : source.read(failed);
+  if (!tried) return errors;
+  const DataSet& data = *tried;
   Result<DataSet> prepared = prepare_data(entry, data);
   if (!prepared) return errors;
   Probe probe(session, entry, *prepared, code);
@@ -132,7 +138,7 @@ Errors explain_rows(Session& session, const EntryInfo& entry, const DataSet& dat
   Diagnostic& d = errors.list.front();
   const Column& column = prepared->columns()[label];
   d.message = (code == Code::label_range ? "label " : "index ") + std::to_string(value) + " at row " +
-              std::to_string(row) + " of " + column.name;
+              std::to_string(all ? row : failed[static_cast<size_t>(row)]) + " of " + column.name;
   const bool one_a_row = entry.inputs[label].rank() == 1;
   const int64_t classes = one_a_row ? probe.classes(row, static_cast<int64_t>(label)) : 0;
   d.message += classes > 0

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "driver/program/watch.h"
+#include "driver/train/feed.h"
 #include "driver/train/parts.h"
 #include "runtime/file.h"
 #include "support/text.h"
@@ -72,12 +73,12 @@ bool has_dim(const EntryInfo& e, const std::string& name) {
 
 class Fit {
  public:
-  Fit(Session& session, const EntryInfo& step, const DataSet& data, const DataSet& rows,
+  Fit(Session& session, const EntryInfo& step, const runtime::Source& data, Feed feed,
       const FitOptions& options)
-      : session_(session), step_(step), data_(data), rows_(rows), options_(options) {
+      : session_(session), step_(step), data_(data), feed_(std::move(feed)), options_(options) {
     outputs_ = scalar_outputs(step);
     dim_ = row_count(step).dim;
-    steps_per_epoch_ = (rows.rows() + options.batch - 1) / options.batch;
+    steps_per_epoch_ = (feed_.rows() + options.batch - 1) / options.batch;
     runtime::ProgressOptions progress;
     progress.mode = options.progress;
     progress_.emplace(progress);
@@ -86,13 +87,16 @@ class Fit {
   Result<FitResult> run() {
     progress_->begin(static_cast<uint64_t>(options_.epochs), static_cast<uint64_t>(steps_per_epoch_));
     // The native loop has a step for the rows that are left; called one by one, a bound step has none.
-    if (row_count(step_).fixed == 0) TENON_TRY(check_batches(step_, rows_.rows(), options_.batch));
+    if (row_count(step_).fixed == 0) TENON_TRY(check_batches(step_, feed_.rows(), options_.batch));
     const EntryInfo* native = nullptr;
-    if (!options_.in_order && !options_.shuffle) {
+    const bool shuffled = !options_.in_order && !options_.shuffle;
+    if (shuffled && feed_.in_memory() != nullptr) {
       TENON_ASSIGN(native, session_.loop_of(step_));
     }
     const bool use_native = native != nullptr && is_native(*native);
-    if (!use_native) TENON_TRY(check_batches(step_, rows_.rows(), options_.batch));
+    // The state tells the order of rows where the native loop has it, or would have it if it could run.
+    const bool by_state = use_native || (shuffled && feed_.in_memory() == nullptr && would_be_native());
+    if (!use_native) TENON_TRY(check_batches(step_, feed_.rows(), options_.batch));
     stops_between_ = options_.validate != nullptr || !options_.until.empty() || options_.on_epoch ||
                      !options_.history.empty() || progress_->mode() != runtime::ProgressMode::off;
     between_ = stops_between_ || options_.cancel != nullptr ||
@@ -104,9 +108,9 @@ class Fit {
       if (use_native && !goes_by_steps()) {
         n = epochs_at_once(*native, options_.epochs - done);
         TENON_TRY(run_native(*native, done, n));
-      } else if (use_native) {
+      } else if (by_state) {
         TENON_ASSIGN(const std::vector<int64_t> order,
-                     loop_order(*session_.program(), *session_.state(), rows_.rows()));
+                     loop_order(*session_.program(), *session_.state(), feed_.rows()));
         TENON_TRY(run_steps(done, &order));
       } else {
         TENON_TRY(run_steps(done, nullptr));
@@ -121,6 +125,13 @@ class Fit {
  private:
   bool is_native(const EntryInfo& native) const {
     return native.inputs.size() == step_.inputs.size() && native.input_names == step_.input_names;
+  }
+
+  // Of data in memory.
+  bool would_be_native() const {
+    const Program& program = *session_.program();
+    const EntryInfo* own = program.find(epochs_name(step_.interface->name));
+    return own != nullptr ? is_native(*own) : program.has_loop(step_);
   }
 
   // A signal handler sets it, or another thread: a plain read would race with its write.
@@ -154,7 +165,7 @@ class Fit {
     for (const kernel::DimSlot& d : native.interface->dims)
       if (d.name.starts_with("epochs") && !has_dim(step_, d.name)) given[d.name] = epochs;
     std::vector<const Array*> inputs;
-    for (const Column& c : rows_.columns()) inputs.push_back(c.array.get());
+    for (const Column& c : feed_.in_memory()->columns()) inputs.push_back(c.array.get());
     const double start = seconds_now();
     Result<std::vector<Array>> out = [&] {
       std::optional<Watch> watch;
@@ -163,7 +174,7 @@ class Fit {
     }();
     if (!out) {
       result_.steps += static_cast<uint64_t>(session_.last_progress());
-      return explain_failure(session_, step_, data_, out.take_errors());
+      return explain_failure(session_, step_, data_, {}, out.take_errors());
     }
     const double seconds = (seconds_now() - start) / static_cast<double>(epochs);
     // Outputs of the loop are those of the step, stacked; the step's scalars come back by name.
@@ -198,7 +209,7 @@ class Fit {
         double sum = 0;
         for (int64_t s = 0; s + 1 < steps_per_epoch_; ++s) sum += static_cast<double>(values[s]) * full;
         sum += static_cast<double>(values[steps_per_epoch_ - 1]) * last;
-        seen->figures(e)[figure] = sum / static_cast<double>(rows_.rows());
+        seen->figures(e)[figure] = sum / static_cast<double>(feed_.rows());
       }
     });
   }
@@ -218,7 +229,7 @@ class Fit {
   }
 
   int64_t rows_of(int64_t step) const {
-    return std::min(options_.batch, rows_.rows() - step * options_.batch);
+    return std::min(options_.batch, feed_.rows() - step * options_.batch);
   }
 
   // One epoch, step by step; calls are bound once for full batches and once for the last one.
@@ -227,21 +238,21 @@ class Fit {
     order.order = rows;
     if (!options_.in_order) order.shuffle = options_.shuffle.value_or(0);
     order.epoch = static_cast<uint32_t>(epoch);
-    TENON_ASSIGN(const runtime::Batches batches, rows_.batches(options_.batch, order));
+    feed_.begin(runtime::row_order(feed_.rows(), order), options_.batch);
     std::vector<Array> outputs;
     std::unique_ptr<Session::Bound> bound;
     int64_t bound_rows = -1;
     Means means;
     const double start = seconds_now();
-    for (int64_t s = 0; s < batches.count(); ++s) {
-      const runtime::Batch batch = batches.at(s);
+    for (int64_t s = 0; s < steps_per_epoch_; ++s) {
+      TENON_ASSIGN(const DataSet batch, feed_.next());
       std::vector<std::vector<int64_t>> shapes;
       Call call;
-      for (const Column& c : batch.data.columns()) {
+      for (const Column& c : batch.columns()) {
         shapes.push_back(c.array->shape());
         call.inputs.push_back(c.array->data());
       }
-      if (batch.data.rows() != bound_rows) {
+      if (batch.rows() != bound_rows) {
         TENON_ASSIGN(call.dims, step_.bind_dims(shapes, {}));
         const ir::DimBindings dims = step_.bindings(call.dims);
         outputs.clear();
@@ -251,26 +262,27 @@ class Fit {
         }
         for (Array& a : outputs) call.outputs.push_back(a.data());
         TENON_ASSIGN(bound, session_.bind(step_.interface->name, call));
-        bound_rows = batch.data.rows();
+        bound_rows = batch.rows();
       }
       for (size_t i = 0; i < call.inputs.size(); ++i) bound->set_input(i, call.inputs[i]);
       if (Status status = bound->run(); !status) {
         Errors errors = status.take_errors();
         if (errors.code() != Code::busy)
           errors.list.front().help = Program::kept_before(result_.steps + static_cast<uint64_t>(s) + 1);
-        return explain_failure(session_, step_, data_, std::move(errors));
+        return explain_failure(session_, step_, data_, feed_.end(), std::move(errors));
       }
       for (size_t i = 0; i < outputs_.size(); ++i)
         means.add(i, element(outputs[outputs_[i]], 0), static_cast<double>(bound_rows));
       const EpochRecord so_far = record_of(step_, outputs_, means);
       progress_->step(static_cast<uint64_t>(epoch + 1), static_cast<uint64_t>(s + 1), so_far.loss,
                       so_far.metrics);
-      if (cancelled() && s + 1 < batches.count()) {
+      if (cancelled() && s + 1 < steps_per_epoch_) {
         result_.steps += static_cast<uint64_t>(s + 1);
         result_.cancelled = stop_ = true;
         return Ok{};
       }
     }
+    feed_.end();
     return epoch_done(epoch, record_of(step_, outputs_, means), seconds_now() - start);
   }
 
@@ -283,6 +295,7 @@ class Fit {
       EvaluateOptions options;
       options.step = step_.interface->name;
       options.batch = options_.batch;
+      options.memory = options_.memory;
       TENON_ASSIGN(const Evaluation test, evaluate(session_, *options_.validate, options));
       record.metrics.emplace_back("test loss", test.loss);
       for (const auto& [name, value] : test.metrics) record.metrics.emplace_back("test " + name, value);
@@ -342,7 +355,8 @@ class Fit {
 
   Session& session_;
   const EntryInfo& step_;
-  const DataSet &data_, &rows_;
+  const runtime::Source& data_;
+  Feed feed_;
   const FitOptions& options_;
   std::vector<size_t> outputs_;  // of the step: loss, then metrics
   std::string dim_;
@@ -359,12 +373,12 @@ class Fit {
 
 }  // namespace
 
-Result<FitResult> fit(Session& session, const DataSet& data, const FitOptions& options) {
+Result<FitResult> fit(Session& session, const runtime::Source& data, const FitOptions& options) {
   TENON_ASSIGN(const EntryInfo* step, find_step(*session.program(), options.step));
   if (options.batch < 1 || options.epochs < 1)
     return error(Code::bad_option, "batch and epochs must be at least 1");
   if (!options.history.empty()) TENON_TRY(runtime::can_write(options.history));
-  TENON_ASSIGN(const DataSet rows, prepare_data(*step, data));
+  TENON_ASSIGN(Feed feed, Feed::make(*step, data, options.memory));
   const RowCount count = row_count(*step);
   if (count.dim.empty() && count.fixed == 0)
     return error(Code::bad_option, step->interface->name + " does not tell how many rows it takes",
@@ -377,7 +391,7 @@ Result<FitResult> fit(Session& session, const DataSet& data, const FitOptions& o
                  "batch " + std::to_string(count.fixed) + ", or leave the batch dimension unbound");
   const Holding holding(*session.state());
   if (!holding) return busy_error();
-  return Fit(session, *step, data, rows, options).run();
+  return Fit(session, *step, data, std::move(feed), options).run();
 }
 
 }  // namespace tenon::driver

@@ -9,7 +9,11 @@
 // Columns feed the inputs of the same name; failing that, the first input takes `x` or `image`, the second
 // `y` or `label`. Values are converted where nothing is lost (u8 pixels to floats as they are: scaling them
 // is the model's; whole numbers to integers), and rows are reshaped where the number of elements agrees.
-// T301: no such column, T305: another shape or type.
+// Pictures [height, width, channels] take the layout that the input declares: [h,w,c], [c,h,w], [h,w] (gray)
+// or [h*w*c]; their sizes must agree. T301: no such column, T305: another shape or type.
+//
+// Rows of a source that is not in memory are read ahead, a block at a time, while steps run one by one in the
+// order and with the bits that the native loop over all rows would have.
 #pragma once
 
 #include <functional>
@@ -18,9 +22,9 @@
 #include <vector>
 
 #include "driver/program/program.h"
-#include "runtime/data.h"
 #include "runtime/history.h"
 #include "runtime/progress.h"
+#include "runtime/source.h"
 
 namespace tenon::driver {
 
@@ -32,7 +36,8 @@ struct FitOptions {
   int64_t batch = 32, epochs = 1;
   bool in_order = false;
   std::optional<uint64_t> shuffle;  // a seed of one's own; none: by the state's random counter
-  const runtime::DataSet* validate = nullptr;
+  const runtime::Source* validate = nullptr;
+  int64_t memory = runtime::default_memory;  // bytes of rows that are read ahead, where they are
   std::string until;  // metric that ends training; of the validation data where there are some
   double until_value = 0;
   runtime::ProgressMode progress = runtime::ProgressMode::off;
@@ -51,12 +56,13 @@ struct FitResult {
   // there. Training goes on without them.
   std::optional<Errors> history_lost;
 };
-Result<FitResult> fit(Session& session, const runtime::DataSet& data, const FitOptions& options = {});
+Result<FitResult> fit(Session& session, const runtime::Source& data, const FitOptions& options = {});
 
 struct EvaluateOptions {
   std::string step;  // whose loss; as above
   int64_t batch = 256;
   bool confusion = false;
+  int64_t memory = runtime::default_memory;
 };
 struct Evaluation {
   double loss = 0;
@@ -66,7 +72,7 @@ struct Evaluation {
 };
 // Loss and metrics in inference mode, weighted by rows. Metrics are the entries that write nothing and return
 // one float each.
-Result<Evaluation> evaluate(Session& session, const runtime::DataSet& data,
+Result<Evaluation> evaluate(Session& session, const runtime::Source& data,
                             const EvaluateOptions& options = {});
 
 // The entry of a step (see FitOptions::step); T103.
@@ -78,5 +84,9 @@ const EntryInfo* find_loss(const Program& program, const EntryInfo& step);
 runtime::Cuts data_cuts(const Unit& unit, const std::string& step);
 // The columns that an entry reads, under its inputs' names and types.
 Result<runtime::DataSet> prepare_data(const EntryInfo& entry, const runtime::DataSet& data);
+// One picture [height, width, channels] as an input of an entry: by itself, or as the only row of a batch.
+// T305.
+Result<Array> prepare_picture(const EntryInfo& entry, size_t input, const Array& picture,
+                              const std::string& file);
 
 }  // namespace tenon::driver

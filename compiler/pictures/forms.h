@@ -1,0 +1,20 @@
+// The two forms. Each stands in a file that is built only where its library is there. libpng and libjpeg
+// leave by longjmp: between setjmp and the calls below it stands nothing that a destructor would have to
+// clean up.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "runtime/picture.h"
+
+namespace tenon::pictures {
+
+support::Result<support::Array> decode_png(const runtime::PictureHeader& header, std::string_view bytes,
+                                           const std::string& path);
+support::Result<std::string> encode_png(const support::Array& picture, const std::string& path);
+support::Result<support::Array> decode_jpeg(const runtime::PictureHeader& header, std::string_view bytes,
+                                            const std::string& path);
+support::Result<std::string> encode_jpeg(const support::Array& picture, const std::string& path);
+
+}  // namespace tenon::pictures

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -62,6 +63,12 @@ class History {
   std::vector<std::string> names_;
   std::vector<double> table_;  // a row an epoch: seconds, loss, metrics
 };
+
+// The records of a file of such lines, as `train --history` writes them; null is NaN. Epochs rise from line
+// to line, and each has a loss; blank lines are passed over. T301: no lines. T302 with the line: it is cut
+// off, no object, or has something else than numbers.
+support::Result<std::vector<EpochRecord>> read_history(const std::string& path);
+support::Result<std::vector<EpochRecord>> parse_history(std::string_view text, const std::string& name);
 
 class HistoryFile {
  public:

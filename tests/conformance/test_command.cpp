@@ -391,7 +391,7 @@ TEST_CASE("a constant edited in the kernel dump changes the result") {
 TEST_CASE("help with examples stands on every verb") {
   const Folder folder;
   for (const char* verb : {"doctor", "new", "check", "show", "opt", "grad", "check-grad", "train", "eval",
-                           "run", "explain", "compile", "diff", "bench"}) {
+                           "run", "explain", "compile", "diff", "bench", "plot"}) {
     INFO(verb);
     const Ran ran = folder.tenon(std::string(verb) + " --help");
     expect(ran, 0);

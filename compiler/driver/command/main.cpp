@@ -20,6 +20,9 @@ void Options::positional(const char* name, std::string* value, const char* help,
   CLI::Option* o = app_of(app_).add_option(name, *value, help);
   if (required) o->required();
 }
+void Options::positionals(const char* name, std::vector<std::string>* values, const char* help) {
+  app_of(app_).add_option(name, *values, help)->required();
+}
 void Options::flag(const char* name, bool* value, const char* help) {
   app_of(app_).add_flag(name, *value, help);
 }
@@ -72,8 +75,9 @@ constexpr const char* version_text = "tenon " TENON_VERSION "\n";
 
 std::vector<std::unique_ptr<Verb>> all_verbs() {
   std::vector<std::unique_ptr<Verb>> verbs;
-  for (auto make : {make_doctor, make_new, make_check, make_show, make_opt, make_grad, make_check_grad,
-                    make_train, make_eval, make_run, make_explain, make_compile, make_diff, make_bench})
+  for (auto make :
+       {make_doctor, make_new, make_check, make_show, make_opt, make_grad, make_check_grad, make_train,
+        make_eval, make_run, make_explain, make_compile, make_diff, make_bench, make_plot})
     verbs.push_back(make());
   return verbs;
 }

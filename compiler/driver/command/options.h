@@ -17,6 +17,8 @@ class Options {
  public:
   explicit Options(void* app) : app_(app) {}
   void positional(const char* name, std::string* value, const char* help, bool required = true);
+  // One or more, the last of the positionals.
+  void positionals(const char* name, std::vector<std::string>* values, const char* help);
   void flag(const char* name, bool* value, const char* help);
   void text(const char* name, std::string* value, const char* help, bool required = false);
   // May be repeated; `list`: commas separate as well.
@@ -56,5 +58,6 @@ std::unique_ptr<Verb> make_explain();
 std::unique_ptr<Verb> make_compile();
 std::unique_ptr<Verb> make_diff();
 std::unique_ptr<Verb> make_bench();
+std::unique_ptr<Verb> make_plot();
 
 }  // namespace tenon::command

@@ -12,11 +12,15 @@
 
 #include "catch.h"
 #include "common/guarded.h"
+#include "common/picture_bytes.h"
 #include "driver/compile/compile.h"
 #include "driver/program/program.h"
 #include "fuzz/mutated_inputs.h"
+#include "pictures/pictures.h"
+#include "runtime/cifar.h"
 #include "runtime/csv.h"
 #include "runtime/file.h"
+#include "runtime/history.h"
 #include "runtime/idx.h"
 #include "runtime/npy.h"
 #include "runtime/safetensors.h"
@@ -298,6 +302,63 @@ void try_texts(const char* what, driver::Stage stage, uint64_t count) {
         options);
 }
 
+// Each chunk of a PNG that is there whole gets the sum that its bytes have.
+void mend_sums(std::string* bytes) {
+  for (size_t at = 8; at + 12 <= bytes->size();) {
+    uint32_t length = 0;
+    for (size_t i = 0; i < 4; ++i) length = length << 8 | static_cast<uint8_t>((*bytes)[at + i]);
+    if (length > bytes->size() - at - 12) return;
+    const auto sum = static_cast<uint32_t>(
+        crc32(0, reinterpret_cast<const Bytef*>(bytes->data() + at + 4), static_cast<uInt>(length + 4)));
+    bytes->replace(at + 8 + length, 4, big32(sum));
+    at += 12 + length;
+  }
+}
+
+// Pictures of each kind, decoded where their libraries are there; and the records of CIFAR, from a file.
+void try_pictures(const TrialOptions& options) {
+  std::string slope;
+  for (int i = 0; i < 16 * 12 * 3; ++i) slope += static_cast<char>(i);
+  const std::string pngs[] = {png(16, 12, png_rgb, slope), png(8, 8, png_gray, std::string(8, '\x5a'), 1),
+                              png(4, 4, png_palette, std::string(16, '\1'), 8,
+                                  png_chunk("PLTE", "abcdef") + png_chunk("tRNS", "\xff\xff")),
+                              png(4, 4, png_gray_alpha, std::string(32, '\xff'))};
+  const std::string jpegs[] = {jpeg(2, 2, {1, 250, 30, 99}),
+                               jpeg(1, 1, {128}, jpeg_segment(0xfe, "comment"))};
+  const auto decoded = [](const std::string& bytes) {
+    const runtime::InputFile file = runtime::InputFile::of_memory(bytes, "mutant");
+    const auto header = runtime::read_picture_header(file);
+    if (!header || !pictures::codec().has(header->form)) return static_cast<bool>(header);
+    return static_cast<bool>(pictures::codec().decode(*header, bytes, "mutant"));
+  };
+  check("png",
+        try_inputs(options,
+                   [&](uint64_t seed) {
+                     // The sums of chunks keep changes from what lies behind them: mostly they are put right.
+                     std::string bytes = mutated_bytes(pngs[seed / 4 % std::size(pngs)], seed);
+                     if (seed % 4 != 0) mend_sums(&bytes);
+                     return decoded(bytes);
+                   }),
+        options);
+  check("jpeg",
+        try_inputs(options, [&](uint64_t seed) { return decoded(mutated_bytes(jpegs[seed % 2], seed)); }),
+        options);
+  const std::string records = cifar_record(0, "\1") + cifar_record(1, "\2");
+  check("cifar",
+        try_inputs(options,
+                   [&](uint64_t seed) {
+                     const std::string path = (std::filesystem::temp_directory_path() /
+                                               ("tenon_mutant_" + std::to_string(::getpid()) + ".bin"))
+                                                  .string();
+                     std::ofstream(path, std::ios::binary) << mutated_bytes(records, seed);
+                     const auto opened = runtime::open_cifar_file(path);
+                     const bool read = opened && runtime::read_all(**opened);
+                     std::filesystem::remove(path);
+                     return read;
+                   }),
+        options);
+}
+
 void try_data(uint64_t count) {
   namespace fs = std::filesystem;
   const std::string path =
@@ -355,6 +416,17 @@ void try_data(uint64_t count) {
                      return static_cast<bool>(runtime::parse_csv(bytes, "mutant", o));
                    }),
         options);
+  const std::string history =
+      "{\"epoch\":1,\"steps\":9,\"loss\":0.5,\"accuracy\":0.25}\n{\"epoch\":2,\"loss\":null}\n";
+  check("history",
+        try_inputs(options,
+                   [&](uint64_t seed) {
+                     const std::string bytes =
+                         seed % 2 == 0 ? mutated_bytes(history, seed) : mutated_text(history, seed);
+                     return static_cast<bool>(runtime::parse_history(bytes, "mutant"));
+                   }),
+        options);
+  try_pictures(options);
 }
 
 }  // namespace

@@ -127,3 +127,18 @@ TEST_CASE("the first hour of the command runs as it stands") {
   CHECK(count > 5);
   CHECK(folder.read("mlp.o") == folder.read("again.o"));
 }
+
+TEST_CASE("the page's filters draw a sheet of pictures, and its negative") {
+  const Folder folder;
+  if (folder.tenon("doctor --json").out.find("\"png\": true") == std::string::npos) {
+    WARN("skipped: pictures of the page (this build has no libpng)");
+    return;
+  }
+  folder.write("filters.tenon", fence("docs/command.md", "text", "module filters").text);
+  std::istringstream lines(fence("docs/command.md", "sh", "filters.tenon texture").text);
+  for (std::string line; std::getline(lines, line);) {
+    INFO(line);
+    must(folder.shell(line));
+  }
+  CHECK(folder.read("negative.png").starts_with("\x89PNG"));
+}

@@ -1,6 +1,7 @@
 // Arithmetic on scalars and vectors alike: guarded where LLVM's operation has undefined cases, and inline on
 // every target (nothing here may become a library call).
 #include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/PatternMatch.h>
 
 #include "codegen/emitter.h"
 
@@ -123,6 +124,17 @@ llvm::Value* FunctionEmitter::convert(DType from, DType to, llvm::Value* a) {
   return is_signed_int(from) ? builder_.CreateSExtOrTrunc(a, type) : builder_.CreateZExtOrTrunc(a, type);
 }
 
+bool FunctionEmitter::is_at_most(llvm::Value* x, llvm::Value* limit) const {
+  using namespace llvm::PatternMatch;
+  const auto* most = llvm::dyn_cast<llvm::ConstantInt>(limit);
+  const llvm::APInt* behind = nullptr;
+  int64_t step = 0, last = 0;
+  if (match(x, m_Add(m_Value(x), m_APInt(behind)))) step = behind->getSExtValue();
+  const auto found = highest_.find(x);
+  if (most == nullptr || found == highest_.end()) return false;
+  return !__builtin_add_overflow(found->second, step, &last) && last <= most->getSExtValue();
+}
+
 llvm::Value* FunctionEmitter::arithmetic(Op op, DType operand, DType result, llvm::ArrayRef<llvm::Value*> a) {
   const bool flt = is_float(operand), sign = is_signed_int(operand);
   auto intrinsic = [&](ID id) { return builder_.CreateUnaryIntrinsic(id, a[0]); };
@@ -157,6 +169,7 @@ llvm::Value* FunctionEmitter::arithmetic(Op op, DType operand, DType result, llv
       if (flt) return intrinsic(llvm::Intrinsic::fabs);
       return sign ? builder_.CreateBinaryIntrinsic(llvm::Intrinsic::abs, a[0], builder_.getFalse()) : a[0];
     case Op::min:
+      if (!flt && sign && is_at_most(a[0], a[1])) return a[0];
       return flt ? combine(FoldOp::min, operand, a[0], a[1])
                  : builder_.CreateBinaryIntrinsic(sign ? llvm::Intrinsic::smin : llvm::Intrinsic::umin, a[0],
                                                   a[1]);

@@ -215,6 +215,8 @@ class FunctionEmitter {
   void declare(const kernel::Stmt& s);
   void assign(const kernel::Stmt& s);
   void emit_for(const kernel::Stmt& s);
+  // Whether a number is known to be at most another: a loop's variable, or what lies a step behind it.
+  bool is_at_most(llvm::Value* x, llvm::Value* limit) const;
   void own_pointers(const std::vector<kernel::Stmt>& body);
   void emit_unroll(const kernel::Stmt& s);
   void emit_specialize(const kernel::Stmt& s);
@@ -265,6 +267,7 @@ class FunctionEmitter {
   std::optional<Lanes> lanes_;
   bool elsewhere_ = false;                               // the insertion point is in an outer scope
   std::map<kernel::VarId, llvm::Value*> loop_pointers_;  // see own_pointers
+  std::map<llvm::Value*, int64_t> highest_;              // of variables of loops whose bounds are known
   // By index vector: the block in which its lanes stand as scalars, and they.
   std::map<llvm::Value*, std::pair<llvm::BasicBlock*, std::vector<llvm::Value*>>> lane_scalars_;
   Loop* loop_ = nullptr;                      // innermost

@@ -2,11 +2,13 @@
 // halving.
 #include <llvm/Analysis/ValueTracking.h>
 #include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/PatternMatch.h>
 
 #include <algorithm>
 #include <bit>
 #include <functional>
 #include <limits>
+#include <optional>
 
 #include "codegen/emitter.h"
 
@@ -60,6 +62,17 @@ std::vector<llvm::Value*> fold_together(
   return out;
 }
 
+// How many indices lo..hi has, where that is known: both are, or hi lies so many behind lo.
+std::optional<int64_t> known_count(llvm::Value* lo, llvm::Value* hi) {
+  using namespace llvm::PatternMatch;
+  const auto *l = llvm::dyn_cast<llvm::ConstantInt>(lo), *h = llvm::dyn_cast<llvm::ConstantInt>(hi);
+  if (l != nullptr && h != nullptr)
+    return l->getSExtValue() < h->getSExtValue() ? h->getSExtValue() - l->getSExtValue() : 0;
+  const llvm::APInt* n = nullptr;
+  if (match(hi, m_Add(m_Specific(lo), m_APInt(n)))) return std::max<int64_t>(0, n->getSExtValue());
+  return std::nullopt;
+}
+
 }  // namespace
 
 void FunctionEmitter::emit_lanes(const Stmt& s) {
@@ -80,29 +93,24 @@ void FunctionEmitter::emit_lanes(const Stmt& s) {
     }
   };
 
-  const auto* l = llvm::dyn_cast<llvm::ConstantInt>(lo.scalar());
-  const auto* h = llvm::dyn_cast<llvm::ConstantInt>(hi.scalar());
   const Value step = at(0, [&] {
     Value v;
     v.parts.push_back(builder_.getInt64(static_cast<uint64_t>(width)));
     return v;
   }());
   const std::vector<uint32_t> assigned = live_assigned({s});
-  if (l != nullptr && h != nullptr) {
-    const int64_t a = l->getSExtValue(), b = h->getSExtValue();
-    if (a >= b) return;
-    const uint64_t n = static_cast<uint64_t>(b) - static_cast<uint64_t>(a);
-    const uint64_t full = n / static_cast<uint64_t>(width), rest = n % static_cast<uint64_t>(width);
-    const int64_t end = a + static_cast<int64_t>(full) * width;
+  if (const std::optional<int64_t> n = known_count(lo.scalar(), hi.scalar())) {
+    const int64_t full = *n / width, rest = *n % width;
+    if (*n == 0) return;
+    Value end = lo;
+    end.parts[0] = builder_.CreateAdd(lo.scalar(), builder_.getInt64(static_cast<uint64_t>(full * width)));
     if (full == 1) {
       lanes_block(s, lo.scalar(), w, nullptr);
     } else if (full > 1) {
-      Value end_value = lo;
-      end_value.parts[0] = builder_.getInt64(static_cast<uint64_t>(end));
-      counted_loop(lo, end_value, step, assigned, true, true,
+      counted_loop(lo, end, step, assigned, true, true,
                    [&](llvm::Value* i) { lanes_block(s, i, w, nullptr); });
     }
-    if (rest != 0) tail(builder_.getInt64(static_cast<uint64_t>(end)), builder_.getInt64(rest));
+    if (rest != 0) tail(end.scalar(), builder_.getInt64(static_cast<uint64_t>(rest)));
     return;
   }
 

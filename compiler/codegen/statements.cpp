@@ -287,6 +287,10 @@ void FunctionEmitter::emit_for(const Stmt& s) {
       lo, hi, step, live_assigned(s.body), bounded, no_wrap,
       [&](llvm::Value* i) {
         bind_loop(s.var, here(i));
+        if (bounded && st != nullptr && st->getSExtValue() > 0) {
+          const int64_t first = l->getSExtValue(), width = st->getSExtValue();
+          highest_[i] = first + (h->getSExtValue() - 1 - first) / width * width;
+        }
         emit(s.body);
       },
       &loop);

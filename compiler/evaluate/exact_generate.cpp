@@ -24,8 +24,9 @@ template <class T, class F>
 void draw(const NodeContext& c, const Operands& in, Array* out, F element) {
   std::vector<Num<int64_t>> counters;
   for (size_t i = 1; i < in.size(); ++i) counters.push_back({in[i]->as<int64_t>()[0]});
-  const auto stream = ops::random_stream(Num<int64_t>{in[0]->as<int64_t>()[0]}, counters.data(),
-                                         counters.size(), c.node.get<int64_t>("stream"));
+  const auto stream =
+      ops::random_stream(Num<int64_t>{in[0]->as<int64_t>()[0]}, counters.data(), counters.size(),
+                         Num<int64_t>{ops::mixed_stream(c.node.get<int64_t>("stream"))});
   const std::span<T> r = out->as<T>();
   for (size_t e = 0; e < r.size(); ++e)
     r[e] = element(stream, ops::random_position(Num<int64_t>{static_cast<int64_t>(e)})).v;

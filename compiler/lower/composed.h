@@ -105,6 +105,13 @@ struct ContractTerms {
   Dim outer_extent() const;
 };
 
+// The window along the rows, where it is known in numbers: row i meets tap k at from + step i + dilation k,
+// which is inside at 0 .. last.
+struct KnownWindow {
+  int64_t from, step, taps, dilation, last;
+};
+std::optional<KnownWindow> known_window(const ContractTerms& t);
+
 // An iteration some of whose axes are gone through in order.
 enum : int { outer_class, ordered_class, inner_class };
 struct OrderedTerms {

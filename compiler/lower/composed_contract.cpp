@@ -174,6 +174,17 @@ ContractTerms compose_contract(const Graph& graph, const Fusion& fusion, int32_t
   return t;
 }
 
+std::optional<KnownWindow> known_window(const ContractTerms& t) {
+  const Window& w = t.windows[*t.row_window];
+  const Dim taps = w.tap ? t.extents[*w.tap] : Dim(1), last = w.extent - 1;
+  const Dim dilation = w.tap ? coefficient(w.index, *w.tap) : Dim(1), step = coefficient(w.index, *t.m_axis);
+  if (w.by != 1 || w.index.parts.size() > (w.tap ? 2 : 1)) return std::nullopt;
+  for (const Dim& d : {w.index.constant, step, taps, dilation, last})
+    if (!d.is_constant()) return std::nullopt;
+  return KnownWindow{w.index.constant.constant(), step.constant(), taps.constant(), dilation.constant(),
+                     last.constant()};
+}
+
 bool ContractTerms::rows_share() const {
   return !outer.empty() &&
          std::all_of(outer.begin(), outer.end(), [&](uint32_t a) { return classes[a] == m_class; });

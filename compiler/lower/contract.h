@@ -88,7 +88,11 @@ class ContractEmitter {
   bool phases_are_even() const;
   ExprId rows_here();
   int64_t rows_of_panel() const;
-  void row_tiles_of(ExprId j0, ExprId j1, ExprId width);
+  using TileBody = std::function<void(ExprId i0, ExprId rows)>;
+  void rest_tiles(ExprId i_lo, ExprId i_hi, ExprId most, const TileBody& each);
+  void each_row_tile(const TileBody& each);
+  void row_epilogue(ExprId j0, ExprId j1);
+  std::optional<std::pair<int64_t, int64_t>> inner_tiles() const;
   void multiply_inside(VarId acc, ExprId rows, ExprId i0, ExprId k_lo, ExprId k_hi);
   friend class WindowProducts;
   void finish(ExprId i0, ExprId rows, const std::function<ExprId(ExprId)>& sum);
@@ -119,6 +123,7 @@ class ContractEmitter {
   ExprId rows_above_;  // of the rows that meet a panel, those of outer indices before these
   ExprId run_;  // product number at which the last contracted axis began; none where it is the only one
   int64_t panel_vectors_ = 1;
+  bool inside_ = false;  // no row of a tile lacks a tap of the rows' window
   ExprId mr_, rows_lo_, left_from_, left_products_, k_lo_, k_hi_, first_, last_;
 };
 

@@ -50,8 +50,20 @@ void ContractEmitter::rows_along(ExprId begin, ExprId end) {
     // A factor for each lane is met by few products: the left factor is what is read in its order.
     outer_at(begin, end);
     ++nest;
-    all_panels(
-        [&](ExprId j0, ExprId j1, ExprId width) { row_tiles_of(j0, open_panel(j0, j1, width), width); });
+    if (s_.rows_first) {
+      each_row_tile([&](ExprId i0, ExprId rows) {
+        all_panels([&](ExprId j0, ExprId j1, ExprId width) {
+          tile(i0, rows, j0, open_panel(j0, j1, width), width);
+        });
+      });
+    } else {
+      all_panels([&](ExprId j0, ExprId j1, ExprId width) {
+        j1 = open_panel(j0, j1, width);
+        each_row_tile([&](ExprId i0, ExprId rows) { tile(i0, rows, j0, j1, width); });
+      });
+    }
+    if (s_.epilogue_apart)
+      all_panels([&](ExprId j0, ExprId j1, ExprId width) { row_epilogue(j0, open_panel(j0, j1, width)); });
   } else {
     ExprId step = b_.index(outer_block_of(frame_, t_));
     ExprId lo = b_.begin_for("ob", begin, end, step);
@@ -60,7 +72,8 @@ void ContractEmitter::rows_along(ExprId begin, ExprId end) {
     all_panels([&](ExprId j0, ExprId j1, ExprId width) {
       j1 = open_panel(j0, j1, width);
       outer_at(lo, hi);
-      row_tiles_of(j0, j1, width);
+      each_row_tile([&](ExprId i0, ExprId rows) { tile(i0, rows, j0, j1, width); });
+      if (s_.epilogue_apart) row_epilogue(j0, j1);
       b_.end();
     });
   }
@@ -82,30 +95,65 @@ ExprId ContractEmitter::rows_here() {
   return b_.let("rows", b_.binary(kernel::Op::div, behind, frame_.dim(phases)));
 }
 
+// Which tiles of a known number of rows have no row that lacks a tap: from one on, to one. None where the
+// borders are not known, or where more than a few tiles lie at them.
+std::optional<std::pair<int64_t, int64_t>> ContractEmitter::inner_tiles() const {
+  constexpr int64_t most_at_borders = 3;
+  if (!t_.row_window || s_.tile_rows == 1) return std::nullopt;
+  const std::optional<KnownWindow> w = known_window(t_);
+  if (!w) return std::nullopt;
+  const int64_t mr = s_.tile_rows, tiles = t_.m_extent().constant() / mr;
+  auto inside = [&](int64_t tile) {
+    const int64_t first = w->from + tile * mr * w->step, last = first + (mr - 1) * w->step;
+    return first >= 0 && last + (w->taps - 1) * w->dilation <= w->last;
+  };
+  int64_t from = 0, to = tiles;
+  while (from < to && !inside(from)) ++from;
+  while (from < to && !inside(to - 1)) --to;
+  if (from + (tiles - to) > most_at_borders) return std::nullopt;
+  return std::pair(from, to);
+}
+
 // All rows of one index of the outer axes. Tiles are as the schedule says, numbers and no names: what is left
 // of a known number of rows has a tile of just as many.
-void ContractEmitter::row_tiles_of(ExprId j0, ExprId j1, ExprId width) {
+void ContractEmitter::each_row_tile(const TileBody& each) {
   using kernel::Op;
   const int64_t mr = s_.tile_rows;
   const Dim m = t_.m_extent();
   const bool known = m.is_constant() && phases_are_even();
   ExprId hi = rows_here(), zero = b_.index(0);
   ExprId whole = b_.let("whole", b_.mul(b_.binary(Op::div, hi, b_.index(mr)), b_.index(mr)));
-  if (!m.is_constant() || m.constant() >= mr) {
-    ExprId i0 = b_.begin_for("i0", zero, whole, b_.index(mr));
-    tile(i0, b_.index(mr), j0, j1, width);
+  auto run = [&](ExprId lo, ExprId stop) {
+    ExprId i0 = b_.begin_for("i0", lo, stop, b_.index(mr));
+    each(i0, b_.index(mr));
     b_.end();
+  };
+  const auto inner = known ? inner_tiles() : std::nullopt;
+  if (inner) {
+    // Tiles at borders are where they are: what they lack is known.
+    const int64_t tiles = m.constant() / mr;
+    auto border = [&](int64_t from, int64_t to) {
+      for (int64_t i = from; i < to; ++i) each(b_.index(i * mr), b_.index(mr));
+    };
+    border(0, inner->first);
+    inside_ = true;
+    if (inner->first < inner->second) run(b_.index(inner->first * mr), b_.index(inner->second * mr));
+    inside_ = false;
+    border(inner->second, tiles);
+  } else if (!m.is_constant() || m.constant() >= mr) {
+    run(zero, whole);
   }
   if (known && m.constant() % mr != 0) {
-    tile(whole, b_.index(m.constant() % mr), j0, j1, width);
+    each(whole, b_.index(m.constant() % mr));
   } else if (!known && mr > 1) {
-    ExprId rows = b_.begin_specialize("rows", b_.index(1), b_.index(mr - 1), b_.sub(hi, whole));
-    tile(whole, rows, j0, j1, width);
-    b_.end();
+    rest_tiles(whole, hi, b_.index(mr), each);
   }
-  if (!s_.epilogue_apart) return;
+}
+
+// What is made of the sums of all rows of one index of the outer axes.
+void ContractEmitter::row_epilogue(ExprId j0, ExprId j1) {
   if (outer_blocks_) b_.begin_if(last_);
-  panel_epilogue(j0, j1, zero, hi);
+  panel_epilogue(j0, j1, b_.index(0), rows_here());
   if (outer_blocks_) b_.end();
 }
 

@@ -52,12 +52,37 @@ int64_t edge_of(const target::Target& target, const ContractSchedule& s, const D
   return rest <= s.lanes / 2 ? rest : 0;
 }
 
+bool lanes_have_factors(const ContractTerms& t) { return t.n_axis && t.classes[*t.n_axis] == batch_class; }
+
+// Taps of windows along the rows, known in numbers, where every lane has a right factor of its own (a
+// depthwise convolution): what one row reads at its taps is what its neighbours read at theirs.
+std::optional<int64_t> shared_taps(const ContractTerms& t) {
+  if (!lanes_have_factors(t) || !t.row_window || !t.m_extent().is_constant()) return std::nullopt;
+  const std::optional<KnownWindow> w = known_window(t);
+  return w ? std::optional(w->taps) : std::nullopt;
+}
+
+bool can_take_rows_first(const ContractTerms& t) { return lanes_have_factors(t) && t.rows_share(); }
+// Rows half a page or whole ones apart: what a tile reads of them for one panel meets in a few sets of L1,
+// which would be emptied of it before the next panel reads the lines beside.
+bool takes_rows_first(const ContractTerms& t) {
+  constexpr int64_t half_page = 2048;
+  if (!can_take_rows_first(t) || !shared_taps(t)) return false;
+  const Term& a = t.terms.term(t.a);
+  const Dim apart = a.is_plain_load() ? coefficient(a.address, *t.m_axis) : Dim(0);
+  return apart.is_constant() && apart.constant() != 0 &&
+         apart.constant() * static_cast<int64_t>(dtype_bytes(a.dtype)) % half_page == 0;
+}
+
 // Rows of a tile. Where rows lie along several axes, each run of them has a rest of its own: tiles of nearly
 // as many rows that leave none are preferred.
 int64_t tile_rows_of(const Sizes& sizes, const ContractTerms& t) {
-  const int64_t most = sizes.target().tile_rows;
+  int64_t most = sizes.target().tile_rows;
   const Dim m = t.m_extent();
   if (t.row_by_row()) return 1;
+  // What is read stays in registers, beside the sums and the taps.
+  if (const auto taps = shared_taps(t))
+    most = std::clamp<int64_t>((sizes.target().registers - 2 * *taps + 1) / 2, 1, most);
   if (!m.is_constant()) return most;
   if (m.constant() <= most) return std::max<int64_t>(1, m.constant());
   if (!t.rows_share()) return most;
@@ -96,6 +121,7 @@ int64_t vectors_of(const Sizes& sizes, const ContractTerms& t, const ContractSch
   const Dim n = t.n_extent();
   // Accumulators, a vector of B each, and a broadcast of A fit the registers: mr * nv + nv + 1.
   int64_t most = std::clamp<int64_t>((sizes.target().registers - 2) / (s.tile_rows + 1), 1, 8);
+  if (shared_taps(t)) most = 1;
   if (s.blocks == Blocks::side_by_side) most = std::max<int64_t>(1, most / block_count(t));
   if (n.is_constant()) most = std::min(most, (n.constant() - s.edge + s.lanes - 1) / s.lanes);
   return std::max<int64_t>(1, most);
@@ -187,6 +213,7 @@ ContractSchedule schedule_contract(const Graph& graph, const Group& group, const
     s.vectors = vectors_of(sizes, t, s);
   }
   s.epilogue_apart = heavy_epilogue(graph, group);
+  s.rows_first = takes_rows_first(t);
   choose_prefetches(sizes, t, &s);
   if (!constant) return s;
   // One panel of whole rows lies in order already.
@@ -235,6 +262,8 @@ std::string why_not(const Sizes& sizes, const ContractTerms& t, const ContractSc
   if ((s.prefetch_result || (s.prefetch_panel && !t.rows_share())) && !can_ask_ahead(t, s))
     return "tiles of several rows and columns, in blocks outside of them, ask ahead";
   if (s.prefetch_panel && !s.packed()) return "panels are asked for ahead of a right factor in panels";
+  if (s.rows_first && !can_take_rows_first(t))
+    return "rows are taken first where every lane has a right factor of its own";
   constexpr int64_t most_ahead = 64;
   if (s.rows_ahead < 0 || s.rows_ahead > most_ahead) return "0 to 64 rows are asked for ahead";
   if (s.rows_ahead != 0 && !can_ask_rows_ahead(t, s))

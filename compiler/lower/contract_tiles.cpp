@@ -1,4 +1,6 @@
 // Tiles of a contraction: blocks, panels, rows, and the multiply-adds of one tile.
+#include <bit>
+
 #include "lower/contract.h"
 #include "lower/hoist.h"
 
@@ -7,18 +9,22 @@ namespace tenon::lower {
 // Panels of nearly equal width: some of NV vectors, the others of one less, so that none runs thin.
 void ContractEmitter::panels(ExprId lo, ExprId hi, const PanelBody& each) {
   const auto [narrow, wider] = panel_split(s_, t_.n_extent());
-  auto run = [&](ExprId from, ExprId to, ExprId nr, int64_t vectors) {
+  auto run = [&](ExprId from, ExprId to, const Dim& columns, ExprId nr, int64_t width, int64_t vectors) {
     panel_vectors_ = vectors;
+    if (columns.is_constant() && columns.constant() <= width && !s_.cuts_columns()) return each(from, to, nr);
     ExprId j0 = b_.begin_for("j0", from, to, nr);
     each(j0, b_.binary(kernel::Op::min, b_.add(j0, nr), to), nr);
     b_.end();
   };
-  auto vectors_wide = [&](int64_t nv) { return b_.mul(b_.use(b_.fixed("NV", nv)), b_.index(s_.lanes)); };
-  ExprId middle = wider == 0 ? lo : b_.index(wider * (narrow + 1) * s_.lanes);
-  ExprId whole = s_.edge == 0 ? hi : b_.index(t_.n_extent().constant() - s_.edge);
-  if (wider != 0) run(lo, middle, vectors_wide(narrow + 1), narrow + 1);
-  run(middle, whole, vectors_wide(narrow), narrow);
-  if (s_.edge != 0) run(whole, hi, b_.index(s_.edge <= 4 ? 4 : 8), 1);
+  auto run_vectors = [&](ExprId from, ExprId to, const Dim& columns, int64_t nv) {
+    run(from, to, columns, b_.mul(b_.use(b_.fixed("NV", nv)), b_.index(s_.lanes)), nv * s_.lanes, nv);
+  };
+  const Dim n = t_.n_extent(), wide = Dim(wider * (narrow + 1) * s_.lanes), edge = Dim(s_.edge);
+  ExprId middle = wider == 0 ? lo : frame_.dim(wide), whole = s_.edge == 0 ? hi : frame_.dim(n - edge);
+  if (wider != 0) run_vectors(lo, middle, wide, narrow + 1);
+  run_vectors(middle, whole, n - edge - wide, narrow);
+  const int64_t last = s_.edge <= 4 ? 4 : 8;
+  if (s_.edge != 0) run(whole, hi, edge, b_.index(last), last, 1);
 }
 
 // The products of a tile: all, or, block after block outside of the tiles, those of one.
@@ -158,8 +164,27 @@ void ContractEmitter::row_tiles(ExprId j0, ExprId j1, ExprId width, ExprId i_lo,
     b_.end();
     return;
   }
-  ExprId rows = b_.begin_specialize("rows", b_.index(1), b_.sub(mr_, b_.index(1)), b_.sub(i_hi, whole));
-  tile(whole, rows, j0, j1, width);
+  rest_tiles(whole, i_hi, mr_, [&](ExprId at, ExprId rows) { tile(at, rows, j0, j1, width); });
+}
+
+// The rows i_lo..i_hi, fewer than `most`: half a tile of them, where there are as many, and what is left by a
+// tile of just its rows. A tile for each number of rows would be twice the code, for little.
+void ContractEmitter::rest_tiles(ExprId i_lo, ExprId i_hi, ExprId most, const TileBody& each) {
+  const auto half = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(s_.tile_rows)) / 2);
+  // Blocks of the left factor are laid out for one tile of the rest.
+  if (half > 2 && !s_.left_copied) {
+    ExprId rows = b_.index(half);
+    ExprId some = b_.mul(b_.binary(kernel::Op::div, b_.sub(i_hi, i_lo), rows), rows);
+    ExprId stop = b_.let("half", b_.add(i_lo, some));
+    ExprId i0 = b_.begin_for("i0", i_lo, stop, rows);
+    each(i0, rows);
+    b_.end();
+    i_lo = stop;
+    most = rows;
+  }
+  ExprId last = b_.sub(most, b_.index(1));
+  ExprId rows = b_.begin_specialize("rows", b_.index(1), last, b_.sub(i_hi, i_lo));
+  each(i_lo, rows);
   b_.end();
 }
 

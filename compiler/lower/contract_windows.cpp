@@ -29,13 +29,18 @@ class WindowProducts {
     // Single rows are where they are from here on.
     if (own_ == nullptr && e_.m_axis_) axes()[*e_.m_axis_] = i0_;
     for (const Window& w : t_.windows) taps_.push_back(&w == own_ ? Taps{} : taps_of(w));
-    if (own_ != nullptr) take_own();
+    if (own_ != nullptr && !known_taps()) take_own();
     const Dim count = run_extent() * tap_extent();
     if (outer_ == 0) return products_at(b_.index(0));
     ExprId inner = e_.frame_.dim(count);
     if (e_.frame_.low(count) < 1) inner = b_.binary(Op::max, inner, b_.index(1));
     ExprId first = b_.let("first", b_.binary(Op::div, k_lo_, inner));
     ExprId last = b_.let("last", b_.binary(Op::div, b_.add(k_hi_, b_.sub(inner, b_.index(1))), inner));
+    // A window along the only axis outside says where it begins and ends.
+    if (const std::optional<size_t> w = outermost()) {
+      first = b_.let("first", b_.binary(Op::max, first, taps_[*w].lo));
+      last = b_.let("last", b_.binary(Op::min, last, taps_[*w].hi));
+    }
     ExprId o = b_.begin_for("o", first, last, b_.index(1));
     ExprId rest = o;
     for (size_t i = outer_; i-- > 0;) {
@@ -56,6 +61,11 @@ class WindowProducts {
   };
 
   std::vector<ExprId>& axes() { return e_.emitter_.axes; }
+  std::optional<size_t> outermost() const {
+    for (size_t i = 0; i < t_.windows.size(); ++i)
+      if (outer_ == 1 && &t_.windows[i] != own_ && t_.windows[i].tap == t_.k_axes[0]) return i;
+    return std::nullopt;
+  }
   Dim tap_extent() const { return tap_ ? t_.extents[*tap_] : Dim(1); }
   Dim run_extent() const { return rest_ ? t_.extents[*rest_] : Dim(1); }
   ExprId dim(const Dim& d) { return e_.frame_.dim(d); }
@@ -137,8 +147,9 @@ class WindowProducts {
         continue;
       }
       ExprId tap = w.tap ? axes()[*w.tap] : b_.index(0);
-      both(&condition,
-           b_.binary(Op::band, b_.binary(Op::le, taps_[i].lo, tap), b_.binary(Op::lt, tap, taps_[i].hi)));
+      if (outermost() != i)
+        both(&condition,
+             b_.binary(Op::band, b_.binary(Op::le, taps_[i].lo, tap), b_.binary(Op::lt, tap, taps_[i].hi)));
       both(&condition, divides(w, taps_[i].from, tap));
     }
     where(condition, [&] {
@@ -186,27 +197,63 @@ class WindowProducts {
     own_hi_ = b_.let("hi", hi);
   }
 
-  // Few products in a run, all of which a tile inside meets: they are written out. Loops of a few trips cost
-  // more than what they go through.
+  // Few products in a run: they are written out. Loops of a few trips cost more than what they go through.
   bool is_short() const {
     constexpr int64_t most = 9;
     const Dim count = tap_extent() * run_extent();
-    return e_.s_.blocks == ContractSchedule::Blocks::one && own_->tap && joins() && count.is_constant() &&
+    return e_.s_.blocks == ContractSchedule::Blocks::one && own_->tap && count.is_constant() &&
            count.constant() <= most;
   }
-  void written_out() {
-    const int64_t count = (tap_extent() * run_extent()).constant();
-    for (int64_t q = 0; q < count; ++q) {
+  // The products of taps lo..hi, for rows first..last of the tile.
+  void written_out(int64_t lo, int64_t hi, ExprId first, ExprId last) {
+    const int64_t extent = run_extent().constant();
+    for (int64_t q = lo * extent; q < hi * extent; ++q) {
       auto memo = e_.emitter_.save();
       const ExprId k = b_.add(base_, b_.index(q));
-      axes()[*tap_] = b_.index(rest_ ? 0 : q);
-      if (rest_) axes()[*rest_] = b_.index(q);
-      e_.multiply_rows(acc_, rows_, i0_, k, b_.index(0), rows_);
+      axes()[*tap_] = b_.index(q / extent);
+      if (rest_) axes()[*rest_] = b_.index(q % extent);
+      e_.multiply_rows(acc_, rows_, i0_, k, first, last);
       e_.emitter_.restore(std::move(memo));
     }
   }
 
+  // Rows that meet a tap: first..last of the tile.
+  struct Rows {
+    int64_t first, last;
+    bool operator==(const Rows&) const = default;
+  };
+  // For each tap, where it is known in numbers: all rows of a tile inside, or those of a tile that is known.
+  std::optional<std::vector<Rows>> known_taps() const {
+    const std::optional<KnownWindow> w = known_window(t_);
+    const int64_t *rows = b_.as_index(rows_), *i0 = b_.as_index(i0_);
+    if (!w || rows == nullptr || (i0 == nullptr && !e_.inside_)) return std::nullopt;
+    std::vector<Rows> all(static_cast<size_t>(w->taps), Rows{0, *rows});
+    auto up = [&](int64_t n) { return n <= 0 ? 0 : (n + w->step - 1) / w->step; };
+    for (int64_t tap = 0; !e_.inside_ && tap < w->taps; ++tap) {
+      const int64_t at = w->from + *i0 * w->step + tap * w->dilation;
+      Rows& r = all[static_cast<size_t>(tap)];
+      r.last = std::min(*rows, up(w->last - at + 1));
+      r.first = std::min(up(-at), r.last);
+    }
+    return all;
+  }
+  void each_known_tap(const std::vector<Rows>& taps) {
+    const bool written = is_short(), joined = joins();
+    const auto count = static_cast<int64_t>(taps.size());
+    for (int64_t lo = 0, hi = 0; lo < count; lo = hi) {
+      const Rows& rows = taps[static_cast<size_t>(lo)];
+      for (hi = lo + 1; joined && hi < count && taps[static_cast<size_t>(hi)] == rows;) ++hi;
+      if (rows.first == rows.last) continue;
+      const ExprId first = b_.index(rows.first), last = b_.index(rows.last);
+      if (written)
+        written_out(lo, hi, first, last);
+      else
+        run_of(b_.index(lo), b_.index(hi), first, last);
+    }
+  }
+
   void own_taps() {
+    if (const auto known = known_taps()) return each_known_tap(*known);
     const Window& w = *own_;
     const Dim step = row_step(), taps = tap_extent(), last = last_inside(w);
     const Dim first = w.index.constant, reach = w.tap ? (taps - 1) * dilation(w) : Dim(0);
@@ -223,12 +270,12 @@ class WindowProducts {
       }
       if (behind > 0) each_tap(hi, dim(taps), [&](ExprId tap) { lacking(tap, behind, false); });
     };
-    const bool written = is_short();
+    const bool written = is_short() && joins();
     if (written) {
       const ExprId all =
           b_.binary(Op::band, b_.binary(Op::eq, lo, b_.index(0)), b_.binary(Op::eq, hi, dim(taps)));
       b_.begin_if(b_.let("inside", all));
-      written_out();
+      written_out(0, taps.constant(), b_.index(0), rows_);
       b_.begin_else();
     }
     each_sort(lo, hi, may_cross, three);

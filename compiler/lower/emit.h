@@ -88,9 +88,9 @@ ExprId apply_scalar(kernel::Builder& b, const ir::ElementwiseForm& form, DType f
                     const std::vector<ExprId>& args);
 
 // One random value of a random_* node (ops/random.h).
-ExprId random_element(kernel::Builder& b, const Node& node, ExprId position, const std::vector<ExprId>& args);
+ExprId random_element(Frame& frame, const Node& node, ExprId position, const std::vector<ExprId>& args);
 // The four words of call number `call` of a permutation (positions below 2^32).
-std::array<ExprId, 4> permutation_call(kernel::Builder& b, const Node& node, ExprId call,
+std::array<ExprId, 4> permutation_call(Frame& frame, const Node& node, ExprId call,
                                        const std::vector<ExprId>& args);
 
 kernel::FoldOp fold_of(ir::Combiner c);

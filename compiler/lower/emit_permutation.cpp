@@ -25,7 +25,7 @@ void emit_permutation(Frame& frame, const Scope& scope, int32_t number) {
   ExprId calls = b.binary(kernel::Op::div, b.add(n, b.index(words * group - 1)), b.index(words * group));
   ExprId g = b.begin_for("g", b.index(0), calls, b.index(1));
   ExprId l = b.begin_lanes("l", b.index(0), b.index(group), b.index(group));
-  std::array<ExprId, 4> drawn = permutation_call(b, node, b.add(b.mul(g, b.index(group)), l), args);
+  std::array<ExprId, 4> drawn = permutation_call(frame, node, b.add(b.mul(g, b.index(group)), l), args);
   ExprId base = b.let("base", b.add(b.mul(g, b.index(words * group)), l));
   for (int64_t w = 0; w < words; ++w) {
     ExprId i = b.let("i", b.add(base, b.index(group * w)));

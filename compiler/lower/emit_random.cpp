@@ -29,12 +29,15 @@ struct Draw {
   ops::Position<Lane<uint32_t>> at;
 };
 
-Draw draw_of(kernel::Builder& b, const Node& node, ExprId position, const std::vector<ExprId>& args) {
+Draw draw_of(Frame& frame, const Node& node, ExprId position, const std::vector<ExprId>& args) {
   using I = Lane<int64_t>;
+  kernel::Builder& b = frame.b;
   std::vector<I> counters;
   for (size_t i = 1; i < args.size(); ++i) counters.push_back({&b, b.cast(args[i], DType::i64)});
   I seed{&b, b.cast(args[0], DType::i64)};
-  auto stream = ops::random_stream(seed, counters.data(), counters.size(), node.get<int64_t>("stream"));
+  // The caller passes the stream: draws that differ in it alone share a kernel.
+  const I mixed{&b, frame.number("stream", ops::mixed_stream(node.get<int64_t>("stream")))};
+  auto stream = ops::random_stream(seed, counters.data(), counters.size(), mixed);
   auto at = ops::random_position(I{&b, position});
   return {{bound(stream.k0), bound(stream.k1), bound(stream.c2), bound(stream.c3)},
           {bound(at.lo), bound(at.hi)}};
@@ -42,17 +45,17 @@ Draw draw_of(kernel::Builder& b, const Node& node, ExprId position, const std::v
 
 }  // namespace
 
-ExprId random_element(kernel::Builder& b, const Node& node, ExprId position,
-                      const std::vector<ExprId>& args) {
-  Draw d = draw_of(b, node, position, args);
+ExprId random_element(Frame& frame, const Node& node, ExprId position, const std::vector<ExprId>& args) {
+  Draw d = draw_of(frame, node, position, args);
   if (node.op->generate()->what == ir::Generator::random_bernoulli)
     return ops::random_bernoulli(d.stream, d.at, node.get<double>("p")).e;
   return with_float(node.get<DType>("dtype"), [&]<class T>() { return element<T>(node, d.stream, d.at); });
 }
 
-std::array<ExprId, 4> permutation_call(kernel::Builder& b, const Node& node, ExprId call,
+std::array<ExprId, 4> permutation_call(Frame& frame, const Node& node, ExprId call,
                                        const std::vector<ExprId>& args) {
-  Draw d = draw_of(b, node, call, args);
+  kernel::Builder& b = frame.b;
+  Draw d = draw_of(frame, node, call, args);
   auto words = ops::permutation_words(d.stream, d.at.lo, d.at.lo.literal<uint32_t>(0));
   return {b.let("w", words.w[0].e), b.let("w", words.w[1].e), b.let("w", words.w[2].e),
           b.let("w", words.w[3].e)};

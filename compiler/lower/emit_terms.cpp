@@ -92,7 +92,7 @@ void TermEmitter::emit_one(TermId id) {
     case TermKind::random: {
       std::vector<ExprId> args;
       for (TermId a : term.args) args.push_back(emitted(a));
-      e = random_element(b, *term.node, affine_value(frame_, term.address, axes), args);
+      e = random_element(frame_, *term.node, affine_value(frame_, term.address, axes), args);
       break;
     }
   }

@@ -84,6 +84,8 @@ ExprId EntryEmitter::argument(const FrameArgument& a, const std::array<ExprId, 4
       return b_.use(hypers_.at(a.hyper.index));
     case FrameArgument::Kind::loop:
       return loops_.at(a.loop.index);
+    case FrameArgument::Kind::number:
+      return b_.index(a.number);
     case FrameArgument::Kind::span:
       return bounds[static_cast<size_t>(a.bound)];
   }

@@ -1,6 +1,8 @@
 // Arenas: where each block of an entry or a procedure lies, as expressions of its sizes, and how many bytes
 // they take.
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "lower/entry.h"
 
@@ -35,9 +37,9 @@ class Ends {
   }
   void place(uint32_t first, uint32_t last, ExprId end) { place(1, 0, leaves_, first, last + 1, end); }
   ExprId over(uint32_t first, uint32_t last) {
-    ExprId out = b_.index(0);
+    ExprId out;
     ask(1, 0, leaves_, first, last + 1, &out);
-    return out;
+    return out.valid() ? out : b_.index(0);
   }
 
  private:
@@ -65,10 +67,6 @@ class Ends {
   uint32_t leaves_ = 1;
   std::vector<ExprId> all_, some_;  // of each node; invalid: none
 };
-
-}  // namespace
-
-namespace {
 
 const Application* any_application(const Scope& s, const std::function<bool(const Application&)>& test) {
   for (size_t n = 0; n < s.applications.size(); ++n) {
@@ -105,26 +103,63 @@ bool uses_constants(const Plan& plan) {
                          [](const Application& a) { return uses_constants(*a.procedure->plan); }) != nullptr;
 }
 
+namespace {
+
+using Lives = std::vector<std::pair<uint32_t, uint32_t>>;  // of each block: first and last position
+
+// For each block the earlier ones behind which it stands, and last, those behind which all of the arena does:
+// blocks that are live together, less those behind which one of these stands already. None where that are
+// more than a tree over the positions takes.
+std::optional<std::vector<std::vector<uint32_t>>> behind_which(const Lives& lives) {
+  constexpr size_t most_blocks = 4096, most_each = 24;
+  const size_t n = lives.size(), words = n / 64 + 1;
+  if (n > most_blocks) return std::nullopt;
+  std::vector<uint64_t> below(words * (n + 1));  // of each block: all that it stands behind
+  std::vector<std::vector<uint32_t>> out(n + 1);
+  size_t all = 0;
+  for (size_t i = 0; i <= n; ++i) {
+    uint64_t* mine = &below[words * i];
+    for (size_t j = i; j-- > 0;) {
+      const bool together =
+          i == n || (lives[j].first <= lives[i].second && lives[i].first <= lives[j].second);
+      if (!together || (mine[j / 64] >> (j % 64) & 1) != 0) continue;
+      out[i].push_back(static_cast<uint32_t>(j));
+      for (size_t w = 0; w < words; ++w) mine[w] |= below[words * j + w];
+      mine[j / 64] |= uint64_t{1} << (j % 64);
+    }
+    all += out[i].size();
+  }
+  if (all > most_each * (n + 1)) return std::nullopt;
+  return out;
+}
+
+}  // namespace
+
 std::vector<ExprId> arena_layout(kernel::Builder& b, const Plan& plan,
                                  const std::function<ExprId(const Dim&)>& dim) {
   // Each block stands behind the highest end among the blocks placed before it that are live with it.
-  // Of few, all pairs are looked at: shorter expressions.
-  constexpr size_t few = 256;
-  const bool pairs = plan.arena.size() <= few;
+  Lives lives;
   uint32_t positions = 1;
-  for (const Plan::Block& block : plan.arena)
-    positions = std::max(positions, plan.roots[block.root.index].last + 1);
-  Ends live(b, pairs ? 1 : positions);
-  std::vector<ExprId> offsets, ends;
-  ExprId total = b.index(0);
-  for (size_t i = 0; i < plan.arena.size(); ++i) {
-    const Plan::Block& block = plan.arena[i];
+  for (const Plan::Block& block : plan.arena) {
     const Root& r = plan.roots[block.root.index];
-    ExprId offset = pairs ? b.index(0) : live.over(r.first, r.last);
-    for (size_t j = 0; pairs && j < i; ++j) {
-      const Root& other = plan.roots[plan.arena[j].root.index];
-      if (other.first <= r.last && r.first <= other.last) offset = b.binary(kernel::Op::max, offset, ends[j]);
-    }
+    lives.emplace_back(r.first, r.last);
+    positions = std::max(positions, r.last + 1);
+  }
+  const auto behind = behind_which(lives);
+  Ends tree(b, behind ? 1 : positions);
+  std::vector<ExprId> offsets, ends;
+  auto place = [&](uint32_t first, uint32_t last) {
+    if (!behind) return offsets.push_back(tree.over(first, last));
+    ExprId offset = b.index(0);
+    bool any = false;
+    for (const uint32_t j : (*behind)[offsets.size()])
+      offset = std::exchange(any, true) ? b.binary(kernel::Op::max, offset, ends[j]) : ends[j];
+    offsets.push_back(offset);
+  };
+  for (size_t i = 0; i < lives.size(); ++i) {
+    const Plan::Block& block = plan.arena[i];
+    const auto [first, last] = lives[i];
+    place(first, last);
     ExprId a = b.index(alignment);
     ExprId exact = block.application == nullptr
                        ? dim(block.bytes)
@@ -132,12 +167,10 @@ std::vector<ExprId> arena_layout(kernel::Builder& b, const Plan& plan,
                            return dim(d.substitute(block.application->sizes));
                          }).back();
     ExprId bytes = b.mul(b.binary(kernel::Op::div, b.add(exact, b.index(alignment - 1)), a), a);
-    offsets.push_back(offset);
-    ends.push_back(b.let("end", b.add(offset, bytes)));
-    if (!pairs) live.place(r.first, r.last, ends.back());
-    total = b.binary(kernel::Op::max, total, ends.back());
+    ends.push_back(b.let("end", b.add(offsets[i], bytes)));
+    if (!behind) tree.place(first, last, ends.back());
   }
-  offsets.push_back(total);
+  place(0, positions - 1);
   return offsets;
 }
 

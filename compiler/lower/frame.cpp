@@ -87,6 +87,15 @@ ExprId Frame::dim(const Dim& d) {
   return it->second;
 }
 
+ExprId Frame::number(std::string_view name, int64_t value) {
+  auto [it, fresh] = numbers_.try_emplace(value);
+  if (fresh) {
+    it->second = b.use(b.scalar(std::string(name)));
+    arguments.push_back({.kind = FrameArgument::Kind::number, .number = value});
+  }
+  return it->second;
+}
+
 ExprId Frame::iteration(LoopId loop) {
   if (auto it = loops_.find(loop.index); it != loops_.end()) return it->second;
   auto [it, fresh] = outer_loops_.try_emplace(loop.index);

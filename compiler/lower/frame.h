@@ -19,12 +19,13 @@ enum class Bound : uint8_t { begin, end, across_begin, across_end };
 
 // What the caller passes for one parameter of a leaf kernel.
 struct FrameArgument {
-  enum class Kind : uint8_t { place, dim, hyper, loop, span } kind;
+  enum class Kind : uint8_t { place, dim, hyper, loop, span, number } kind;
   Place place = {};  // place: root and the steps of loops outside this frame
   Dim dim = {};      // dim: an expression
   RootId hyper = {};
   LoopId loop = {};            // loop: iteration number of a loop outside
   Bound bound = Bound::begin;  // span: of a chunk
+  int64_t number = 0;
 };
 
 class Frame : public Sizes {
@@ -40,6 +41,8 @@ class Frame : public Sizes {
 
   // Value of a dimension expression: an i64 parameter, unless it is constant.
   ExprId dim(const Dim& d);
+  // A number that is known, as a parameter: kernels that differ in it alone are one.
+  ExprId number(std::string_view name, int64_t value);
   // Loops that this function itself runs.
   void enter(LoopId loop, ExprId iteration) { loops_[loop.index] = iteration; }
   void leave(LoopId loop) { loops_.erase(loop.index); }
@@ -82,6 +85,7 @@ class Frame : public Sizes {
   std::map<uint32_t, VarId> registers_;
   int64_t kept_ = 0;
   std::map<uint32_t, ExprId> hypers_, outer_loops_;
+  std::map<int64_t, ExprId> numbers_;
   ExprId bounds_[4];
   std::map<DType, std::vector<VarId>> scratch_;
 };

@@ -56,6 +56,8 @@ struct ContractSchedule {
   int64_t edge = 0;                // last columns that a narrower panel takes
   bool epilogue_apart = false;     // over the stored panel, not on the registers
   bool prefetch_result = false, prefetch_panel = false;
+  // Where every lane has a right factor of its own: all panels of a tile's rows before the next rows.
+  bool rows_first = false;
   int64_t rows_ahead = 0;  // so many products before they are met, rows of the right factor are asked for
 
   bool packed() const { return right != Right::in_place; }

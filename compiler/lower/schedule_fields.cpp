@@ -158,6 +158,7 @@ std::vector<ScheduleField> contract_fields() {
       flag("epilogue", "inside", "apart", [](auto& s) -> auto& { return s.epilogue_apart; }),
       flag("prefetch_result", "no", "yes", [](auto& s) -> auto& { return s.prefetch_result; }),
       flag("prefetch_panel", "no", "yes", [](auto& s) -> auto& { return s.prefetch_panel; }),
+      flag("rows_first", "no", "yes", [](auto& s) -> auto& { return s.rows_first; }),
       number_field<S>("rows_ahead", [](auto& s) -> auto& { return s.rows_ahead; }),
   };
 }

@@ -84,13 +84,16 @@ I mix_bits(I x) {
 }
 inline constexpr int64_t golden_gamma = static_cast<int64_t>(0x9E3779B97F4A7C15ull);
 
-// I: i64 scalars; seed and counters are the operands, `stream` the attribute.
+// The attribute `stream`, as keys are made of it.
+inline int64_t mixed_stream(int64_t stream) { return mix_bits(Num<int64_t>{stream} + golden_gamma).v; }
+
+// I: i64 scalars; seed and counters are the operands, `stream` is mixed.
 template <class I>
-auto random_stream(I seed, const I* counters, size_t count, int64_t stream) {
+auto random_stream(I seed, const I* counters, size_t count, I stream) {
   using U = typename I::template as<uint32_t>;
   const auto low = [](I x) { return cast<uint32_t>(x & int64_t{0xFFFFFFFF}); };
   const auto high = [](I x) { return cast<uint32_t>((x >> int64_t{32}) & int64_t{0xFFFFFFFF}); };
-  const I key = mix_bits(seed + mix_bits(Num<int64_t>{stream} + golden_gamma).v);
+  const I key = mix_bits(seed + stream);
   I t = seed.template literal<int64_t>(0);
   for (size_t i = 0; i < count; ++i) {
     t = i == 0 ? counters[0] : t * golden_gamma + counters[i];

@@ -56,6 +56,18 @@ TEST_CASE("panels of one vector meet twice as many rows, unless those lie whole 
     CHECK_FALSE(contains(shown(columns("f32", "100", n), "kernel", "x86-64-v4"), "MR*2"));
 }
 
+TEST_CASE("panels of whole vectors have no masks") {
+  for (const int64_t n : {16, 32, 48, 64, 96, 128, 512})
+    CHECK_FALSE(contains(shown(columns("f32", "64", n), "llvm", "x86-64-v4"), "llvm.masked.store"));
+  CHECK(contains(shown(columns("f32", "64", 110), "llvm", "x86-64-v4"), "llvm.masked.store"));
+}
+
+TEST_CASE("rows that leave a rest take half a tile of them and one of what is left") {
+  const std::string kernel = shown(columns("f32", "64", 128), "kernel", "x86-64-v4");
+  CHECK(contains(kernel, "specialize rows in 1 .. 3"));
+  CHECK_FALSE(contains(kernel, "specialize rows in 1 .. MR"));
+}
+
 TEST_CASE(
     "columns that fit half a vector are read without a mask, others under one that stays in its register") {
   CHECK_FALSE(contains(shown(columns("f32", "100", 8), "llvm", "x86-64-v4"), "llvm.masked.load"));

@@ -27,7 +27,7 @@ struct Augmented {
     ir::Attrs attrs(op.attrs.size());
     for (const ir::NamedAttr& a : named) attrs[op.attr_index(a.name)] = a.value;
     ir::Function& f = module.functions.emplace_back();
-    f.name = "f";
+    f.name = std::string("f");
     ir::Builder b(f.graph, &module);
     const ir::ValueId a = f.graph.add_arg(type_of(x), ir::ArgKind::input, "x");
     const ir::ValueId y = b.emit_all(op, {a}, attrs)[0];

@@ -23,7 +23,7 @@ bool is(const Words<U>& w, std::vector<uint32_t> v) {
 Stream<U> stream(int64_t seed, std::vector<int64_t> counters, int64_t number) {
   std::vector<I> t;
   for (int64_t c : counters) t.push_back(I{c});
-  return random_stream(I{seed}, t.data(), t.size(), number);
+  return random_stream(I{seed}, t.data(), t.size(), I{mixed_stream(number)});
 }
 Position<U> at(int64_t element) { return random_position(I{element}); }
 

@@ -1,7 +1,8 @@
 // The cases of cases/: a text of primitives, and behind it, as comments, the groups, schedules and places
 // that it gets for each target: `// expect x86-64-v3` and the sections; those of cases/prepare/: the graph
-// that products are prepared to. No code is made or run. TENON_BLESS=1 writes expectations anew: for a change
-// that is meant to change them, looked at in the difference.
+// that products are prepared to; those of cases/emit/: the kernels that schedules write. No code is made or
+// run. TENON_BLESS=1 writes expectations anew: for a change that is meant to change them, looked at in the
+// difference.
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -11,6 +12,8 @@
 
 #include "catch.h"
 #include "ir/parse.h"
+#include "kernel/print.h"
+#include "kernel/verify.h"
 #include "lower/lower.h"
 #include "lower/schedule_text.h"
 #include "paths.h"
@@ -89,6 +92,19 @@ TEST_CASE("products are prepared as it stands behind them") {
   CHECK(check_cases(folder + "/prepare", [](const std::string& text, const std::string& target) {
           return commented(lower::print(lowered(text, target, "prepare")), "\nfunc ", "target ");
         }) >= 1);
+}
+
+TEST_CASE("each schedule writes the kernels that stand behind its text") {
+  CHECK(check_cases(folder + "/emit", [](const std::string& text, const std::string& target) {
+          const lower::ScheduledModule module = lowered(text, target, "place");
+          const kernel::Module kernels = lower::emit_module(module, module.options);
+          const Status sound = kernel::verify(kernels);
+          if (!sound) FAIL(sound.errors().text());
+          std::string all = "\n";
+          for (const kernel::Function& f : kernels.functions)
+            if (f.name.starts_with("k_")) all += kernel::print(f);
+          return commented(all, "\n", "");
+        }) >= 5);
 }
 
 TEST_CASE("a dump of each pass of lowering goes on to the same end") {

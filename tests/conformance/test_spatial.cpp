@@ -1,6 +1,9 @@
 // Resizing, padding, windows, adaptive pools and augmentation on all engines: forward and gradient, sizes
 // that are known and sizes that the call tells, both layouts; a training step with augmented images.
+#include "ir/builder.h"
+#include "ir/print.h"
 #include "models.h"
+#include "ops/draw.h"
 
 using namespace tenon;
 using namespace tenon::test;
@@ -29,7 +32,54 @@ void agree(const Case& k, std::initializer_list<int64_t> sizes) {
   }
 }
 
+// The declaration's own sample, as text: `l` is the sum of the result weighted by c, `g` its gradient.
+std::string drawn_text(const ir::OpDef& op, uint64_t seed) {
+  Draw draw(seed);
+  const Draw::Drawn drawn = draw.sample(op, seed % 3 == 0 ? DType::f64 : DType::f32);
+  ir::Module module = module_with_n();
+  ir::Function& f = module.functions.emplace_back();
+  f.name = "l";
+  std::vector<ir::ValueId> args;
+  std::string names;
+  for (const ir::Type& type : drawn.operands) {
+    const std::string name = "a" + std::to_string(args.size());
+    args.push_back(f.graph.add_arg(type, ir::ArgKind::input, name));
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  ir::Builder b(f.graph, &module);
+  const ir::ValueId y = b.emit_all(op, args, drawn.attrs)[0];
+  b.set_name(y, "y");
+  const ir::Type type = b.type(y);
+  const ir::ValueId c = f.graph.add_arg(type, ir::ArgKind::input, "c");
+  f.graph.results = {b.emit("reduce_sum", {b.emit("mul", {y, c})}), y};
+  f.returns = 2;
+  f.result_names.resize(2);
+  return ir::print(module) + "derive g = grad l {wrt = [" + names + "], mode = training}\n";
+}
+
+void drawn_agree(uint64_t first, uint64_t count) {
+  for (const std::string_view name :
+       {"resize", "pixel_shuffle", "pixel_unshuffle", "pad_edge", "pad_reflect", "pad_symmetric", "pad_wrap",
+        "unfold", "fold", "adaptive_avg_pool", "adaptive_max_pool", "max_pool2d", "avg_pool1d", "group_norm",
+        "random_crop", "random_shift", "random_flip", "cutout"})
+    for (uint64_t seed = first; seed < first + count; ++seed) {
+      const std::string text = drawn_text(*ir::op_table().find(name), seed);
+      INFO("seed " << seed << "\n" << text);
+      for (const char* function : {"l", "g"}) {
+        INFO(function);
+        const auto e = engines(text, function);
+        require_agreement(*e, {{"n", 3}}, seed);
+        if (seed % 4 == 0) require_agreement(*e, {{"n", 1}}, seed);
+      }
+    }
+}
+
 }  // namespace
+
+TEST_CASE("drawn geometries of spatial operations have equal bits on all engines") { drawn_agree(0, 5); }
+TEST_CASE("more drawn geometries of spatial operations have equal bits on all engines", "[long]") {
+  drawn_agree(100, 100);
+}
 
 TEST_CASE("resize on all engines, by factors of any size and by tables of known ones") {
   for (const Case& k :

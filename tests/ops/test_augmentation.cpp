@@ -16,58 +16,54 @@ using Attributes = std::vector<ir::NamedAttr>;
 
 namespace {
 
-// A function that applies the operation to x, and gives the gradient of its sum weighted by c as well.
 struct Augmented {
-  ir::Module module;
   Array value, gradient;
-
-  Augmented(std::string_view name, const Array& x, const Attributes& named, ir::Mode mode, int64_t seed = 7,
-            int64_t step = 0, const Array* weights = nullptr) {
-    const ir::OpDef& op = *ir::op_table().find(name);
-    ir::Attrs attrs(op.attrs.size());
-    for (const ir::NamedAttr& a : named) attrs[op.attr_index(a.name)] = a.value;
-    ir::Function& f = module.functions.emplace_back();
-    f.name = std::string("f");
-    ir::Builder b(f.graph, &module);
-    const ir::ValueId a = f.graph.add_arg(type_of(x), ir::ArgKind::input, "x");
-    const ir::ValueId y = b.emit_all(op, {a}, attrs)[0];
-    b.set_name(y, "y");
-    f.graph.results = {y};
-    evaluate::Inputs inputs;
-    inputs.arguments = {x};
-    if (weights != nullptr) {
-      const ir::ValueId c = f.graph.add_arg(type_of(*weights), ir::ArgKind::input, "c");
-      inputs.arguments.push_back(*weights);
-      f.graph.results = {b.emit("reduce_sum", {b.emit("mul", {y, c})})};
-    }
-    f.returns = 1;
-    f.result_names.resize(1);
-    REQUIRE(transforms::resolve_mode(module, module.functions[0], mode));
-    if (weights != nullptr) {
-      ir::Graph& graph = module.functions[0].graph;
-      auto made = transforms::grad(graph, module, graph.results[0], {graph.args[0]});
-      REQUIRE(made);
-      graph.results.push_back((*made)[0]);
-      module.functions[0].returns = 2;
-      module.functions[0].result_names.resize(2);
-    }
-    inputs.globals["rng.seed"] = i64({}, {seed});
-    inputs.globals["rng.step"] = i64({}, {step});
-    auto out = evaluate::exact(module, module.functions[0], inputs);
-    INFO((out ? std::string() : out.errors().text()));
-    REQUIRE(out);
-    REQUIRE(out->status == 0);
-    value = out->returned[0];
-    if (weights != nullptr) gradient = out->returned[1];
-  }
 };
+
+// The operation applied to x; where there are weights, the sum of the result times them, and its gradient.
+Augmented augmented(std::string_view name, const Array& x, const Attributes& named, ir::Mode mode,
+                    int64_t seed, int64_t step, const Array* weights) {
+  const ir::OpDef& op = *ir::op_table().find(name);
+  ir::Attrs attrs(op.attrs.size());
+  for (const ir::NamedAttr& a : named) attrs[op.attr_index(a.name)] = a.value;
+  ir::Module module;
+  ir::Function f;
+  f.name = std::string("f");
+  evaluate::Inputs inputs;
+  inputs.arguments = {x};
+  ir::Builder b(f.graph, &module);
+  const ir::ValueId a = f.graph.add_arg(type_of(x), ir::ArgKind::input, "x");
+  const ir::ValueId y = b.emit_all(op, {a}, attrs)[0];
+  b.set_name(y, "y");
+  f.graph.results = {y};
+  if (weights != nullptr) {
+    const ir::ValueId c = f.graph.add_arg(type_of(*weights), ir::ArgKind::input, "c");
+    inputs.arguments.push_back(*weights);
+    f.graph.results = {b.emit("reduce_sum", {b.emit("mul", {y, c})})};
+  }
+  REQUIRE(transforms::resolve_mode(module, f, mode));
+  if (weights != nullptr) {
+    auto made = transforms::grad(f.graph, module, f.graph.results[0], {f.graph.args[0]});
+    REQUIRE(made);
+    f.graph.results.push_back((*made)[0]);
+  }
+  f.returns = f.graph.results.size();
+  f.result_names.resize(f.returns);
+  inputs.globals["rng.seed"] = i64({}, {seed});
+  inputs.globals["rng.step"] = i64({}, {step});
+  auto out = evaluate::exact(module, f, inputs);
+  INFO((out ? std::string() : out.errors().text()));
+  REQUIRE(out);
+  REQUIRE(out->status == 0);
+  return {out->returned[0], weights != nullptr ? out->returned[1] : Array()};
+}
 
 Array training(std::string_view op, const Array& x, const Attributes& attrs, int64_t seed = 7,
                int64_t step = 0) {
-  return Augmented(op, x, attrs, ir::Mode::training, seed, step).value;
+  return augmented(op, x, attrs, ir::Mode::training, seed, step, nullptr).value;
 }
 Array inference(std::string_view op, const Array& x, const Attributes& attrs) {
-  return Augmented(op, x, attrs, ir::Mode::inference).value;
+  return augmented(op, x, attrs, ir::Mode::inference, 7, 0, nullptr).value;
 }
 
 // Images of numbers that tell their place: 1, 2, ... in every sample.
@@ -130,9 +126,9 @@ TEST_CASE("augmentation is linear in the image, and so is its gradient", "[ops]"
   const Array x = random_array({DType::f64, {6, 4, 4, 2}}, draw, {});
   for (const Case& k : cases) {
     INFO(k.op);
-    const Array y = Augmented(k.op, x, k.attrs, ir::Mode::training).value;
+    const Array y = training(k.op, x, k.attrs);
     const Array c = random_array(type_of(y), draw, {});
-    const Augmented a(k.op, x, k.attrs, ir::Mode::training, 7, 0, &c);
+    const Augmented a = augmented(k.op, x, k.attrs, ir::Mode::training, 7, 0, &c);
     double weighted = 0, by_gradient = 0;
     for (int64_t i = 0; i < y.count(); ++i)
       weighted += y.as<double>()[static_cast<size_t>(i)] * c.as<double>()[static_cast<size_t>(i)];

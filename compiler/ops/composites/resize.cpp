@@ -1,8 +1,5 @@
 // resize: x at other extents. Each result is made of the elements about its place in x, dimension by
 // dimension.
-#include <algorithm>
-#include <optional>
-
 #include "ops/composites/parts.h"
 #include "ops/composites/sampling.h"
 #include "ops/composites/spatial.h"
@@ -10,51 +7,6 @@
 
 namespace tenon::ops {
 namespace {
-
-template <class Attributes>
-Sampling sampling_of(const Attributes& from) {
-  const auto &method = from.template get<std::string>("method"),
-             &coordinates = from.template get<std::string>("coordinates");
-  return {method == "nearest"  ? Method::nearest
-          : method == "linear" ? Method::linear
-                               : Method::cubic,
-          coordinates == "half_pixel"      ? Coordinates::half_pixel
-          : coordinates == "align_corners" ? Coordinates::align_corners
-                                           : Coordinates::asymmetric};
-}
-
-// --- Ways ------------------------------------------------------------------------------------------------
-
-// The whole number s with big = s * small.
-std::optional<int64_t> factor_of(const Dim& big, const Dim& small) {
-  int64_t a = 0, b = 0;
-  if (big.is_constant() && small.is_constant()) {
-    a = big.constant(), b = small.constant();
-  } else if (!big.terms().empty() && !small.terms().empty()) {
-    a = big.terms()[0].coefficient, b = small.terms()[0].coefficient;
-  }
-  if (b == 0 || a % b != 0 || a / b < 1 || small * (a / b) != big) return std::nullopt;
-  return a / b;
-}
-
-constexpr int64_t most_results = int64_t{1} << 20;  // whose weights are written down
-
-// How results are had: elements in phases of a whole factor, one of so many elements, or by a table of rows.
-enum class Way { same, phases, strided, table, none };
-struct Plan {
-  Way way;
-  int64_t factor = 1;
-};
-Plan plan_of(const Sampling& s, const Dim& in, const Dim& out) {
-  constexpr int64_t most_in = int64_t{1} << 31;
-  if (in == out) return {Way::same};
-  if (s.coordinates != Coordinates::align_corners) {
-    if (const auto up = factor_of(out, in); up && *up <= most_results) return {Way::phases, *up};
-    if (const auto down = factor_of(in, out); down && s.method != Method::cubic) return {Way::strided, *down};
-  }
-  const bool known = in.is_constant() && out.is_constant();
-  return {known && out.constant() <= most_results && in.constant() <= most_in ? Way::table : Way::none};
-}
 
 // Element i + by in place of i along the axis; beyond the ends the first and the last.
 V shifted(V x, int64_t axis, int64_t by) {
@@ -80,24 +32,21 @@ V weighted(const std::vector<V>& elements, const std::vector<std::vector<double>
 
 // `factor` results for each element, those of one phase at one distance from their elements.
 V by_phases(V x, int64_t axis, const Sampling& s, int64_t factor) {
-  std::vector<std::vector<Tap>> phases;
-  for (int64_t r = 0; r < factor; ++r) phases.push_back(taps_at(s, place_of(s.coordinates, r, 1, factor)));
   std::vector<V> elements;
   std::vector<std::vector<double>> weights;
-  for (size_t t = 0; t < phases[0].size(); ++t) {
+  for (const std::vector<Run>& runs : phases_of(s, factor)) {
     std::vector<V> pieces;
-    std::vector<double> w;
-    for (size_t r = 0, end = 0; r < phases.size(); r = end) {
-      for (end = r; end < phases.size() && phases[end][t].at == phases[r][t].at; ++end)
-        w.push_back(phases[end][t].weight);
+    std::vector<double> all;
+    for (const Run& run : runs) {
       const V piece =
-          split_axis(shifted(x, axis, phases[r][t].at), axis, x.shape()[static_cast<size_t>(axis)], Dim(1));
+          split_axis(shifted(x, axis, run.at), axis, x.shape()[static_cast<size_t>(axis)], Dim(1));
       Shape wide = piece.shape();
-      wide[static_cast<size_t>(axis) + 1] = Dim(static_cast<int64_t>(end - r));
+      wide[static_cast<size_t>(axis) + 1] = Dim(static_cast<int64_t>(run.weights.size()));
       pieces.push_back(broadcast_to(piece, wide));
+      all.insert(all.end(), run.weights.begin(), run.weights.end());
     }
     elements.push_back(pieces.size() == 1 ? pieces[0] : concat(pieces, axis + 1));
-    weights.push_back(std::move(w));
+    weights.push_back(std::move(all));
   }
   return merge_axis(weighted(elements, weights, axis + 1), axis);
 }
@@ -105,34 +54,20 @@ V by_phases(V x, int64_t axis, const Sampling& s, int64_t factor) {
 // One result for each `factor` elements, of the same ones among them.
 V by_strides(V x, int64_t axis, const Sampling& s, int64_t factor, const Dim& out) {
   const V apart = split_axis(x, axis, out, Dim(factor));
-  const std::vector<Tap> taps = taps_at(s, place_of(s.coordinates, 0, factor, 1));
-  V sum;
-  for (const Tap& tap : taps) {
-    const V element = merge_axis(slice_along(apart, axis + 1, tap.at, tap.at + 1), axis);
-    const V part = taps.size() == 1 ? element : element * tap.weight;
-    sum = sum.b == nullptr ? part : sum + part;
-  }
-  return sum;
+  const std::vector<Tap> taps = stride_taps(s, factor);
+  const auto element = [&](const Tap& tap) {
+    return merge_axis(slice_along(apart, axis + 1, tap.at, tap.at + 1), axis);
+  };
+  if (taps.front().at == taps.back().at) return element(taps[0]);
+  return element(taps[0]) * taps[0].weight + element(taps[1]) * taps[1].weight;
 }
 
-// Rows and weights of every result.
 V by_table(V x, int64_t axis, const Sampling& s, int64_t in, int64_t out) {
-  std::vector<std::vector<int64_t>> rows;
-  std::vector<std::vector<double>> weights;
-  for (int64_t i = 0; i < out; ++i) {
-    std::vector<Tap> taps = taps_at(s, place_of(s.coordinates, i, in, out));
-    for (Tap& tap : taps) tap.at = std::clamp<int64_t>(tap.at, 0, in - 1);
-    const bool one = std::all_of(taps.begin(), taps.end(), [&](const Tap& t) { return t.at == taps[0].at; });
-    rows.resize(taps.size());
-    weights.resize(taps.size());
-    for (size_t t = 0; t < taps.size(); ++t) {
-      rows[t].push_back(taps[t].at);
-      weights[t].push_back(one ? 1 / static_cast<double>(taps.size()) : taps[t].weight);
-    }
-  }
+  const Table table = table_of(s, in, out);
   std::vector<V> elements;
-  for (const std::vector<int64_t>& r : rows) elements.push_back(take(x, row_numbers(*x.b, r, {out}), axis));
-  return weighted(elements, weights, axis);
+  for (const std::vector<int64_t>& rows : table.rows)
+    elements.push_back(take(x, row_numbers(*x.b, rows, {out}), axis));
+  return weighted(elements, table.weights, axis);
 }
 
 std::vector<ir::ValueId> body(ir::BodyContext& c) {
@@ -263,6 +198,7 @@ constexpr OpDef defs[] = {
      .attrs = attrs,
      .form = &form,
      .infer = infer,
+     .vjp = resize_vjp,
      .sample = sample},
 };
 

@@ -58,8 +58,10 @@ bool lanes_have_factors(const ContractTerms& t) { return t.n_axis && t.classes[*
 // depthwise convolution): what one row reads at its taps is what its neighbours read at theirs.
 std::optional<int64_t> shared_taps(const ContractTerms& t) {
   if (!lanes_have_factors(t) || !t.row_window || !t.m_extent().is_constant()) return std::nullopt;
+  // Those of the gradient for the factors are the rows of the result: too many for registers.
+  constexpr int64_t most_taps = 9;
   const std::optional<KnownWindow> w = known_window(t);
-  return w ? std::optional(w->taps) : std::nullopt;
+  return w && w->taps <= most_taps ? std::optional(w->taps) : std::nullopt;
 }
 
 bool can_take_rows_first(const ContractTerms& t) { return lanes_have_factors(t) && t.rows_share(); }

@@ -71,7 +71,7 @@ TEST_CASE("loops over epochs are compiled for those who ask for them", "[long]")
   const double loops = instructions(folder, "compile step.tenon --fn train --threads 1 -o d");
   INFO(plain << " " << inference << " " << single << " " << loops);
   CHECK(inference < 1.15 * plain);
-  CHECK(single < 0.5 * loops);
+  CHECK(single < 0.9 * loops);
 }
 
 TEST_CASE("where blocks of the arena lie is said in proportion to their number") {

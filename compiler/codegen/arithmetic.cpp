@@ -127,11 +127,17 @@ llvm::Value* FunctionEmitter::convert(DType from, DType to, llvm::Value* a) {
 bool FunctionEmitter::is_at_most(llvm::Value* x, llvm::Value* limit) const {
   using namespace llvm::PatternMatch;
   const auto* most = llvm::dyn_cast<llvm::ConstantInt>(limit);
+  // x is i or i + step. The parts of a match that fails are bound all the same.
+  llvm::Value* base = nullptr;
   const llvm::APInt* behind = nullptr;
   int64_t step = 0, last = 0;
-  if (match(x, m_Add(m_Value(x), m_APInt(behind)))) step = behind->getSExtValue();
+  if (match(x, m_Add(m_Value(base), m_APInt(behind)))) {
+    step = behind->getSExtValue();
+    x = base;
+  }
   const auto found = highest_.find(x);
-  if (most == nullptr || found == highest_.end()) return false;
+  // A negative step might wrap below the lowest i.
+  if (most == nullptr || found == highest_.end() || step < 0) return false;
   return !__builtin_add_overflow(found->second, step, &last) && last <= most->getSExtValue();
 }
 

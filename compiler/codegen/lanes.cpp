@@ -63,13 +63,14 @@ std::vector<llvm::Value*> fold_together(
 }
 
 // How many indices lo..hi has, where that is known: both are, or hi lies so many behind lo.
-std::optional<int64_t> known_count(llvm::Value* lo, llvm::Value* hi) {
+std::optional<uint64_t> known_count(llvm::Value* lo, llvm::Value* hi) {
   using namespace llvm::PatternMatch;
   const auto *l = llvm::dyn_cast<llvm::ConstantInt>(lo), *h = llvm::dyn_cast<llvm::ConstantInt>(hi);
   if (l != nullptr && h != nullptr)
-    return l->getSExtValue() < h->getSExtValue() ? h->getSExtValue() - l->getSExtValue() : 0;
+    return l->getSExtValue() < h->getSExtValue() ? h->getZExtValue() - l->getZExtValue() : 0;
   const llvm::APInt* n = nullptr;
-  if (match(hi, m_Add(m_Specific(lo), m_APInt(n)))) return std::max<int64_t>(0, n->getSExtValue());
+  if (match(hi, m_Add(m_Specific(lo), m_APInt(n))))
+    return static_cast<uint64_t>(std::max<int64_t>(0, n->getSExtValue()));
   return std::nullopt;
 }
 
@@ -99,18 +100,18 @@ void FunctionEmitter::emit_lanes(const Stmt& s) {
     return v;
   }());
   const std::vector<uint32_t> assigned = live_assigned({s});
-  if (const std::optional<int64_t> n = known_count(lo.scalar(), hi.scalar())) {
-    const int64_t full = *n / width, rest = *n % width;
+  if (const std::optional<uint64_t> n = known_count(lo.scalar(), hi.scalar())) {
+    const uint64_t block = static_cast<uint64_t>(width), full = *n / block, rest = *n % block;
     if (*n == 0) return;
     Value end = lo;
-    end.parts[0] = builder_.CreateAdd(lo.scalar(), builder_.getInt64(static_cast<uint64_t>(full * width)));
+    end.parts[0] = builder_.CreateAdd(lo.scalar(), builder_.getInt64(full * block));
     if (full == 1) {
       lanes_block(s, lo.scalar(), w, nullptr);
     } else if (full > 1) {
       counted_loop(lo, end, step, assigned, true, true,
                    [&](llvm::Value* i) { lanes_block(s, i, w, nullptr); });
     }
-    if (rest != 0) tail(end.scalar(), builder_.getInt64(static_cast<uint64_t>(rest)));
+    if (rest != 0) tail(end.scalar(), builder_.getInt64(rest));
     return;
   }
 

@@ -288,8 +288,8 @@ void FunctionEmitter::emit_for(const Stmt& s) {
       [&](llvm::Value* i) {
         bind_loop(s.var, here(i));
         if (bounded && st != nullptr && st->getSExtValue() > 0) {
-          const int64_t first = l->getSExtValue(), width = st->getSExtValue();
-          highest_[i] = first + (h->getSExtValue() - 1 - first) / width * width;
+          const uint64_t width = st->getZExtValue(), first = l->getZExtValue();
+          highest_[i] = static_cast<int64_t>(first + (h->getZExtValue() - 1 - first) / width * width);
         }
         emit(s.body);
       },

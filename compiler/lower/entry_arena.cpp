@@ -150,10 +150,9 @@ std::vector<ExprId> arena_layout(kernel::Builder& b, const Plan& plan,
   std::vector<ExprId> offsets, ends;
   auto place = [&](uint32_t first, uint32_t last) {
     if (!behind) return offsets.push_back(tree.over(first, last));
-    ExprId offset = b.index(0);
-    bool any = false;
-    for (const uint32_t j : (*behind)[offsets.size()])
-      offset = std::exchange(any, true) ? b.binary(kernel::Op::max, offset, ends[j]) : ends[j];
+    const std::vector<uint32_t>& before = (*behind)[offsets.size()];
+    ExprId offset = before.empty() ? b.index(0) : ends[before.front()];
+    for (size_t k = 1; k < before.size(); ++k) offset = b.binary(kernel::Op::max, offset, ends[before[k]]);
     offsets.push_back(offset);
   };
   for (size_t i = 0; i < lives.size(); ++i) {

@@ -119,19 +119,11 @@ bool write_rows(Compress& c, JDIMENSION width, JDIMENSION height, int channels, 
   return true;
 }
 
-std::vector<JSAMPROW> row_pointers(Array& pixels) {
-  const auto height = static_cast<size_t>(pixels.shape()[0]);
-  std::vector<JSAMPROW> out(height);
-  for (size_t y = 0; y < height; ++y)
-    out[y] = reinterpret_cast<JSAMPROW>(pixels.data()) + y * (pixels.bytes() / height);
-  return out;
-}
-
 }  // namespace
 
 Result<Array> decode_jpeg(const PictureHeader& header, std::string_view bytes, const std::string& path) {
   Array out(DType::u8, {header.height, header.width, header.channels});
-  std::vector<JSAMPROW> rows = row_pointers(out);
+  std::vector<unsigned char*> rows = row_pointers(out);
   Decompress d;
   begin(d.failing);
   d.info.err = &d.failing.manager;
@@ -142,7 +134,7 @@ Result<Array> decode_jpeg(const PictureHeader& header, std::string_view bytes, c
 }
 
 Result<std::string> encode_jpeg(const Array& picture, const std::string& path) {
-  std::vector<JSAMPROW> rows = row_pointers(const_cast<Array&>(picture));
+  std::vector<unsigned char*> rows = row_pointers(const_cast<Array&>(picture));
   Compress c;
   begin(c.failing);
   c.info.err = &c.failing.manager;

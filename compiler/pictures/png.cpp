@@ -106,14 +106,6 @@ bool write_rows(Work& work, png_uint_32 width, png_uint_32 height, int colour, p
   return true;
 }
 
-std::vector<png_bytep> row_pointers(Array& pixels) {
-  const auto height = static_cast<size_t>(pixels.shape()[0]);
-  std::vector<png_bytep> out(height);
-  for (size_t y = 0; y < height; ++y)
-    out[y] = reinterpret_cast<png_bytep>(pixels.data()) + y * (pixels.bytes() / height);
-  return out;
-}
-
 }  // namespace
 
 Result<Array> decode_png(const PictureHeader& header, std::string_view bytes, const std::string& path) {
@@ -132,7 +124,7 @@ Result<Array> decode_png(const PictureHeader& header, std::string_view bytes, co
                   channels - header.channels <= 1,
               path);
   Array read(DType::u8, {header.height, header.width, channels});
-  std::vector<png_bytep> rows = row_pointers(read);
+  std::vector<unsigned char*> rows = row_pointers(read);
   if (!read_rows(work, rows.data())) return broken();
   if (channels == header.channels) return read;
   Array out(DType::u8, {header.height, header.width, header.channels});
@@ -157,7 +149,7 @@ Result<std::string> encode_png(const Array& picture, const std::string& path) {
   work.to = &out;
   if (work.png == nullptr || work.info == nullptr) return support::out_of_memory();
   // libpng wants pointers to what it only reads.
-  std::vector<png_bytep> rows = row_pointers(const_cast<Array&>(picture));
+  std::vector<unsigned char*> rows = row_pointers(const_cast<Array&>(picture));
   if (!write_rows(work, static_cast<png_uint_32>(picture.shape()[1]),
                   static_cast<png_uint_32>(picture.shape()[0]),
                   picture.shape()[2] == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, rows.data()))

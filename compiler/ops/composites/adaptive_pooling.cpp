@@ -13,8 +13,6 @@
 namespace tenon::ops {
 namespace {
 
-bool takes_max(const OpDef& op) { return op.name.find("max") != std::string_view::npos; }
-
 Status infer(InferContext& c) {
   TENON_TRY(want_spatial(c));
   constexpr int64_t most = int64_t{1} << 20;

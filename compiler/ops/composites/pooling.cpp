@@ -8,8 +8,6 @@
 namespace tenon::ops {
 namespace {
 
-bool takes_max(const OpDef& op) { return op.name.find("max") != std::string_view::npos; }
-
 ir::Attr derive_low(const InferContext& c) { return padding_of(c, spatial_extents(c), sizes_of(c), false); }
 ir::Attr derive_high(const InferContext& c) { return padding_of(c, spatial_extents(c), sizes_of(c), true); }
 ir::Attr derive_stride(const InferContext& c) { return c.get<Axes>("size"); }

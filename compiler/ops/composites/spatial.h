@@ -12,6 +12,9 @@ namespace tenon::ops {
 size_t spatial_rank(const OpDef& op, size_t rank);
 inline size_t spatial_rank(const InferContext& c) { return spatial_rank(*c.op, c.operands[0].rank()); }
 
+// The largest element of a window, where others take their mean: max_pool2d, adaptive_max_pool1d, ...
+inline bool takes_max(const OpDef& op) { return op.name.find("max") != std::string_view::npos; }
+
 // Windows of a layer over x's spatial dimensions, from its attributes stride, dilation, padding, low, high.
 struct SpatialWindows {
   Axes stride, dilation;

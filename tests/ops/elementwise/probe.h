@@ -162,10 +162,15 @@ double ulps(T got, long double want) {
 
 // The same for f32 where all is ordinary, without the C library: what every f32 argument can be put through.
 inline double ulps_f32(float got, double want) {
-  const double size = std::fabs(want);
-  constexpr double top = std::numeric_limits<float>::max();
-  if (!(size >= std::numeric_limits<float>::min() && size <= top && std::fabs(got) <= top))
-    return ulps<float>(got, want);
+  const double size = std::fabs(want), given = std::fabs(double{got});
+  constexpr double top = std::numeric_limits<float>::max(), low = std::numeric_limits<float>::min();
+  // Both beyond all that fits, or both no number.
+  if (size >= 0x1p128 && given > top)
+    return std::signbit(got) == std::signbit(want) ? 0 : ulps<float>(got, want);
+  if (std::isnan(want) && std::isnan(got)) return 0;
+  // Below the normal numbers the unit is the smallest of all.
+  if (size < low && want != 0 && given <= top) return std::fabs(got - want) * 0x1p149;
+  if (!(size >= low && size <= top && given <= top)) return ulps<float>(got, want);
   // want = 1.m 2^e: the unit is 2^(e - 23), and e stands biased by 1023 in the upper bits.
   const uint64_t exponent = std::bit_cast<uint64_t>(size) >> 52;
   return std::fabs(got - want) * std::bit_cast<double>((2 * 1023 + 23 - exponent) << 52);

@@ -456,6 +456,30 @@ TEST_CASE("Loops carry variables, in and out of branches") {
   }
 }
 
+// What a loop's known bounds say of i says nothing of i and an unknown.
+TEST_CASE("The lesser of a loop's index, an unknown and a limit") {
+  Function f;
+  f.name = "k_least";
+  Builder b(f);
+  const VarId out = b.buffer("out", DType::i64);
+  const ExprId n = b.use(b.scalar("n"));
+  const ExprId i = b.begin_for("i", b.index(0), b.index(12), b.index(3));
+  const ExprId at = b.binary(Op::div, i, b.index(3)), limit = b.index(10);
+  const ExprId asked[] = {i,
+                          b.add(i, n),
+                          b.add(n, i),
+                          b.add(i, b.index(1)),
+                          b.add(i, b.index(2)),
+                          b.add(i, b.index(-20)),
+                          b.sub(i, n)};
+  const auto count = static_cast<int64_t>(std::size(asked));
+  for (int64_t k = 0; k < count; ++k)
+    b.store(out, b.add(b.mul(at, b.index(count)), b.index(k)), b.binary(Op::min, asked[k], limit));
+  b.end();
+  for (const int64_t far : {-5, 0, 4, 100})
+    check_kernel(f, {buffer_of(std::vector<int64_t>(4 * std::size(asked))), scalar_of(far)});
+}
+
 TEST_CASE("Loops inside lanes carry one value a lane") {
   // Row sums by columns of lanes, with a running maximum, and a nested fold of what they give.
   for (int64_t n : {3, 16, 41}) {

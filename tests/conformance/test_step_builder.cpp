@@ -131,6 +131,31 @@ TEST_CASE("training with schedules, accumulation and averages goes on across epo
   CHECK(plain["p"].as<float>()[0] != smooth["p"].as<float>()[0]);
 }
 
+// A training step counts: the mask of its next call is another.
+TEST_CASE("a step of one's own draws anew in every call, from where its state stands") {
+  tn::Model m("net");
+  const tn::Value x = m.input<float>("x", {64});
+  const tn::Value mask = m.state<float>("mask", {64}), sum = m.state<float>("sum", {64});
+  const tn::Value drawn = tn::dropout(x, 0.5);
+  m.step("draw", std::vector<tn::Assign>{{mask, drawn}});
+  m.step("learn", std::vector<tn::Assign>{{sum, sum - tn::grad(tn::reduce_sum(drawn * drawn), x)}});
+  const tn::Program program = tn::compile(m);
+  std::vector<float> ones(64, 1.0f);
+  const auto run = [&](const tn::State& state, const char* step, const char* global) {
+    tn::Session(program, state, {.threads = 1}).run(step, {{"x", tn::view(ones, {64})}});
+    return values(state, global);
+  };
+  const tn::State state = program.init(5), same = program.init(5);
+  const std::vector<float> first = run(state, "draw", "mask"), second = run(state, "draw", "mask");
+  CHECK(first != second);
+  CHECK(run(same, "draw", "mask") == first);
+  CHECK(run(same, "draw", "mask") == second);
+  const std::vector<float> once = run(state, "learn", "sum");
+  std::vector<float> twice = run(state, "learn", "sum");
+  for (size_t i = 0; i < twice.size(); ++i) twice[i] -= once[i];
+  CHECK(twice != once);
+}
+
 TEST_CASE("what a step in C++ cannot be given is told where it stands") {
   tn::Model m("net");
   const Net net(m);

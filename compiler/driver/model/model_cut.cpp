@@ -3,6 +3,7 @@
 
 #include "driver/model/model.h"
 #include "ir/compact.h"
+#include "transforms/globals.h"
 #include "transforms/transforms.h"
 
 namespace tenon::driver {
@@ -92,10 +93,18 @@ class Cutting {
         graph.results.push_back(map[v]);
       }
     function.mode = ir::Mode::unresolved;
+    draws_ |= mode == ir::Mode::training;
     TENON_TRY(transforms::resolve_mode(module_, function, mode));
     for (size_t i = 0; i < mapped.size(); ++i) map[mapped[i]] = graph.results[i];
     graph.results.clear();
     return Ok{};
+  }
+
+  // With its writes the function is whole: a step that draws counts, or its next call would draw the same.
+  void finish(ir::Mode mode) {
+    function.mode = mode;
+    if (draws_ && !function.writes.empty()) transforms::count_step(module_, function);
+    ir::compact(module_, function.graph);
   }
 
   ir::Function function;
@@ -105,6 +114,7 @@ class Cutting {
   ir::Module& module_;
   const ir::Graph& from_;
   std::optional<ir::Builder> names_;  // knows the names there are, until a transform makes others
+  bool draws_ = false;                // training forms stand in it
 };
 
 }  // namespace
@@ -173,8 +183,7 @@ Result<ir::Function> Model::cut(ir::Module& module, const Cut& cut) const {
     f.graph.results.push_back(out.map[a.value.index]);
     f.writes.push_back({graph_.value(a.target).name});
   }
-  f.mode = mode;
-  ir::compact(module, f.graph);
+  out.finish(mode);
   return std::move(f);
 }
 

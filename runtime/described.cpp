@@ -92,6 +92,17 @@ Result<TrainTest> load_described(std::string_view name, Keys keys, const TableFo
     TENON_TRY(keys.done());
     return make_digits(o);
   }
+  if (name == "shapes") {
+    ShapesOptions o;
+    TENON_TRY(keys.take("rows", &o.rows));
+    TENON_TRY(keys.take("test", &o.test));
+    TENON_TRY(keys.take("size", &o.size));
+    TENON_TRY(keys.take("classes", &o.classes));
+    TENON_TRY(keys.take("objects", &o.objects));
+    TENON_TRY(keys.take("seed", &o.seed));
+    TENON_TRY(keys.done());
+    return make_shapes(o);
+  }
   TrainTest out;
   if (name == "regression") {
     RegressionOptions o;

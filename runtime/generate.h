@@ -1,5 +1,6 @@
-// Data without files: tables with a known law, and drawn digits. The same options give the same bits on every
-// machine. Sizes that would pass 8 GiB, and options out of range, are refused (T610) before allocating.
+// Data without files: tables with a known law, drawn digits and shapes. The same options give the same bits
+// on every machine. Sizes that would pass 8 GiB, and options out of range, are refused (T610) before
+// allocating.
 #pragma once
 
 #include <cstdint>
@@ -34,5 +35,20 @@ struct DigitsOptions {
 // speckled: `image` u8 [rows, 28, 28] (0 is background), `label` i32 [rows]. The held-out rows are drawn from
 // numbers of their own.
 support::Result<TrainTest> make_digits(const DigitsOptions& options = {});
+
+struct ShapesOptions {
+  int64_t rows = 2000;
+  int64_t test = -1;  // held-out rows; -1: a fifth of rows
+  int64_t size = 32;  // pixels both ways
+  // Figures there are, the first of: disc, square, triangle, cross, ring, bars that lie, bars that stand,
+  // squares of a board, crescent, corner.
+  int64_t classes = 10;
+  int64_t objects = 1;  // figures in a picture, at most
+  uint64_t seed = 0;
+};
+// Figures placed, turned and coloured by chance on a darker, shaded and noisy ground: `image` u8 [rows, size,
+// size, 3], `label` i32 [rows], of the figure in front, and `mask` u8 [rows, size, size], 0 on the ground and
+// the class plus 1 on a figure. The held-out rows are drawn from numbers of their own.
+support::Result<TrainTest> make_shapes(const ShapesOptions& options = {});
 
 }  // namespace tenon::runtime

@@ -200,14 +200,14 @@ Result<Described> describe(const std::string& spec) {
     TENON_ASSIGN(out.path, find_by_name(spec));
     return out;
   }
-  static constexpr std::string_view known[] = {"regression", "classification", "digits",
+  static constexpr std::string_view known[] = {"regression", "classification", "digits",  "shapes",
                                                "csv",        "cifar10",        "cifar100"};
   const size_t colon = spec.find(':');
   const std::string_view name = std::string_view(spec).substr(0, colon);
   if (std::find(std::begin(known), std::end(known), name) == std::end(known)) {
     const std::string_view near = support::nearest(name, known);
     return at_file(Code::file_missing, spec, "there is no such file or folder",
-                   near.empty() ? "name a folder, a file, or a generator: regression, classification, digits"
+                   near.empty() ? "name a folder, a file, or a generator: regression, classification, digits, shapes"
                                 : "did you mean " + std::string(near) + ":? ");
   }
   out.name = name;

@@ -9,6 +9,7 @@
 //   a generator   regression:rows=100,features=1,noise=0.1,seed=7
 //                 classification:rows=200,features=2,classes=2,separation=4,seed=7
 //                 digits:rows=5000,seed=1,test=1000
+//                 shapes:rows=2000,size=32,classes=10,objects=1,seed=1
 //   csv:          csv:path=train.csv,test=test.csv,target=price,columns=a+b,without=id,labels=classes,
 //                 text=skip,missing=drop,header=no,separator=;,standardize=yes (text=onehot: 0 and 1 columns;
 //                 see runtime/csv.h; + joins names)

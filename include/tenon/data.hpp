@@ -415,6 +415,26 @@ inline Result<TrainTest> try_make_digits(const DigitsOptions& o = {}) {
   return try_load_data("digits:rows=" + std::to_string(o.samples) + ",seed=" + std::to_string(o.seed));
 }
 
+struct ShapesOptions {
+  int64_t samples = 2000;
+  /// Pixels both ways.
+  int64_t size = 32;
+  /// Figures there are, at most 10: disc, square, triangle, cross, ring, two kinds of bars, board, crescent,
+  /// corner.
+  int64_t classes = 10;
+  /// Figures in a picture, at most.
+  int64_t objects = 1;
+  uint64_t seed = 0;
+};
+/// Figures of chance colours, places and sizes on darker ground: image u8 [samples, size, size, 3], label i32
+/// [samples], of the figure in front, and mask u8 [samples, size, size], 0 on the ground and the class plus 1
+/// on a figure; with a fifth as many held out.
+inline Result<TrainTest> try_make_shapes(const ShapesOptions& o = {}) {
+  return try_load_data("shapes:rows=" + std::to_string(o.samples) + ",size=" + std::to_string(o.size) +
+                       ",classes=" + std::to_string(o.classes) + ",objects=" + std::to_string(o.objects) +
+                       ",seed=" + std::to_string(o.seed));
+}
+
 struct ImageOptions {
   /// The rows held out, not those to train on.
   bool test = false;

@@ -17,7 +17,7 @@ void DataOptions::declare(Options& options, bool required, bool blocks) {
       "--data", &spec,
       "a folder (MNIST's or CIFAR's files, train.csv and test.csv, .npy columns, pictures), a file, or "
       "a generator: regression:rows=100,features=1,noise=0.1,seed=7, classification:..., "
-      "digits:rows=5000,seed=1",
+      "digits:rows=5000,seed=1, shapes:rows=2000,seed=1",
       required);
   options.number("--label-offset", &label_offset, "added to the column y or label");
   if (blocks)

@@ -138,11 +138,86 @@ TEST_CASE("drawn digits can be told apart, and are the same everywhere") {
   CHECK(failure(make_digits(o)) == 610);
 }
 
+TEST_CASE("drawn shapes: brighter figures of their label, the same everywhere") {
+  ShapesOptions o;
+  o.rows = 400;
+  o.test = 40;
+  o.size = 24;
+  o.classes = 6;
+  o.seed = 1;
+  auto d = make_shapes(o);
+  REQUIRE(d);
+  using Shape = std::vector<int64_t>;
+  CHECK(d->train.find("image")->array->shape() == Shape{400, 24, 24, 3});
+  CHECK(d->train.find("mask")->array->shape() == Shape{400, 24, 24});
+  CHECK(d->test->rows() == 40);
+  const auto image = d->train.find("image")->array->as<uint8_t>(),
+             mask = d->train.find("mask")->array->as<uint8_t>();
+  const auto label = d->train.find("label")->array->as<int32_t>();
+  int counts[6] = {};
+  for (size_t row = 0; row < 400; ++row) {
+    REQUIRE(label[row] >= 0);
+    REQUIRE(label[row] < 6);
+    ++counts[label[row]];
+    // One figure: its pixels are of the label, and brighter than the ground.
+    double figure = 0, ground = 0;
+    int inside = 0;
+    for (size_t i = row * 576; i < row * 576 + 576; ++i) {
+      REQUIRE((mask[i] == 0 || mask[i] == label[row] + 1));
+      const double light = image[3 * i] + image[3 * i + 1] + image[3 * i + 2];
+      (mask[i] == 0 ? ground : figure) += light;
+      inside += mask[i] != 0;
+    }
+    REQUIRE(inside > 20);
+    REQUIRE(inside < 400);
+    CHECK(figure / inside > ground / (576 - inside) + 60);
+  }
+  for (int c : counts) CHECK(c > 40);
+  CHECK(hash(*d->test) != hash(*d->train.slice(0, 40)));
+  // The first rows of a larger set are the rows of a smaller one.
+  o.rows = 30;
+  o.test = 0;
+  auto few = make_shapes(o);
+  REQUIRE(few);
+  CHECK_FALSE(few->test.has_value());
+  CHECK(hash(few->train) == hash(*d->train.slice(0, 30)));
+  // Several figures: the front one is whole, others may be hidden.
+  o.objects = 3;
+  o.rows = 60;
+  auto scenes = make_shapes(o);
+  REQUIRE(scenes);
+  const auto scene_mask = scenes->train.find("mask")->array->as<uint8_t>();
+  const auto front = scenes->train.find("label")->array->as<int32_t>();
+  int mixed = 0;
+  for (size_t row = 0; row < 60; ++row) {
+    bool own = false, other = false;
+    for (size_t i = row * 576; i < row * 576 + 576; ++i) {
+      own = own || scene_mask[i] == front[row] + 1;
+      other = other || (scene_mask[i] != 0 && scene_mask[i] != front[row] + 1);
+    }
+    CHECK(own);
+    mixed += other;
+  }
+  CHECK(mixed > 15);
+  for (auto set :
+       {&ShapesOptions::rows, &ShapesOptions::size, &ShapesOptions::classes, &ShapesOptions::objects})
+    for (const int64_t bad : {int64_t{0}, int64_t{1} << 40}) {
+      ShapesOptions wrong;
+      wrong.*set = bad;
+      CHECK(failure(make_shapes(wrong)) == 610);
+    }
+  ShapesOptions huge;
+  huge.rows = 100000;
+  huge.size = 512;
+  CHECK(contains(failure_text(make_shapes(huge)), "pass 8 GiB"));
+}
+
 TEST_CASE("generated bits do not change between versions") {
   // Fixed values: a change here changes every published example.
   CHECK(hash(load_data("regression:rows=100,features=3,seed=7")->train) == 0x839f7c9a3dab6083u);
   CHECK(hash(load_data("classification:rows=100,features=3,seed=7")->train) == 0xe08c60f5f3d9d0aeu);
   CHECK(hash(load_data("digits:rows=50,seed=1,test=0")->train) == 0x786cd3e157bbc3ceu);
+  CHECK(hash(load_data("shapes:rows=50,seed=1,test=0")->train) == 0x8946b7bb2eb322f5u);
 }
 
 TEST_CASE("data specs name generators") {
@@ -156,10 +231,15 @@ TEST_CASE("data specs name generators") {
   REQUIRE(d);
   REQUIRE(d->test.has_value());
   CHECK(d->test->rows() == 10);
+  auto shapes = load_data("shapes:rows=10,test=2,size=16,classes=3,objects=2,seed=5");
+  REQUIRE(shapes);
+  CHECK(shapes->train.find("image")->array->shape() == std::vector<int64_t>{10, 16, 16, 3});
+  CHECK(shapes->test->rows() == 2);
   for (const char* bad :
        {"regression:rows", "regression:=3", "regression:rows=ten", "regression:rows=1,rows=2",
         "regression:row=5", "regression:rows=-1", "digits:rows=99999999999", "regression:seed=-1",
-        "regression:noise=0,1", "csv:", "csv:path=x,header=maybe", "csv:path=x,separator=ab", ""}) {
+        "shapes:size=4", "shapes:figures=2", "regression:noise=0,1", "csv:", "csv:path=x,header=maybe",
+        "csv:path=x,separator=ab", ""}) {
     CAPTURE(bad);
     CHECK(failure(load_data(bad)) == 610);
   }

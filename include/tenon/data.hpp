@@ -481,6 +481,7 @@ inline Data make_classification(const ClassificationOptions& o = {}) {
   return detail::take(try_make_classification(o));
 }
 inline TrainTest make_digits(const DigitsOptions& o = {}) { return detail::take(try_make_digits(o)); }
+inline TrainTest make_shapes(const ShapesOptions& o = {}) { return detail::take(try_make_shapes(o)); }
 inline Data mnist(const std::string& folder, const MnistOptions& options = {}) {
   return detail::take(try_mnist(folder, options));
 }

@@ -1,4 +1,4 @@
-// Layers that bring their parameters, loops, and short forms over the generated builder functions.
+// Layers that bring their parameters, and short forms over the generated builder functions.
 #pragma once
 
 #include "tenon/ops.hpp"
@@ -17,6 +17,25 @@ inline Value layer_param(ModelCore* core, const std::string& name, const std::st
     return tenon_model_param(core->model.get(), name.c_str(), type.c_str(), init.c_str(), 0, &v, e);
   }));
   return Value(core, done ? v : TENON_NO_VALUE);
+}
+
+// A state of a layer, and what steps leave in it.
+inline Value layer_state(ModelCore* core, const std::string& name, const std::string& type,
+                         const std::string& init, std::source_location where) {
+  tenon_value v = TENON_NO_VALUE;
+  if (core->collect && core->error) return Value(core, v);
+  core->at(where);
+  const bool done = core->pass(checked([&](tenon_error** e) {
+    return tenon_model_state(core->model.get(), name.c_str(), type.c_str(), init.c_str(), &v, e);
+  }));
+  return Value(core, done ? v : TENON_NO_VALUE);
+}
+inline void layer_update(ModelCore* core, const Value& state, const Value& next, std::source_location where) {
+  if (core->collect && core->error) return;
+  core->at(where);
+  core->pass(checked([&](tenon_error** e) {
+    return tenon_model_update(core->model.get(), state.id(), next.id(), TENON_NO_VALUE, e);
+  }));
 }
 
 inline Value layer_error(ModelCore* core, std::string message, std::source_location where) {
@@ -70,45 +89,136 @@ struct Conv2dLayerOptions {
   int64_t groups = 1;
 };
 
-/// A convolutional layer over x [batch, height, width, in] with parameters of its own: w [taps..., in /
-/// groups, filters] and b [filters], of x's element type.
-inline Value conv2d(const Value& x, int64_t filters, const std::vector<int64_t>& taps,
-                    const Conv2dLayerOptions& options = {},
-                    std::source_location where = std::source_location::current()) {
-  detail::ModelCore* core = x.core();
-  if (core == nullptr || !x) return x;
-  const std::string name = detail::layer_name(core, options.name, "conv");
+namespace detail {
+
+// The number that an extent is; -1 for one that is not known yet.
+inline int64_t fixed_extent(const Dim& extent) {
+  int64_t number = 0;
+  const std::string& text = extent.text();
+  const auto end = text.data() + text.size();
+  return std::from_chars(text.data(), end, number).ptr == end ? number : -1;
+}
+
+// Of conv2d and conv_transpose2d, which take their weights' last two extents the other way round.
+struct Conv2dParts {
+  Value w, b;
+  std::string name;
+};
+inline std::optional<Conv2dParts> conv2d_parts(const char* op, bool transposed, const Value& x,
+                                               int64_t filters, const std::vector<int64_t>& taps,
+                                               const Conv2dLayerOptions& options,
+                                               std::source_location where) {
+  ModelCore* core = x.core();
+  if (core == nullptr || !x) return std::nullopt;
+  const std::string name = layer_name(core, options.name, "conv"), kind(op);
   const std::vector<Dim> shape = x.shape();
-  if (shape.size() != 4 || taps.size() != 2 || options.groups < 1)
-    return detail::layer_error(
-        core, "conv2d: wants x [batch, height, width, in], two numbers of taps and groups above 0", where);
-  const std::string dtype(dtype_name(x.dtype())), out = std::to_string(filters);
-  std::string in = shape.back().text();
-  if (options.groups != 1) {
-    int64_t channels = 0;
-    for (const char c : in)
-      channels = channels >= 0 && c >= '0' && c <= '9' && channels < (int64_t{1} << 40)
-                     ? channels * 10 + (c - '0')
-                     : -1;
-    if (channels < 0 || channels % options.groups != 0)
-      return detail::layer_error(
-          core, "conv2d: " + std::to_string(options.groups) + " groups do not divide " + in + " channels",
-          where);
-    in = std::to_string(channels / options.groups);
+  if (shape.size() != 4 || taps.size() != 2 || options.groups < 1) {
+    layer_error(core, kind + ": wants x [batch, height, width, in], two numbers of taps and groups above 0",
+                where);
+    return std::nullopt;
   }
-  const std::string window = std::to_string(taps[0]) + "," + std::to_string(taps[1]);
-  const Value w = detail::layer_param(core, name + ".w", dtype + "[" + window + "," + in + "," + out + "]",
-                                      options.init, where);
-  const Value b = options.bias
-                      ? detail::layer_param(core, name + ".b", dtype + "[" + out + "]", "zeros", where)
-                      : Value();
-  Conv2dOptions rest;
+  Dim in = shape.back(), out = filters;
+  Dim& divided = transposed ? out : in;
+  if (options.groups != 1) {
+    const int64_t channels = fixed_extent(divided);
+    if (channels < 0 || channels % options.groups != 0) {
+      layer_error(core,
+                  kind + ": " + std::to_string(options.groups) + " groups do not divide " + divided.text() +
+                      (transposed ? " filters" : " channels"),
+                  where);
+      return std::nullopt;
+    }
+    divided = channels / options.groups;
+  }
+  const std::vector<Dim> window{taps[0], taps[1], transposed ? out : in, transposed ? in : out};
+  Conv2dParts parts;
+  parts.name = name;
+  parts.w = layer_param(core, name + ".w", type_text(x.dtype(), window), options.init, where);
+  if (options.bias)
+    parts.b = layer_param(core, name + ".b", type_text(x.dtype(), {Dim(filters)}), "zeros", where);
+  return parts;
+}
+
+// The operation's options; its name goes to the result.
+template <class Options>
+Options conv2d_rest(const Conv2dLayerOptions& options, const std::string& name) {
+  Options rest;
   rest.name = name;
   rest.stride = options.stride;
   rest.dilation = options.dilation;
   rest.padding = options.padding;
   rest.groups = options.groups;
-  return conv2d(x, w, b, rest, where);
+  return rest;
+}
+
+}  // namespace detail
+
+/// A convolutional layer over x [batch, height, width, in] with parameters of its own: w [taps..., in /
+/// groups, filters] and b [filters], of x's element type.
+inline Value conv2d(const Value& x, int64_t filters, const std::vector<int64_t>& taps,
+                    const Conv2dLayerOptions& options = {},
+                    std::source_location where = std::source_location::current()) {
+  const auto parts = detail::conv2d_parts("conv2d", false, x, filters, taps, options, where);
+  if (!parts) return Value(x.core(), TENON_NO_VALUE);
+  return conv2d(x, parts->w, parts->b, detail::conv2d_rest<Conv2dOptions>(options, parts->name), where);
+}
+
+/// A transposed convolutional layer, which makes pictures larger (extent * stride with padding "same"): w
+/// [taps..., filters / groups, in] and b [filters], of x's element type.
+inline Value conv_transpose2d(const Value& x, int64_t filters, const std::vector<int64_t>& taps,
+                              const Conv2dLayerOptions& options = {},
+                              std::source_location where = std::source_location::current()) {
+  const auto parts = detail::conv2d_parts("conv_transpose2d", true, x, filters, taps, options, where);
+  if (!parts) return Value(x.core(), TENON_NO_VALUE);
+  return conv_transpose2d(x, parts->w, parts->b,
+                          detail::conv2d_rest<ConvTranspose2dOptions>(options, parts->name), where);
+}
+
+struct BatchNormLayerOptions {
+  /// Of the layer: its parameters are <name>.scale and <name>.offset, its running statistics <name>.mean and
+  /// <name>.variance. Empty: norm1, norm2, ...
+  std::string name = {};
+  /// The dimension of channels.
+  int64_t axis = -1;
+  /// Added to the variance.
+  double epsilon = 1e-5;
+  /// What is kept of the running statistics in each step.
+  double momentum = 0.9;
+  /// By the running statistics in training as well, which then stay as they are.
+  bool frozen = false;
+};
+
+/// Batch normalization (Ioffe and Szegedy 2015) over x [batch, ..., channels] with parameters and running
+/// statistics of its own, [channels] each: steps normalize by their batch and move the statistics (see
+/// Model::update), functions use them.
+inline Value batch_norm(const Value& x, const BatchNormLayerOptions& options = {},
+                        std::source_location where = std::source_location::current()) {
+  detail::ModelCore* core = x.core();
+  if (core == nullptr || !x) return x;
+  const std::string name = detail::layer_name(core, options.name, "norm");
+  const std::vector<Dim> shape = x.shape();
+  const auto rank = static_cast<int64_t>(shape.size());
+  const int64_t axis = options.axis < 0 ? options.axis + rank : options.axis;
+  if (axis < 0 || axis >= rank)
+    return detail::layer_error(
+        core, "batch_norm: x is " + x.type() + ", it has no axis " + std::to_string(options.axis), where);
+  const std::string type = detail::type_text(x.dtype(), {shape[static_cast<size_t>(axis)]});
+  const Value scale = detail::layer_param(core, name + ".scale", type, "ones", where),
+              offset = detail::layer_param(core, name + ".offset", type, "zeros", where),
+              mean = detail::layer_state(core, name + ".mean", type, "zeros", where),
+              variance = detail::layer_state(core, name + ".variance", type, "ones", where);
+  BatchNormOptions rest;
+  rest.name = name;
+  rest.axis = axis;
+  rest.epsilon = options.epsilon;
+  rest.momentum = options.momentum;
+  rest.frozen = options.frozen;
+  const std::array<Value, 3> out = batch_norm(x, scale, offset, mean, variance, rest, where);
+  if (!options.frozen) {
+    detail::layer_update(core, mean, out[1], where);
+    detail::layer_update(core, variance, out[2], where);
+  }
+  return out[0];
 }
 
 /// cast<float>(x)
@@ -122,139 +232,6 @@ template <class T = float>
 Value full(Model& model, T number, const std::vector<Dim>& shape,
            std::source_location where = std::source_location::current()) {
   return broadcast(model.constant<T>(number, where), shape, {}, where);
-}
-
-namespace detail {
-
-struct OpenBody {
-  tenon_model* model;
-  ~OpenBody() {
-    if (model != nullptr) tenon_model_abandon(model);
-  }
-};
-
-inline std::vector<tenon_value> ids_of(const std::vector<Value>& values) {
-  std::vector<tenon_value> ids;
-  for (const Value& v : values) ids.push_back(v.id());
-  return ids;
-}
-
-}  // namespace detail
-
-/// What a loop's body sees in one iteration.
-struct Iteration {
-  std::vector<Value> carry;  // values carried from one iteration to the next
-  std::vector<Value> slice;  // row i of each sequence
-  Value index;               // i, an i64 scalar
-};
-/// What it gives: the next carries, and values to be stacked along a new first dimension.
-struct Yield {
-  std::vector<Value> next = {};
-  std::vector<Value> stack = {};
-  /// A bool scalar: the loop ends after the first iteration where it is false. Its number of iterations is
-  /// then an upper bound, and rows that no iteration stacked are zero.
-  Value go_on = {};
-};
-struct LoopOptions {
-  /// Number of iterations, or their upper bound with Yield::go_on; left out: the sequences' first extent.
-  std::optional<Dim> trip = std::nullopt;
-  /// From the last row to the first.
-  bool reverse = false;
-};
-struct LoopResult {
-  std::vector<Value> last;     // carries
-  std::vector<Value> stacked;  // one row an iteration
-};
-
-/// Calls `body(Iteration) -> Yield` once, to write the loop's body. Other values it uses are captured.
-template <class Body>
-LoopResult loop(const std::vector<Value>& first, const std::vector<Value>& sequences, Body&& body,
-                const LoopOptions& options = {},
-                std::source_location where = std::source_location::current()) {
-  LoopResult out;
-  detail::ModelCore* core = nullptr;
-  for (const std::vector<Value>* list : {&first, &sequences})
-    for (const Value& v : *list)
-      if (core == nullptr) core = v.core();
-  out.last.resize(first.size());
-  if (core == nullptr || (core->collect && core->error)) return out;
-  tenon_model* model = core->model.get();
-  const std::vector<tenon_value> start = detail::ids_of(first), rows = detail::ids_of(sequences);
-  std::vector<tenon_value> carry(start.size()), slice(rows.size());
-  tenon_value index = TENON_NO_VALUE;
-  core->at(where);
-  if (!core->pass(detail::checked([&](tenon_error** e) {
-        return tenon_model_loop_begin(model, start.data(), static_cast<uint32_t>(start.size()), rows.data(),
-                                      static_cast<uint32_t>(rows.size()), carry.data(), slice.data(), &index,
-                                      e);
-      })))
-    return out;
-  detail::OpenBody open{model};  // closes the loop also where the body throws
-  Iteration iteration;
-  for (const tenon_value v : carry) iteration.carry.emplace_back(core, v);
-  for (const tenon_value v : slice) iteration.slice.emplace_back(core, v);
-  iteration.index = Value(core, index);
-  const Yield yield = body(static_cast<const Iteration&>(iteration));
-  if (core->collect && core->error) return out;
-  std::vector<tenon_value> yields = detail::ids_of(yield.next);
-  for (const Value& v : yield.stack) yields.push_back(v.id());
-  std::vector<tenon_value> results(yields.size());
-  detail::AttributeList attributes;
-  if (options.reverse) attributes.add("reverse", true);
-  if (options.trip) attributes.add("trip", *options.trip);
-  if (yield.go_on) {
-    yields.push_back(yield.go_on.id());
-    attributes.add("predicate", true);
-  }
-  core->at(where);
-  open.model = nullptr;
-  if (!core->pass(detail::checked([&](tenon_error** e) {
-        return tenon_model_loop_end(model, yields.data(), static_cast<uint32_t>(yields.size()),
-                                    attributes.text.c_str(), results.data(), e);
-      })))
-    return out;
-  for (size_t i = 0; i < results.size(); ++i) {
-    if (i < first.size())
-      out.last[i] = Value(core, results[i]);
-    else
-      out.stacked.emplace_back(core, results[i]);
-  }
-  return out;
-}
-
-/// Calls both functions once, to write the branches of a condition; each returns the branch's values, of the
-/// same types. Other values they use are captured.
-template <class Then, class Else>
-std::vector<Value> cond(const Value& predicate, Then&& then, Else&& otherwise,
-                        std::source_location where = std::source_location::current()) {
-  detail::ModelCore* core = predicate.core();
-  if (core == nullptr || (core->collect && core->error)) return {};
-  tenon_model* model = core->model.get();
-  core->at(where);
-  if (!core->pass(
-          detail::checked([&](tenon_error** e) { return tenon_model_cond_begin(model, predicate.id(), e); })))
-    return {};
-  detail::OpenBody open{model};
-  const std::vector<Value> yes = then();
-  if (core->collect && core->error) return std::vector<Value>(yes.size());
-  const std::vector<tenon_value> first = detail::ids_of(yes);
-  if (!core->pass(detail::checked([&](tenon_error** e) {
-        return tenon_model_cond_else(model, first.data(), static_cast<uint32_t>(first.size()), e);
-      })))
-    return std::vector<Value>(yes.size());
-  const std::vector<Value> no = otherwise();
-  std::vector<Value> out(no.size());
-  if (core->collect && core->error) return out;
-  const std::vector<tenon_value> second = detail::ids_of(no);
-  std::vector<tenon_value> results(no.size());
-  core->at(where);
-  open.model = nullptr;
-  if (core->pass(detail::checked([&](tenon_error** e) {
-        return tenon_model_cond_end(model, second.data(), static_cast<uint32_t>(second.size()),
-                                    results.data(), e);
-      })))
-    for (size_t i = 0; i < out.size(); ++i) out[i] = Value(core, results[i]);
-  return out;
 }
 
 TENON_NAMESPACE_END

@@ -797,6 +797,14 @@ class Model {
     });
   }
 
+  /// What steps write besides: every step that computes with the operation that `with` is a result of (left
+  /// out: the one that makes `next`) leaves `next` in `state`, as running statistics are. Functions write
+  /// nothing. Of two updates of one state, the one whose value follows from the other's counts (else T115).
+  void update(const Value& state, const Value& next, const Value& with = {}, Where where = Where::current()) {
+    run(where,
+        [&](tenon_error** e) { return tenon_model_update(handle(), state.id(), next.id(), with.id(), e); });
+  }
+
   /// A part of the model: what is added while it lives has the name in its path.
   class Scope {
    public:

@@ -27,7 +27,7 @@
 #define TENON_API
 #endif
 
-#define TENON_API_VERSION 2u
+#define TENON_API_VERSION 3u
 
 #ifdef __cplusplus
 extern "C" {
@@ -234,6 +234,12 @@ TENON_API tenon_status tenon_model_assign_step(tenon_model* model, const char* n
                                                uint32_t count, const char* const* names,
                                                const tenon_value* results, uint32_t result_count,
                                                tenon_error** error);
+/* What steps write besides: every step, of either kind, that computes with the operation that `with` is a
+ * result of (TENON_NO_VALUE: the one that makes `value`) writes `value` to `target`, a parameter or state, as
+ * running statistics are. What a step of one's own assigns itself stands. A step that reaches two updates of
+ * one state writes the one whose value follows from the other's; 115 where neither does. */
+TENON_API tenon_status tenon_model_update(tenon_model* model, tenon_value target, tenon_value value,
+                                          tenon_value with, tenon_error** error);
 /* The module so far, verified; the model can go on. */
 TENON_API tenon_status tenon_model_finish(const tenon_model* model, tenon_module** module,
                                           tenon_error** error);

@@ -113,6 +113,18 @@ tenon_status tenon_model_assign_step(tenon_model* model, const char* name, const
   });
 }
 
+tenon_status tenon_model_update(tenon_model* model, tenon_value target, tenon_value value, tenon_value with,
+                                tenon_error** error) {
+  return guarded<Stack::deep>(error, [&]() -> Status {
+    TENON_NEED(model);
+    TENON_ASSIGN(const ValueId to, resolve_top(*model, target));
+    TENON_ASSIGN(const ValueId from, resolve_top(*model, value));
+    if (with == TENON_NO_VALUE) return model->model.update(to, from, from);
+    TENON_ASSIGN(const ValueId reached, resolve_top(*model, with));
+    return model->model.update(to, from, reached);
+  });
+}
+
 tenon_status tenon_model_finish(const tenon_model* model, tenon_module** module, tenon_error** error) {
   return guarded<Stack::deep>(error, [&]() -> Status {
     TENON_NEED(model);

@@ -34,13 +34,13 @@ void Model::pop_scope() {
   if (!scopes_.empty()) scopes_.pop_back();
 }
 
-Errors Model::located(Errors errors) const {
+Errors Model::located(Errors errors, const ir::Location& place) const {
   for (Diagnostic& d : errors.list) {
-    if (!location_.known()) break;
-    if (!d.file.empty() && d.line != 0 && d.file == module_.files[location_.file]) continue;
-    d.file = module_.files[location_.file];
-    d.line = location_.line;
-    d.column = location_.column;
+    if (!place.known()) break;
+    if (!d.file.empty() && d.line != 0 && d.file == module_.files[place.file]) continue;
+    d.file = module_.files[place.file];
+    d.line = place.line;
+    d.column = place.column;
     d.excerpt.clear();
   }
   return errors;

@@ -62,6 +62,9 @@ class Model {
   // A function on the averages that a step keeps of its parameters.
   Status averaged(std::string_view name, std::string_view function, std::string_view step);
 
+  // Every step that computes with what `with` is a result of writes `value` to `target` as well.
+  Status update(ir::ValueId target, ir::ValueId value, ir::ValueId with);
+
   const ir::Module& module() const { return module_; }
   const ir::Type& type(ir::ValueId v) const { return graph_.type(v); }
   // The finished module: verified, with one function per cut.
@@ -83,6 +86,12 @@ class Model {
     ir::Location location;
   };
   std::vector<Cut> cuts_;
+  struct Update {
+    Assign assign;
+    ir::ValueId with;
+    ir::Location location;
+  };
+  std::vector<Update> updates_;
   std::vector<ir::Derive> averaged_;
   // Gradients are taken where a function is cut out, after its mode is resolved: until then their values are
   // arguments of the graph, which stand in front of node `position`.
@@ -96,12 +105,18 @@ class Model {
   std::set<std::string, std::less<>> names_, functions_;
   size_t unnamed_ = 0;
 
-  Errors located(Errors errors) const;
+  Errors located(Errors errors) const { return located(std::move(errors), location_); }
+  Errors located(Errors errors, const ir::Location& place) const;
   Status add_name(std::string_view name, std::string_view what);
   Status add_function(std::string_view name);
   Status check_results(std::string_view function, const std::vector<Named>& results) const;
   Result<ir::ValueId> global(ir::GlobalKind kind, std::string_view name, const ir::Type& type,
                              const ir::Init& init, bool frozen);
+  Status check_write(std::string_view writer, const Assign& assign) const;
+  // What the roots are computed from, they among it: a flag for each value.
+  std::vector<char> needed_by(const std::vector<ir::ValueId>& roots) const;
+  static std::vector<ir::ValueId> roots_of(const Cut& cut);
+  Status add_updates(Cut* step) const;
   Result<ir::Function> cut(ir::Module& module, const Cut& cut) const;
 };
 

@@ -23,22 +23,6 @@ bool has_mode(const ir::Graph& graph) {
   return false;
 }
 
-// What the roots are computed from, they among it: a flag for each value. `add_sources` appends to a list
-// what a value is computed from directly.
-template <class AddSources>
-std::vector<char> reached(size_t value_count, std::vector<ValueId> roots, AddSources add_sources) {
-  std::vector<char> out(value_count);
-  std::vector<ValueId> work = std::move(roots);
-  while (!work.empty()) {
-    const ValueId v = work.back();
-    work.pop_back();
-    if (out[v.index]) continue;
-    out[v.index] = 1;
-    add_sources(v, work);
-  }
-  return out;
-}
-
 // A function that is being cut out of a graph.
 class Cutting {
  public:
@@ -119,22 +103,73 @@ class Cutting {
 
 }  // namespace
 
+std::vector<char> Model::needed_by(const std::vector<ValueId>& roots) const {
+  std::vector<char> out(graph_.value_count());
+  std::vector<ValueId> work = roots;
+  while (!work.empty()) {
+    const ValueId v = work.back();
+    work.pop_back();
+    if (out[v.index]) continue;
+    out[v.index] = 1;
+    // A gradient needs its loss and what it is taken with respect to.
+    if (const auto found = gradient_of_.find(v.index); found != gradient_of_.end()) {
+      const Gradient& g = gradients_[found->second];
+      work.push_back(g.loss);
+      work.insert(work.end(), g.wrt.begin(), g.wrt.end());
+    }
+    if (const ir::Node* node = graph_.producer(v))
+      work.insert(work.end(), node->operands.begin(), node->operands.end());
+  }
+  return out;
+}
+
+std::vector<ValueId> Model::roots_of(const Cut& cut) {
+  std::vector<ValueId> out;
+  for (const Named& r : cut.results) out.push_back(r.value);
+  for (const Assign& a : cut.writes) out.push_back(a.value);
+  return out;
+}
+
+// The updates that a step reaches, and those that these reach in turn. What the step assigns itself stands;
+// of several updates of one state the one that follows from the others counts.
+Status Model::add_updates(Cut* step) const {
+  std::set<uint32_t> own;
+  for (const Assign& a : step->writes) own.insert(a.target.index);
+  std::vector<char> seen(updates_.size());
+  for (bool more = true; more;) {
+    more = false;
+    const std::vector<char> needed = needed_by(roots_of(*step));
+    for (size_t i = 0; i < updates_.size(); ++i) {
+      const Update& u = updates_[i];
+      const ir::Node* node = graph_.producer(u.with);
+      const bool reached = node == nullptr ? needed[u.with.index] != 0
+                                           : std::any_of(node->results.begin(), node->results.end(),
+                                                         [&](ValueId r) { return needed[r.index] != 0; });
+      if (seen[i] || !reached || own.contains(u.assign.target.index)) continue;
+      seen[i] = 1;
+      more = true;
+      const auto write = std::find_if(step->writes.begin(), step->writes.end(),
+                                      [&](const Assign& a) { return a.target == u.assign.target; });
+      if (write == step->writes.end()) {
+        step->writes.push_back(u.assign);
+      } else if (needed_by({u.assign.value})[write->value.index]) {
+        write->value = u.assign.value;
+      } else if (!needed_by({write->value})[u.assign.value.index]) {
+        const std::string& name = graph_.value(u.assign.target).name;
+        return located(
+            error(Code::state_write,
+                  step->name + ": " + name + " is updated twice, and neither value follows from the other",
+                  "give the second operation what the first makes of " + name),
+            u.location);
+      }
+    }
+  }
+  return Ok{};
+}
+
 // The function that computes a cut's results and writes: the nodes it reaches, in program order.
 Result<ir::Function> Model::cut(ir::Module& module, const Cut& cut) const {
-  std::vector<ValueId> roots;
-  for (const Named& r : cut.results) roots.push_back(r.value);
-  for (const Assign& a : cut.writes) roots.push_back(a.value);
-  // A gradient needs its loss and what it is taken with respect to.
-  const std::vector<char> needed =
-      reached(graph_.value_count(), std::move(roots), [&](ValueId v, std::vector<ValueId>& sources) {
-        if (const auto found = gradient_of_.find(v.index); found != gradient_of_.end()) {
-          const Gradient& g = gradients_[found->second];
-          sources.push_back(g.loss);
-          sources.insert(sources.end(), g.wrt.begin(), g.wrt.end());
-        }
-        if (const ir::Node* node = graph_.producer(v))
-          sources.insert(sources.end(), node->operands.begin(), node->operands.end());
-      });
+  const std::vector<char> needed = needed_by(roots_of(cut));
   auto any_needed = [&](const std::vector<ValueId>& values) {
     return std::any_of(values.begin(), values.end(), [&](ValueId v) { return needed[v.index] != 0; });
   };

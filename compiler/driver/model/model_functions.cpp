@@ -89,25 +89,38 @@ Status Model::step(std::string_view name, ValueId loss, std::string_view options
   return Ok{};
 }
 
+Status Model::check_write(std::string_view writer, const Assign& assign) const {
+  const ir::Value& target = graph_.value(assign.target);
+  const ir::Global* g = target.arg == ArgKind::global ? module_.find_global(target.name) : nullptr;
+  if (g == nullptr || g->kind == ir::GlobalKind::hyper)
+    return located(
+        error(Code::state_write, std::string(writer) + " assigns to what is no parameter or state"));
+  if (!(graph_.type(assign.value) == target.type))
+    return located(error(Code::state_write, std::string(writer) + ": " + target.name + " is " +
+                                                target.type.text() + ", the value is " +
+                                                graph_.type(assign.value).text()));
+  return Ok{};
+}
+
 Status Model::step(std::string_view name, const std::vector<Assign>& assigns,
                    const std::vector<Named>& results) {
   std::set<uint32_t> seen;
   for (const Assign& a : assigns) {
-    const ir::Value& target = graph_.value(a.target);
-    const ir::Global* g = target.arg == ArgKind::global ? module_.find_global(target.name) : nullptr;
-    if (g == nullptr || g->kind == ir::GlobalKind::hyper)
-      return located(
-          error(Code::state_write, std::string(name) + " assigns to what is no parameter or state"));
+    TENON_TRY(check_write(name, a));
     if (!seen.insert(a.target.index).second)
-      return located(error(Code::state_write, std::string(name) + " assigns to " + target.name + " twice"));
-    if (!(graph_.type(a.value) == target.type))
-      return located(error(Code::state_write, std::string(name) + ": " + target.name + " is " +
-                                                  target.type.text() + ", the value is " +
-                                                  graph_.type(a.value).text()));
+      return located(error(Code::state_write,
+                           std::string(name) + " assigns to " + graph_.value(a.target).name + " twice"));
   }
   TENON_TRY(check_results(name, results));
   TENON_TRY(add_function(name));
   cuts_.push_back({std::string(name), results, assigns, ir::Mode::training, false, {}, location_});
+  return Ok{};
+}
+
+Status Model::update(ValueId target, ValueId value, ValueId with) {
+  const Assign assign{target, value};
+  TENON_TRY(check_write("an update", assign));
+  updates_.push_back({assign, with, location_});
   return Ok{};
 }
 
@@ -146,6 +159,11 @@ Result<ir::Module> Model::finish() const {
     for (const Cut& c : cuts_) {
       if (c.metric != metrics) continue;
       Cut named = c;
+      if (!c.derive.empty() || !c.writes.empty())
+        if (Status s = add_updates(&named); !s) {
+          errors.append(s.take_errors());
+          continue;
+        }
       if (!c.derive.empty()) named.name += ".loss";
       Result<ir::Function> f = cut(out, named);
       if (!f) {

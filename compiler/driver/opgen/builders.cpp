@@ -3,7 +3,7 @@
 // An operation `op(x, y) {a, b = 1}` becomes `Value op(x, y, a, OpOptions{b})`: attributes without a preset
 // are arguments, the others members of an option struct in which every member has a default. Derived
 // attributes are std::optional and left to the compiler. Operations with regions and constants of any shape
-// are written by hand in layers.hpp.
+// are written by hand in control.hpp.
 #include <algorithm>
 #include <set>
 #include <string>

@@ -49,21 +49,9 @@ bool returns_one_float(const EntryInfo& e) {
          is_float(e.outputs[0].dtype);
 }
 
-}  // namespace
-
-Result<Evaluation> evaluate(Session& session, const runtime::Source& data, const EvaluateOptions& options) {
+Result<Evaluation> measure(Session& session, const EntryInfo* loss, const runtime::Source& data,
+                           const EvaluateOptions& options) {
   const Program& program = *session.program();
-  const EntryInfo* step = nullptr;
-  // A step that is named has to be there; without a name a program may do without any.
-  if (Result<const EntryInfo*> found = find_step(program, options.step); found) {
-    step = *found;
-  } else if (!options.step.empty()) {
-    return found.take_errors();
-  }
-  const EntryInfo* loss = step != nullptr ? find_loss(program, *step) : program.find("loss");
-  if (loss == nullptr)
-    return error(Code::undefined_name, "the program has no function that computes the loss",
-                 "compile the function that the step was derived from as well");
   // The input of labels, one a row.
   size_t label = loss->inputs.size();
   for (size_t i = 0; i < loss->inputs.size(); ++i)
@@ -121,6 +109,32 @@ Result<Evaluation> evaluate(Session& session, const runtime::Source& data, const
             ++out.confusion[static_cast<size_t>(truth)][best];
         }
       }));
+  return out;
+}
+
+}  // namespace
+
+Result<Evaluation> evaluate(Session& session, const runtime::Source& data, const EvaluateOptions& options) {
+  const Program& program = *session.program();
+  const EntryInfo* step = nullptr;
+  // A step that is named has to be there; without a name a program may do without any.
+  if (Result<const EntryInfo*> found = find_step(program, options.step); found) {
+    step = *found;
+  } else if (!options.step.empty()) {
+    return found.take_errors();
+  }
+  const EntryInfo* loss = step != nullptr ? find_loss(program, *step) : program.find("loss");
+  if (loss == nullptr)
+    return error(Code::undefined_name, "the program has no function that computes the loss",
+                 "compile the function that the step was derived from as well");
+  if (!loss->interface->writes_state) return measure(session, loss, data, options);
+  // What a loss writes, it writes for training: evaluation leaves the state as it is.
+  State& state = *session.state();
+  const Holding hold(state);
+  if (!hold) return busy_error();
+  const std::vector<std::byte> before(state.block(), state.block() + state.bytes());
+  Result<Evaluation> out = measure(session, loss, data, options);
+  std::copy(before.begin(), before.end(), state.block());
   return out;
 }
 

@@ -14,6 +14,19 @@ bool is_step(const EntryInfo& e) {
   return e.interface->writes_state && !e.interface->loops && e.interface->name != "init";
 }
 
+namespace {
+
+// What a step was derived from is none, though it may write what the step writes besides.
+bool is_source(const Program& program, const EntryInfo& e) {
+  for (const EntryInfo& other : program.entries()) {
+    const ir::Origin& origin = other.interface->origin;
+    if (origin.role == ir::Role::step && origin.source == e.interface->name) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 RowCount row_count(const EntryInfo& e) {
   RowCount out;
   for (size_t i = 0; i < e.inputs.size(); ++i) {
@@ -77,7 +90,7 @@ Result<const EntryInfo*> find_step(const Program& program, const std::string& na
   std::vector<std::string_view> steps;
   const EntryInfo* only = nullptr;
   for (const EntryInfo& e : program.entries()) {
-    if (!is_step(e)) continue;
+    if (!is_step(e) || is_source(program, e)) continue;
     steps.push_back(e.interface->name);
     only = &e;
   }

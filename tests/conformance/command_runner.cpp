@@ -8,9 +8,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <string_view>
 
 extern char** environ;
 
@@ -83,6 +85,20 @@ Ran Folder::shell(const std::string& line) const {
   unlink(out.c_str());
   unlink(err.c_str());
   return ran;
+}
+
+std::vector<std::string> example_models(Examples which) {
+  static constexpr std::string_view quick[] = {"linear", "logistic", "mlp", "lenet", "rnn"};
+  namespace fs = std::filesystem;
+  std::vector<std::string> out;
+  for (const fs::directory_entry& e : fs::recursive_directory_iterator(TENON_SOURCE_DIR "/examples")) {
+    if (e.path().extension() != ".tenon") continue;
+    const std::string name = e.path().stem().string();
+    if (which == Examples::all || std::find(std::begin(quick), std::end(quick), name) != std::end(quick))
+      out.push_back(e.path().string());
+  }
+  std::sort(out.begin(), out.end());
+  return out;
 }
 
 }  // namespace tenon::test

@@ -33,4 +33,8 @@ class Folder {
   std::string path_;
 };
 
+// Paths of the examples' models, sorted: all, or those that are compiled in a second or two.
+enum class Examples { quick, all };
+std::vector<std::string> example_models(Examples which);
+
 }  // namespace tenon::test

@@ -1,7 +1,5 @@
 // A dump of any stage is a program: compiling goes on from it, in a folder that holds nothing else, to the
 // very object that the source gives; and it is the dump that counts, so what is edited in it shows.
-#include <algorithm>
-#include <filesystem>
 
 #include "catch.h"
 #include "conformance/command_runner.h"
@@ -10,23 +8,13 @@
 namespace tenon::test {
 namespace {
 
-namespace fs = std::filesystem;
-
-std::vector<fs::path> example_models() {
-  std::vector<fs::path> out;
-  for (const fs::directory_entry& e : fs::recursive_directory_iterator(TENON_SOURCE_DIR "/examples"))
-    if (e.path().extension() == ".tenon") out.push_back(e.path());
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
 // Compiles `model`, and each of its dumps from a folder of the dump's own. `functions` holds for all of them;
 // a dump of the source keeps its derive directives, so it is named the functions when it is compiled.
-void require_same_objects(const fs::path& model, const std::string& functions) {
+void require_same_objects(const std::string& model, const std::string& functions) {
   const std::string chosen = functions.empty() ? "" : " --fn " + functions;
   const std::string rest = " --prefix same --cpu x86-64-v3 ";
   const Folder whole;
-  const Ran direct = whole.tenon("compile '" + model.string() + "'" + rest + chosen + " -o direct");
+  const Ran direct = whole.tenon("compile '" + model + "'" + rest + chosen + " -o direct");
   INFO(model << direct.err);
   REQUIRE(direct.status == 0);
   const std::string object = whole.read("direct.o");
@@ -35,7 +23,7 @@ void require_same_objects(const fs::path& model, const std::string& functions) {
     INFO(stage);
     const bool source = stage == "graph";
     const Folder folder;
-    const Ran shown = folder.tenon("show '" + model.string() + "' --stage " + stage + (source ? "" : chosen) +
+    const Ran shown = folder.tenon("show '" + model + "' --stage " + stage + (source ? "" : chosen) +
                                    (stage == "kernel" || stage == "scheduled" ? " --cpu x86-64-v3" : "") +
                                    " -o dump.tenon");
     INFO(shown.err);
@@ -51,13 +39,13 @@ void require_same_objects(const fs::path& model, const std::string& functions) {
 }  // namespace
 
 TEST_CASE("every example's dumps give the object of its source") {
-  const std::vector<fs::path> models = example_models();
-  REQUIRE(models.size() >= 3);
-  for (const fs::path& model : models) require_same_objects(model, "train,predict");
+  const std::vector<std::string> models = example_models(Examples::quick);
+  REQUIRE(models.size() >= 5);
+  for (const std::string& model : models) require_same_objects(model, "train,predict");
 }
 
 TEST_CASE("every example's dumps give the object of its source, all functions", "[long]") {
-  for (const fs::path& model : example_models()) require_same_objects(model, "");
+  for (const std::string& model : example_models(Examples::all)) require_same_objects(model, "");
 }
 
 TEST_CASE("a constant edited in the dump of kernels changes the result, and nothing else") {

@@ -1,6 +1,8 @@
 // tenon check: reads a model or dump, verifies it and carries out its derive directives.
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 #include "driver/command/model.h"
 #include "ir/counts.h"
 #include "kernel/verify.h"
@@ -95,10 +97,12 @@ class Check : public Verb {
     size_t functions = 0, steps = 0;
     for (const ir::Function& f : derived.functions) {
       if (f.name == "init") continue;
-      if (f.writes.empty())
-        ++functions;
-      else
-        ++steps;
+      // What writes no parameter, as running statistics are none, is no step.
+      const bool trains = std::any_of(f.writes.begin(), f.writes.end(), [&](const ir::Write& w) {
+        const ir::Global* g = derived.find_global(w.global);
+        return g != nullptr && g->kind == ir::GlobalKind::param;
+      });
+      ++(trains ? steps : functions);
     }
     const int64_t parameters = ir::elements(module, ir::GlobalKind::param);
     r["stage"] = module.stage;

@@ -13,12 +13,14 @@ struct Template {
 constexpr Template templates[] = {
 #include "command/templates.inc"
 };
+// What a model is asked for by as well.
+constexpr std::string_view other_names[][2] = {{"cnn", "lenet"}};
 
 class New : public Verb {
  public:
   std::string_view name() const override { return "new"; }
   std::string_view about() const override {
-    return "a model to begin with: mlp, lenet, linear, logistic, rnn";
+    return "a model to begin with: linear, mlp, cnn, rnn, resnet, unet, ...";
   }
   std::string_view examples() const override {
     return "  tenon new mlp > mlp.tenon\n  tenon new linear -o linear.tenon\n  tenon new --list\n";
@@ -44,9 +46,8 @@ class New : public Verb {
     }
     c.report().clear();
     if (name_.empty()) return usage_error("new: which template?", "one of " + all);
-    if (name_ == "cnn")
-      return error(Code::not_yet, "cnn is not yet among the templates: convolution and pooling come next",
-                   "one of " + all);
+    for (const auto& [other, own] : other_names)
+      if (name_ == other) name_ = own;
     for (const Template& t : templates) {
       if (t.name != name_) continue;
       c.report()["name"] = name_;

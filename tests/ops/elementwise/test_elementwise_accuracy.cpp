@@ -1,15 +1,13 @@
-// Errors of the math functions against the C library in a wider type: sampled, with special values, and
-// (long) over every f32 argument. docs/math.md keeps the table of the long run.
-#include <atomic>
-#include <cstdio>
+// Errors of the math functions against the C library in a wider type: sampled, with special values.
 #include <cstring>
-#include <mutex>
-#include <thread>
 
-#include "ops/elementwise/probe.h"
+#include "ops/elementwise/functions.h"
 
 using namespace tenon;
 using namespace tenon::support;
+using probe::Function;
+using probe::functions;
+using probe::Worst;
 
 namespace {
 
@@ -21,49 +19,6 @@ void run(std::string_view name, const std::vector<const T*>& in, T* out, int64_t
   const void* data[] = {in[0], in.back()};
   op->elementwise()->types[static_cast<size_t>(dtype_of<T>::value)].exact(data, out, n);
 }
-
-struct Function {
-  const char* name;
-  double bound32, bound64;
-  double (*wide32)(double);
-  long double (*wide64)(long double);
-  double low, high;  // where moderate arguments lie
-};
-
-template <class W>
-W wide_sigmoid(W x) {
-  return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x));
-}
-#define FUNCTION(name, bound32, bound64, reference, low, high)             \
-  Function {                                                               \
-    #name, bound32, bound64, [](double x) -> double { return reference; }, \
-        [](long double x) -> long double { return reference; }, low, high  \
-  }
-const Function functions[] = {
-    FUNCTION(exp, 1, 1, std::exp(x), -110, 110),      FUNCTION(log, 1, 1, std::log(x), 0, 3),
-    FUNCTION(sqrt, 0.5, 0.5001, std::sqrt(x), 0, 10), FUNCTION(rsqrt, 1, 1, 1 / std::sqrt(x), 0, 10),
-    FUNCTION(tanh, 2.5, 2, std::tanh(x), -12, 12),    FUNCTION(sigmoid, 2, 2, wide_sigmoid(x), -110, 110),
-    FUNCTION(sin, 1.5, 1.5, std::sin(x), -100, 100),  FUNCTION(cos, 1.5, 1.5, std::cos(x), -100, 100),
-    FUNCTION(erf, 1.5, 1.5, std::erf(x), -6.5, 6.5),  FUNCTION(erfc, 4, 4, std::erfc(x), -6.5, 27),
-    FUNCTION(exp2, 1, 1, std::exp2(x), -152, 152),    FUNCTION(expm1, 1.5, 1.5, std::expm1(x), -40, 90),
-    FUNCTION(log2, 1, 1, std::log2(x), 0, 3),         FUNCTION(log1p, 1, 1, std::log1p(x), -1, 3),
-    FUNCTION(tan, 1, 1, std::tan(x), -100, 100),      FUNCTION(asin, 1, 1, std::asin(x), -1, 1),
-    FUNCTION(acos, 1, 1, std::acos(x), -1, 1),        FUNCTION(atan, 1, 1, std::atan(x), -10, 10),
-    FUNCTION(sinh, 1, 1, std::sinh(x), -10, 10),      FUNCTION(cosh, 1, 1, std::cosh(x), -10, 10),
-    FUNCTION(asinh, 1, 1, std::asinh(x), -10, 10),    FUNCTION(acosh, 1, 1, std::acosh(x), 1, 10),
-    FUNCTION(atanh, 1, 1, std::atanh(x), -1, 1),      FUNCTION(reciprocal, 0.5, 0.5001, 1 / x, -9, 9),
-};
-
-struct Worst {
-  double error = 0;
-  double at = 0;
-  void see(double e, double x) {
-    if (!(e <= error)) {
-      error = e;
-      at = x;
-    }
-  }
-};
 
 }  // namespace
 
@@ -230,32 +185,4 @@ TEST_CASE("tanh stays within its bound on every f32 from 1/32 to 1/16") {
   for (uint32_t i = 0; i < n; ++i) worst.see(probe::ulps_f32(fx[i], f.wide32(x[i])), x[i]);
   INFO(worst.error << " at " << worst.at);
   CHECK(worst.error <= f.bound32);
-}
-
-TEST_CASE("one-argument functions stay within their bounds over every f32", "[long]") {
-  for (const Function& f : functions) DYNAMIC_SECTION(f.name) {
-      std::atomic<uint32_t> next{0};
-      std::mutex mutex;
-      Worst worst;
-      const auto work = [&] {
-        Worst mine;
-        constexpr uint32_t n = 1u << 20;
-        std::vector<float> x(n), fx(n);
-        for (uint32_t chunk; (chunk = next++) < 4096;) {
-          for (uint32_t i = 0; i < n; ++i) x[i] = std::bit_cast<float>(chunk << 20 | i);
-          run<float>(f.name, {x.data()}, fx.data(), n);
-          for (uint32_t i = 0; i < n; ++i) mine.see(probe::ulps_f32(fx[i], f.wide32(x[i])), x[i]);
-        }
-        const std::lock_guard lock(mutex);
-        worst.see(mine.error, mine.at);
-      };
-      std::vector<std::thread> threads;
-      for (unsigned t = 0; t < std::max(1u, std::thread::hardware_concurrency()); ++t)
-        threads.emplace_back(work);
-      for (std::thread& t : threads) t.join();
-      std::printf("%-8s f32 %.4f ulp at %a\n", f.name, worst.error, worst.at);
-      std::fflush(stdout);
-      INFO(f.name << ": " << worst.error << " at " << worst.at);
-      CHECK(worst.error <= f.bound32);
-    }
 }

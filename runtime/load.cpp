@@ -207,8 +207,9 @@ Result<Described> describe(const std::string& spec) {
   if (std::find(std::begin(known), std::end(known), name) == std::end(known)) {
     const std::string_view near = support::nearest(name, known);
     return at_file(Code::file_missing, spec, "there is no such file or folder",
-                   near.empty() ? "name a folder, a file, or a generator: regression, classification, digits, shapes"
-                                : "did you mean " + std::string(near) + ":? ");
+                   near.empty()
+                       ? "name a folder, a file, or a generator: regression, classification, digits, shapes"
+                       : "did you mean " + std::string(near) + ":? ");
   }
   out.name = name;
   TENON_ASSIGN(out.keys,

@@ -5,8 +5,8 @@
 // The network of Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep convolutional neural
 // networks", 2012, at the size of CIFAR's pictures: rectifiers, responses normalized among neighbouring
 // channels, pools that overlap, dropout before the dense layers. `width` is the number of channels that the
-// first convolution makes; 64 gives layers of about the paper's widths. DIR holds columns image [rows, 32,
-// 32, 3] and label.
+// first convolution makes; 64 gives layers of about the paper's widths.
+// DIR holds CIFAR-10 in its binary form, or columns image [rows, 32, 32, 3] and label.
 #include "../common/pictures.hpp"
 
 namespace tn = tenon;

@@ -4,9 +4,8 @@
 //
 // Radford, Metz and Chintala, "Unsupervised representation learning with deep convolutional generative
 // adversarial networks", 2016, at the size of MNIST. Each network has a step that trains it and holds the
-// other still. DIR holds MNIST as IDX files. FILE receives 64 drawn digits as a picture (.pgm). `width` is
-// the number of channels of both networks' widest layers.
-#include <fstream>
+// other still. DIR holds MNIST as IDX files. FILE receives a sheet of 64 drawn digits (.png or .jpg). `width`
+// is the number of channels of both networks' widest layers.
 #include <random>
 
 #include "../common/pictures.hpp"
@@ -84,22 +83,6 @@ class Noise {
   std::vector<float> numbers_;
 };
 
-// 64 digits in eight rows.
-void draw(tn::Session& session, const std::string& file) {
-  Noise noise;
-  const tn::Outputs out = session.run("draw", {{"z", noise.draw(64)}});
-  const std::span<const float> digits = out["image"].as<float>();
-  std::ofstream to(file, std::ios::binary);
-  to << "P5\n" << 8 * side << " " << 8 * side << "\n255\n";
-  for (int64_t y = 0; y < 8 * side; ++y)
-    for (int64_t x = 0; x < 8 * side; ++x) {
-      const int64_t digit = y / side * 8 + x / side;
-      const float v = digits[static_cast<size_t>((digit * side + y % side) * side + x % side)];
-      to.put(static_cast<char>(static_cast<uint8_t>(127.5f + 127.5f * v)));
-    }
-  std::printf("wrote %s\n", file.c_str());
-}
-
 void run(const example::Settings& s) {
   tn::Model m("dcgan");
   const tn::Dim batch = m.dim("batch", 1, 256);
@@ -113,7 +96,7 @@ void run(const example::Settings& s) {
   const tn::Optimizer adam = tn::adam({.lr = m.hyper("lr", 5e-4), .beta1 = 0.5});
   m.step("discriminate", miss(m, of_real.score, 1) + miss(m, of_drawn.score, 0), adam, {.over = {"d.*"}});
   m.step("generate", miss(m, of_drawn.score, 1), adam, {.over = {"g.*"}});
-  m.function("draw", {{"image", tn::reshape(drawn, {batch, side, side})}});
+  m.function("draw", {{"image", tn::reshape(0.5 * drawn + 0.5, {batch, side, side})}});
 
   const tn::TrainTest data =
       s.data.empty() ? tn::make_digits({.samples = s.samples, .seed = 1}) : tn::load_data(s.data);
@@ -133,7 +116,9 @@ void run(const example::Settings& s) {
     std::printf("epoch %u: loss of the discriminator %.4f, of the generator %.4f\n", epoch + 1, told / steps,
                 fooled / steps);
   }
-  if (!s.save.empty()) draw(session, s.save);
+  if (s.save.empty()) return;
+  session.run("draw", {{"z", Noise().draw(64)}})["image"].save_picture(s.save);
+  std::printf("wrote %s\n", s.save.c_str());
 }
 
 }  // namespace

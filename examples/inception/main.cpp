@@ -5,7 +5,8 @@
 // The blocks of Szegedy et al., "Going deeper with convolutions", 2014: windows of 1, 3 and 5 taps and a pool
 // lie side by side, and convolutions of one tap before them keep their channels few. There are fewer blocks
 // than in the paper, and no classifiers on the way. `width` scales all channels; 16 gives those of the
-// paper's block 3a. DIR holds columns image [rows, 32, 32, 3] and label.
+// paper's block 3a.
+// DIR holds CIFAR-10 in its binary form, or columns image [rows, 32, 32, 3] and label.
 #include "../common/pictures.hpp"
 
 namespace tn = tenon;

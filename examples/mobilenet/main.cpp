@@ -4,7 +4,8 @@
 //
 // MobileNetV2 of Sandler, Howard, Zhu, Zhmoginov and Chen, "MobileNetV2: inverted residuals and linear
 // bottlenecks", 2018, with fewer blocks, and strides for small pictures. `width` is the number of channels
-// that the first block makes, 16 in the paper. DIR holds columns image [rows, 32, 32, 3] and label.
+// that the first block makes, 16 in the paper.
+// DIR holds CIFAR-10 in its binary form, or columns image [rows, 32, 32, 3] and label.
 #include "../common/pictures.hpp"
 
 namespace tn = tenon;

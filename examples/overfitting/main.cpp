@@ -39,15 +39,17 @@ struct Cure {
   std::string name;
   const tn::Program& program;
   double l1 = 0, l2 = 0;
-  bool many = false, moved = false, early = false;
+  bool many = false, early = false;
 };
 
-tn::Program network(int64_t hidden, double dropped) {
+// `moved`: pixels by which pictures are moved at most, drawn anew for each in every step.
+tn::Program network(int64_t hidden, double dropped, int64_t moved) {
   tn::Model m("overfitting");
   const tn::Dim batch = m.dim("batch", 1, 256);
   const tn::Value image = m.input<uint8_t>("image", {batch, side, side}),
                   label = m.input<int32_t>("label", {batch});
-  tn::Value h = tn::cast<float>(tn::flatten(image)) * (1.0 / 255);
+  const tn::Value x = tn::cast<float>(tn::reshape(image, {batch, side, side, 1})) * (1.0 / 255);
+  tn::Value h = tn::flatten(moved > 0 ? tn::random_shift(x, {moved, moved}) : x);
   for (const char* name : {"fc1", "fc2"}) {
     h = tn::relu(tn::dense(h, hidden, {.name = name, .init = "he_normal"}));
     if (dropped > 0) h = tn::dropout(h, dropped);
@@ -72,24 +74,6 @@ tn::Data spoiled(const tn::Data& data) {
       {{"image", tn::view(from, {data.rows(), side, side})}, {"label", tn::view(labels, {data.rows()})}});
 }
 
-// Each picture by up to two pixels elsewhere.
-tn::Data moved(const tn::Data& data, uint32_t seed) {
-  std::mt19937 engine(seed);
-  const std::span<const uint8_t> from = data.column<uint8_t>("image");
-  const std::span<const int32_t> label = data.column<int32_t>("label");
-  std::vector<uint8_t> to(from.size());
-  for (int64_t row = 0; row < data.rows(); ++row) {
-    const int64_t dx = static_cast<int64_t>(engine() % 5) - 2, dy = static_cast<int64_t>(engine() % 5) - 2;
-    for (int64_t y = std::max<int64_t>(0, dy); y < std::min(side, side + dy); ++y)
-      for (int64_t x = std::max<int64_t>(0, dx); x < std::min(side, side + dx); ++x)
-        to[static_cast<size_t>((row * side + y) * side + x)] =
-            from[static_cast<size_t>((row * side + y - dy) * side + x - dx)];
-  }
-  std::vector<int32_t> labels(label.begin(), label.end());
-  return tn::make_data(
-      {{"image", tn::view(to, {data.rows(), side, side})}, {"label", tn::view(labels, {data.rows()})}});
-}
-
 Curves train(const Cure& cure, const Rows& rows, int64_t epochs) {
   constexpr size_t patience = 5;  // epochs without a gain
   tn::Session session(cure.program, cure.program.init(7));
@@ -100,7 +84,7 @@ Curves train(const Cure& cure, const Rows& rows, int64_t epochs) {
   Curves out{cure.name, {}, {}, 0};
   double best = 0;
   for (int64_t epoch = 0; epoch < epochs; ++epoch) {
-    session.fit(cure.moved ? moved(data, static_cast<uint32_t>(epoch)) : data, {.batch = 32});
+    session.fit(data, {.batch = 32});
     out.train.push_back(error(data));
     out.test.push_back(error(rows.test));
     if (!cure.early) {
@@ -163,14 +147,15 @@ void run(const Settings& s) {
   const Rows rows{all_rows.slice(0, few), all_rows.slice(0, many), data.train.slice(many, many + few),
                   data.test ? *data.test : all_rows.slice(many, count)};
 
-  const tn::Program large = network(256, 0), small = network(48, 0), dropping = network(256, 0.5);
+  const tn::Program large = network(256, 0, 0), small = network(48, 0, 0), dropping = network(256, 0.5, 0),
+                    moving = network(256, 0, 2);
   const Cure cures[] = {{.name = "as it is", .program = large},
                         {.name = "more data", .program = large, .many = true},
                         {.name = "smaller net", .program = small},
                         {.name = "L1", .program = large, .l1 = 5e-4},
                         {.name = "L2", .program = large, .l2 = 1e-2},
                         {.name = "dropout", .program = dropping},
-                        {.name = "augmentation", .program = large, .moved = true},
+                        {.name = "augmentation", .program = moving},
                         {.name = "early stopping", .program = large, .early = true}};
   std::vector<Curves> all;
   std::printf("%-16s%10s%10s%10s%10s\n", "", "epochs", "training", "test", "gap");

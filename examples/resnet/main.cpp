@@ -4,7 +4,8 @@
 //
 // ResNet-18 of He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2016, as it is made
 // for small pictures: the first convolution has 3 x 3 taps and no pool behind it. `width` is the number of
-// channels that it makes, 64 in the paper. DIR holds columns image [rows, 32, 32, 3] and label.
+// channels that it makes, 64 in the paper.
+// DIR holds CIFAR-10 in its binary form, or columns image [rows, 32, 32, 3] and label.
 #include "../common/pictures.hpp"
 
 namespace tn = tenon;

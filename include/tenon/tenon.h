@@ -345,8 +345,8 @@ TENON_API tenon_status tenon_picture_save(const tenon_array* array, const char* 
 
 /* What `tenon --data` takes: a folder of MNIST, CIFAR or pictures, .csv, .npy,
  * "regression:rows=100,features=1,noise=0.1,seed=7", "classification:...", "digits:rows=5000,seed=1",
- * "shapes:rows=2000,size=32", "csv:path=...,target=...". *test (or NULL) is NULL where the source holds no rows
- * out. Errors: T3xx, T401, 505 (no library for pictures), 610. */
+ * "shapes:rows=2000,size=32", "csv:path=...,target=...". *test (or NULL) is NULL where the source holds no
+ * rows out. Errors: T3xx, T401, 505 (no library for pictures), 610. */
 TENON_API tenon_status tenon_data_load(const char* spec, tenon_data** train, tenon_data** test,
                                        tenon_error** error);
 /* The same rows, of which at most `memory` bytes (0: 256 MiB) are held at once: a thread reads the next block

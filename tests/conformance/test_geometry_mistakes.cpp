@@ -73,6 +73,13 @@ const std::vector<Mistake> mistakes = {
      "T108",
      {"not the same for all sizes", "padding = valid"}},
     {"x: f32[2,n,8,6], w: f32[3,3,6,4]", "conv2d x, w", "T107", {"a window of 3", "range that starts"}},
+    {"x: f32[2,8,6], w: f32[9,6,4]", "conv1d x, w", "T107", {"a window of 9", "into 8 elements", "pad more"}},
+    {"x: f32[2,6,8], w: f32[4,5,3]",
+     "conv1d x, w {layout = channels_first}",
+     "T107",
+     {"x has 6 channels, w is for 5", "channels of x are the second dimension"}},
+    {"x: f32[2,8,8,8,6], w: f32[3,3,3,6,4]", "conv3d x, w {stride = [1, 1, 0]}", "T108", {"stride is 0"}},
+    {"x: f32[2,8,8,8,6], w: f32[3,3,9,6,4]", "conv3d x, w", "T107", {"spatial dimension 2", "pad more"}},
     // --- Transposed ones ---
     {image_and_inner, "conv_transpose2d x, w {stride = [0, 1]}", "T108", {"stride is 0", "in that range"}},
     {image_and_inner,

@@ -336,6 +336,15 @@ derive train = step loss {with = adam {lr = 0.001}}
     const Json whole = object(folder.tenon(eval)), blocks = object(folder.tenon(eval + " --memory 50K"));
     CHECK(blocks == whole);
   }
+  // Folds, and the rows that weights say were held out.
+  const std::string folds = "train m.tenon --quiet --json --data cifar --epochs 2 --batch 7 --folds 3";
+  CHECK(object(folder.tenon(folds + " --memory 30K")) == object(folder.tenon(folds)));
+  REQUIRE(folder.tenon("train m.tenon --quiet --data packed --validate 0.25 --memory 30K -o h.safetensors")
+              .status == 0);
+  const std::string held = "eval m.tenon --params h.safetensors --json --held-out --data packed";
+  const Json left_out = object(folder.tenon(held));
+  CHECK(left_out["rows"] == 10);
+  CHECK(object(folder.tenon(held + " --memory 30K")) == left_out);
   // The five kinds did not all train to one state.
   CHECK(object(folder.tenon("train m.tenon --quiet --json --data cifar"))["state_hash"] !=
         object(folder.tenon("train m.tenon --quiet --json --data npy"))["state_hash"]);

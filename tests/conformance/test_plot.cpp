@@ -122,6 +122,7 @@ TEST_CASE("points lie where their values say, on both scales") {
   REQUIRE(p.size() == 4);
   // Epochs are evenly apart; larger values lie higher, as far as they are larger.
   CHECK(p[1].first - p[0].first == Approx(p[3].first - p[2].first).margin(0.02));
+  CHECK(p[0].second < p[1].second);
   CHECK((p[1].second - p[0].second) / (p[2].second - p[1].second) == Approx(10).epsilon(0.01));
   const std::string svg = folder.tenon("plot h.jsonl --log").out;
   const std::vector<Polyline> logarithmic = polylines(svg);

@@ -32,6 +32,13 @@ TEST_CASE("group_norm and instance_norm of each sample", "[ops]") {
   const double a = 1 / std::sqrt(5.0), b = 1 / std::sqrt(3.0);
   CHECK(distance(value("group_norm", {x}, {{"groups", int64_t{2}}, {"epsilon", 0.0}}),
                  f64({1, 2, 4}, {-3 * a, -a, -b, -b, a, 3 * a, -b, 3 * b})) < 1e-15);
+  // Three groups of two neighbours, and two of three.
+  CHECK(value("group_norm", {f64({1, 1, 6}, {1, 3, 0, 4, 9, 7})},
+              {{"groups", int64_t{3}}, {"epsilon", 0.0}}) == f64({1, 1, 6}, {-1, 1, -1, 1, 1, -1}));
+  const double c = std::sqrt(1.5);
+  CHECK(distance(value("group_norm", {f64({1, 1, 6}, {1, 2, 3, 8, 6, 4})},
+                       {{"groups", int64_t{2}}, {"epsilon", 0.0}}),
+                 f64({1, 1, 6}, {-c, 0, c, c, 0, -c})) < 1e-14);
   const Array y = f64({1, 2, 2}, {1, 4, 3, -4});
   CHECK(distance(value("instance_norm", {y}, exact), f64({1, 2, 2}, {-1, 1, 1, -1})) < 1e-15);
 }

@@ -53,11 +53,13 @@ Array channels_first(const Array& from) {
              channels = static_cast<size_t>(shape[at + 2]);
   std::rotate(shape.begin() + static_cast<ptrdiff_t>(at), shape.end() - 1, shape.end());
   Array out(from.dtype(), shape);
-  const size_t size = dtype_bytes(from.dtype());
-  const std::byte* p = from.data();
-  for (std::byte* to = out.data(); to != out.data() + out.bytes(); to += pixels * channels * size)
-    for (size_t i = 0; i < pixels; ++i)
-      for (size_t c = 0; c < channels; ++c, p += size) std::memcpy(to + (c * pixels + i) * size, p, size);
+  with_dtype(from.dtype(), [&]<class T>() {
+    const T* p = from.as<T>().data();
+    T* to = out.as<T>().data();
+    for (const T* const end = p + from.count(); p != end; to += pixels * channels)
+      for (size_t i = 0; i < pixels; ++i)
+        for (size_t c = 0; c < channels; ++c) to[c * pixels + i] = *p++;
+  });
   return out;
 }
 

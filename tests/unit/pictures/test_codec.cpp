@@ -117,6 +117,7 @@ TEST_CASE("JPEG that ends early, is damaged, or has scans without end is refused
     many += jpeg_segment(0xda, std::string("\1\1\0\1\x3f\0", 6)) + std::string(2, '\0');
   const auto r = decoded(many + "\xff\xd9");
   CHECK(failure(r) == 302);
+  CHECK(contains(failure_text(r), "more than 100 scans"));
 }
 
 TEST_CASE("what is written comes back") {

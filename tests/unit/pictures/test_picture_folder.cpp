@@ -124,6 +124,8 @@ TEST_CASE("pictures of other sizes and forms, empty classes and damaged files ar
   CHECK(contains(failure_text(r), "b.png"));
   CHECK(contains(failure_text(r), "3 x 2 (width x height)"));
   CHECK(contains(failure_text(r), "a.png is 2 x 2"));
+  // When it is opened, before a row is wanted.
+  CHECK(failure(open_data(f.path, options())) == 305);
   put(f, "b.png", "no picture");
   CHECK(failure(load(f.path)) == 302);
   put(f, "b.png", gray(1).substr(0, 50));

@@ -6,7 +6,8 @@
 // networks", 2012, at the size of CIFAR's pictures: rectifiers, responses normalized among neighbouring
 // channels, pools that overlap, dropout before the dense layers. `width` is the number of channels that the
 // first convolution makes; 64 gives layers of about the paper's widths.
-// DIR holds CIFAR-10 in its binary form, or columns image [rows, 32, 32, 3] and label.
+// Steps see pictures moved and turned around by chance. DIR holds CIFAR-10 in its binary form, or columns
+// image [rows, 32, 32, 3] and label.
 #include "../common/pictures.hpp"
 
 namespace tn = tenon;
@@ -31,7 +32,7 @@ void run(const example::Settings& s) {
   const tn::Dim batch = m.dim("batch", 1, 256);
   const tn::Value image = m.input<uint8_t>("image", {batch, example::picture_size, example::picture_size, 3}),
                   label = m.input<int32_t>("label", {batch});
-  const tn::Value x = example::centred(image);
+  const tn::Value x = example::seen(image);
   const tn::Value a = pool(normalized(convolution(x, s.width, 5, "conv1"))),
                   b = pool(normalized(convolution(a, 3 * s.width, 5, "conv2"))),
                   c = convolution(convolution(b, 6 * s.width, 3, "conv3"), 4 * s.width, 3, "conv4"),

@@ -22,6 +22,10 @@ inline tn::TrainTest pictures(const Settings& s) {
 
 /// Bytes as numbers from -1 to 1.
 inline tn::Value centred(const tn::Value& image) { return tn::cast<float>(image) * (1.0 / 127.5) - 1.0; }
+/// The same; steps see each picture moved by up to four pixels, half of them turned around.
+inline tn::Value seen(const tn::Value& image) {
+  return centred(tn::random_flip(tn::random_shift(image, {4, 4})));
+}
 
 /// Declares what a classifier's scores are for, trains it and tells how it does on rows that are held out.
 inline void train_classifier(tn::Model& m, const tn::Value& scores, const tn::Value& label,

@@ -101,7 +101,8 @@ void run(const example::Settings& s) {
   const tn::TrainTest data =
       s.data.empty() ? tn::make_digits({.samples = s.samples, .seed = 1}) : tn::load_data(s.data);
   const tn::Program program = tn::compile(m, {.epochs = false});
-  tn::Session session(program, program.init(7));
+  const tn::State state = program.init(7);
+  tn::Session session(program, state);
   Noise noise;
   for (uint32_t epoch = 0; epoch < s.epochs; ++epoch) {
     double told = 0, fooled = 0;
@@ -117,7 +118,10 @@ void run(const example::Settings& s) {
                 fooled / steps);
   }
   if (s.save.empty()) return;
-  session.run("draw", {{"z", Noise().draw(64)}})["image"].save_picture(s.save);
+  if (s.save.ends_with(".safetensors"))
+    state.save(s.save);
+  else
+    session.run("draw", {{"z", Noise().draw(64)}})["image"].save_picture(s.save);
   std::printf("wrote %s\n", s.save.c_str());
 }
 

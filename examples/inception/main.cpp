@@ -6,7 +6,8 @@
 // lie side by side, and convolutions of one tap before them keep their channels few. There are fewer blocks
 // than in the paper, and no classifiers on the way. `width` scales all channels; 16 gives those of the
 // paper's block 3a.
-// DIR holds CIFAR-10 in its binary form, or columns image [rows, 32, 32, 3] and label.
+// Steps see pictures moved and turned around by chance. DIR holds CIFAR-10 in its binary form, or columns
+// image [rows, 32, 32, 3] and label.
 #include "../common/pictures.hpp"
 
 namespace tn = tenon;
@@ -34,7 +35,7 @@ void run(const example::Settings& s) {
   const tn::Dim batch = m.dim("batch", 1, 256);
   const tn::Value image = m.input<uint8_t>("image", {batch, example::picture_size, example::picture_size, 3}),
                   label = m.input<int32_t>("label", {batch});
-  tn::Value h = tn::max_pool2d(convolution(example::centred(image), 4 * s.width, 3, "conv"), {2, 2});
+  tn::Value h = tn::max_pool2d(convolution(example::seen(image), 4 * s.width, 3, "conv"), {2, 2});
   int64_t scale = 1;
   for (const char* stage : {"3", "4"}) {
     for (const char* block : {"a", "b"})

@@ -5,7 +5,8 @@
 // MobileNetV2 of Sandler, Howard, Zhu, Zhmoginov and Chen, "MobileNetV2: inverted residuals and linear
 // bottlenecks", 2018, with fewer blocks, and strides for small pictures. `width` is the number of channels
 // that the first block makes, 16 in the paper.
-// DIR holds CIFAR-10 in its binary form, or columns image [rows, 32, 32, 3] and label.
+// Steps see pictures moved and turned around by chance. DIR holds CIFAR-10 in its binary form, or columns
+// image [rows, 32, 32, 3] and label.
 #include "../common/pictures.hpp"
 
 namespace tn = tenon;
@@ -49,7 +50,7 @@ void run(const example::Settings& s) {
   const tn::Value image = m.input<uint8_t>("image", {batch, example::picture_size, example::picture_size, 3}),
                   label = m.input<int32_t>("label", {batch});
   int64_t channels = 2 * s.width, number = 0;
-  tn::Value h = tn::relu6(convolution(example::centred(image), channels, 3, 2, 1, "conv"));
+  tn::Value h = tn::relu6(convolution(example::seen(image), channels, 3, 2, 1, "conv"));
   for (const Row& row : table)
     for (int64_t i = 0; i < row.blocks; ++i) {
       const int64_t filters = row.halves * s.width / 2;

@@ -5,7 +5,8 @@
 // ResNet-18 of He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2016, as it is made
 // for small pictures: the first convolution has 3 x 3 taps and no pool behind it. `width` is the number of
 // channels that it makes, 64 in the paper.
-// DIR holds CIFAR-10 in its binary form, or columns image [rows, 32, 32, 3] and label.
+// Steps see pictures moved and turned around by chance. DIR holds CIFAR-10 in its binary form, or columns
+// image [rows, 32, 32, 3] and label.
 #include "../common/pictures.hpp"
 
 namespace tn = tenon;
@@ -33,7 +34,7 @@ void run(const example::Settings& s) {
   const tn::Dim batch = m.dim("batch", 1, 256);
   const tn::Value image = m.input<uint8_t>("image", {batch, example::picture_size, example::picture_size, 3}),
                   label = m.input<int32_t>("label", {batch});
-  tn::Value h = tn::relu(convolution(example::centred(image), s.width, 3, 1, "conv"));
+  tn::Value h = tn::relu(convolution(example::seen(image), s.width, 3, 1, "conv"));
   for (int64_t stage = 0; stage < 4; ++stage)
     for (int64_t block = 0; block < 2; ++block)
       h = residual_block(h, s.width << stage, stage > 0 && block == 0 ? 2 : 1,

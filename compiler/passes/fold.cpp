@@ -2,6 +2,7 @@
 // code would give. What may fail is folded only where it does not. Results are capped in size, so that
 // folding never makes a module much larger: broadcasts and iotas stay operations.
 #include <algorithm>
+#include <deque>
 
 #include "evaluate/evaluate.h"
 #include "passes/constants.h"
@@ -24,25 +25,43 @@ bool is_extent(const ir::Node& node) {
   return node.op->generate() != nullptr && node.op->generate()->what == ir::Generator::extent;
 }
 
+// A small constant spread out: beside a constant of its size it is one, too.
+bool is_spread_constant(const ir::Graph& g, ValueId v) {
+  const ir::Node* n = g.producer(v);
+  return n != nullptr && n->op->name == "broadcast" && constant_array(g, n->operands[0]) != nullptr &&
+         g.type(v).is_static() && g.type(v).count().constant() <= max_elements;
+}
+
 std::optional<std::vector<ValueId>> fold_node(Candidate& c) {
   const ir::Node& node = c.node;
   if (!foldable(*node.op)) return std::nullopt;
   if (is_extent(node) && !node.get<ir::Dim>("dim").is_constant()) return std::nullopt;
   if (node.operands.empty() && !is_extent(node)) return std::nullopt;
+  const ir::Graph& g = c.b.graph();
   std::vector<const Array*> operands;
   int64_t given = 0, made = 0;
   for (ValueId v : c.operands) {
-    const Array* a = constant_array(c.b.graph(), v);
-    if (a == nullptr) return std::nullopt;
-    given += a->count();
+    const Array* a = constant_array(g, v);
+    if (a == nullptr && !is_spread_constant(g, v)) return std::nullopt;
+    given += a == nullptr ? 0 : a->count();
     operands.push_back(a);
   }
+  if (given == 0 && !operands.empty()) return std::nullopt;
   for (ValueId r : node.results) {
     const ir::Type& type = c.from.type(r);
     if (!type.is_static()) return std::nullopt;
     made += type.count().constant();
   }
   if (made > std::max(max_elements, given)) return std::nullopt;
+  std::deque<Array> spread;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    if (operands[i] != nullptr) continue;
+    const ir::Node& broadcast = *g.producer(c.operands[i]);
+    Result<std::vector<Array>> made_here =
+        evaluate::exact_node(g, g.value(c.operands[i]).node, {constant_array(g, broadcast.operands[0])}, {});
+    if (!made_here) return std::nullopt;
+    operands[i] = &spread.emplace_back(std::move((*made_here)[0]));
+  }
   Result<std::vector<Array>> arrays = evaluate::exact_node(c.from, c.id, operands, {});
   if (!arrays) return std::nullopt;  // it would fail at run time: there it reports
   std::vector<ValueId> out;

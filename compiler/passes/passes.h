@@ -1,5 +1,5 @@
-// Passes graph -> graph: they keep meaning, and keep bits (see each file). All are near-linear in the number
-// of nodes, iterate over program order, and recurse over the nesting of regions only.
+// Passes graph -> graph: they keep meaning, and but for fold_scales bits (see each file). All are near-linear
+// in the number of nodes, iterate over program order, and recurse over the nesting of regions only.
 #pragma once
 
 #include <map>
@@ -25,11 +25,13 @@ extern const Pass cse;           // cse.cpp
 extern const Pass motion;        // motion.cpp
 extern const Pass invariants;    // invariants.cpp
 extern const Pass dce;           // dce.cpp
+extern const Pass fold_scales;   // fold_scales.cpp
 
 // All passes by name, for parse_pipeline.
 const std::vector<const Pass*>& all();
-// What compiling runs, in this order; the reasons stand beside the rows in pipeline.cpp.
-const std::vector<pass::Step<ir::Module>>& pipeline();
+// What compiling runs, in this order; the reasons stand beside the rows in pipeline.cpp. `fold_scales`: also
+// that pass, the only one to change bits.
+std::vector<pass::Step<ir::Module>> pipeline(bool fold_scales = false);
 std::string pipeline_text();  // "inline,expand,..."
 // docs/passes.md: every pass, the order with its reasons, every rule with its algebra.
 std::string reference();

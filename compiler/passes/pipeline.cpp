@@ -8,6 +8,7 @@ namespace {
 struct Row {
   const Pass* pass;
   std::string_view why;
+  bool asked_for = false;  // it runs only then
 };
 
 const std::vector<Row>& rows() {
@@ -19,6 +20,8 @@ const std::vector<Row>& rows() {
       {&order, "the passes behind it see the graph, not the order of statements or of emission"},
       {&canonicalize, "fold, simplify and cse look for constants in one place"},
       {&fold, "before simplify: folded constants are what its rules match"},
+      {&fold_scales, "where it is asked for; behind fold, which makes constants of what parameters come to",
+       true},
       {&simplify, "before cse: different spellings become equal"},
       {&cse, "merges what composites and their derivatives both compute"},
       {&motion, "after cse: it moves only through values with one user, and merging changes users"},
@@ -34,19 +37,17 @@ const std::vector<Row>& rows() {
 }  // namespace
 
 const std::vector<const Pass*>& all() {
-  static const std::vector<const Pass*> passes{&bind_dims, &inline_calls, &expand,     &procedures,
-                                               &order,     &canonicalize, &fold,       &simplify,
-                                               &cse,       &motion,       &invariants, &dce};
+  static const std::vector<const Pass*> passes{
+      &bind_dims, &inline_calls, &expand, &procedures, &order, &canonicalize, &fold,
+      &simplify,  &cse,          &motion, &invariants, &dce,   &fold_scales};
   return passes;
 }
 
-const std::vector<pass::Step<ir::Module>>& pipeline() {
-  static const std::vector<pass::Step<ir::Module>> passes = [] {
-    std::vector<pass::Step<ir::Module>> out;
-    for (const Row& row : rows()) out.push_back(row.pass);
-    return out;
-  }();
-  return passes;
+std::vector<pass::Step<ir::Module>> pipeline(bool fold_scales) {
+  std::vector<pass::Step<ir::Module>> out;
+  for (const Row& row : rows())
+    if (!row.asked_for || fold_scales) out.push_back(row.pass);
+  return out;
 }
 
 std::string pipeline_text() {
@@ -58,7 +59,8 @@ std::string pipeline_text() {
 std::string reference() {
   std::string out =
       "# Passes\n\n"
-      "Graph to graph: they keep the meaning of a program, and its bits. This page is made from the code, by "
+      "Graph to graph: they keep the meaning of a program, and its bits, but for `fold_scales`, which runs "
+      "where it is asked for. This page is made from the code, by "
       "the test\n"
       "that compares them (`TENON_BLESS=1` with `test_unit` and `[passes-reference]` writes it anew). What "
       "runs behind them, groups and\n"
@@ -74,8 +76,9 @@ std::string reference() {
   out +=
       "\n`bind` is not among them, for it takes values: `--passes=bind{n=8},inline,…`, or `--bind n=8` "
       "before all.\n\n"
-      "## Rules\n\nEach keeps the bits of all values under its condition; what does not (`x * 0` is not 0 "
-      "where x is infinite) is no rule.\n";
+      "## Rules\n\nEach keeps the bits of all values under its condition, those of `fold_scales` excepted; "
+      "what "
+      "does not (`x * 0` is not 0 where x is infinite) is no rule.\n";
   return out + rules_reference();
 }
 

@@ -1,7 +1,7 @@
 // simplify: the rules of rules_arithmetic.cpp and rules_structure.cpp and those of canonicalize, to a fixed
 // point. All keep bits for all inputs under the conditions that stand in their rows. Running it twice changes
 // nothing.
-#include "passes/match.h"
+#include "passes/fold_scales.h"
 #include "passes/rebuild.h"
 #include "rewrite/engine.h"
 
@@ -20,24 +20,30 @@ Result<bool> run(ir::Module& module, const pass::Options& /*options*/, pass::Cou
 
 }  // namespace
 
-std::string rules_reference() {
-  const std::pair<std::string_view, std::span<const Rule>> themes[] = {
-      {"Canonical forms (`canonicalize`, `simplify`)", canonical_rules()},
-      {"Arithmetic and logic (`simplify`)", arithmetic_rules()},
-      {"Moves of elements (`simplify`)", structure_rules()}};
-  std::string out;
+namespace {
+
+template <class Row>
+std::string table(std::string_view title, std::span<const Row> rows) {
   auto cell = [](std::string_view text) {
     std::string plain;
     for (const char c : text) plain += c == '|' ? std::string("\\|") : std::string(1, c);
     return plain;
   };
-  for (const auto& [title, rows] : themes) {
-    out += "\n### " + std::string(title) + "\n\n| rule | of | algebra | holds |\n| --- | --- | --- | --- |\n";
-    for (const Rule& r : rows)
-      out += "| `" + std::string(r.name) + "` | `" + std::string(r.key) + "` | `" + cell(r.algebra) + "` | " +
-             cell(r.conditions) + " |\n";
-  }
+  std::string out =
+      "\n### " + std::string(title) + "\n\n| rule | of | algebra | holds |\n| --- | --- | --- | --- |\n";
+  for (const Row& r : rows)
+    out += "| `" + std::string(r.name) + "` | `" + std::string(r.key) + "` | `" + cell(r.algebra) + "` | " +
+           cell(r.conditions) + " |\n";
   return out;
+}
+
+}  // namespace
+
+std::string rules_reference() {
+  return table("Canonical forms (`canonicalize`, `simplify`)", canonical_rules()) +
+         table("Arithmetic and logic (`simplify`)", arithmetic_rules()) +
+         table("Moves of elements (`simplify`)", structure_rules()) +
+         table("Factors behind sums of products (`fold_scales`)", scale_rules());
 }
 
 const Pass simplify{{"simplify", "algebraic rules that keep bits, to a fixed point"}, run};

@@ -17,8 +17,11 @@ struct CompileOptions {
   std::string cpu = "native";
   /// Dimensions that become constants. It only specializes: results keep their bits.
   std::map<std::string, int64_t> bind = {};
-  /// Patterns of parameters that become constants.
+  /// Patterns of parameters, and of state that no function compiled writes, that become constants.
   std::vector<std::string> baked = {};
+  /// Factors for each channel behind products and convolutions, as of normalizations, go into their baked
+  /// weights: faster, and results differ by the rounding of a weight.
+  bool fold_scales = false;
   /// Let fit compile the native training loop of a step, when it first needs it.
   bool epochs = true;
   /// Of exported symbols; empty: the file's name.
@@ -52,6 +55,7 @@ class Options {
                                                             {"functions", comma_list(o.functions)},
                                                             {"bind", bind},
                                                             {"bake", comma_list(o.baked)},
+                                                            {"fold_scales", o.fold_scales ? "true" : "false"},
                                                             {"epochs", o.epochs ? "true" : "false"},
                                                             {"threads", std::to_string(o.threads)},
                                                             {"isolate", o.isolate ? "true" : "false"},

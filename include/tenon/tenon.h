@@ -252,7 +252,8 @@ TENON_API void tenon_options_free(tenon_options* options);
 /* Keys:  cpu          native, x86-64-v3, x86-64-v4, ...
  *        functions    names, comma separated; "": all
  *        bind         batch=64, steps=28: dimensions that become constants; sizes so bound specialize
- *        bake         patterns of parameters that become constants, values from tenon_options_state
+ *        bake         patterns of parameters, and of state that no function compiled writes, that become
+ *                     constants, values from tenon_options_state
  *        epochs       true|false: fit compiles the native training loop of a step when it first needs it;
  *                     named among the functions (train.epochs) a loop is compiled with the rest
  *        passes, disable   a pipeline by names; passes left out
@@ -261,6 +262,8 @@ TENON_API void tenon_options_free(tenon_options* options);
  *        isolate      true: code generation runs in a process of its own (fork). Where memory runs short in
  *                     LLVM the process that it runs in ends: this one, unless isolated. What it may take is
  *                     estimated and asked for before (611), but other threads may take that memory meanwhile
+ *        fold_scales  true: factors for each channel behind products and convolutions, as of normalizations,
+ *                     go into their baked weights; results differ by the rounding of a weight
  *        fuse, in_place, parallel, verify   true|false
  * 610 an unknown key or value, with the nearest known. */
 TENON_API tenon_status tenon_options_set(tenon_options* options, const char* key, const char* value,

@@ -4,7 +4,8 @@
 #include <tenon/tenon.hpp>
 #include <vector>
 
-#include "schedules.h"
+#include "conformance/command_runner.h"
+#include "conformance/schedules.h"
 
 namespace tn = tenon;
 using namespace tenon::test;
@@ -102,4 +103,95 @@ TEST_CASE("what predicts has no statistics of a batch, no random stream, and wri
     INFO(part);
     CHECK(predict.find(part) == std::string::npos);
   }
+}
+
+namespace {
+constexpr const char* residual = R"(tenon 1
+module net
+dim n = 2..64
+param a.w : f32[3,3,3,8] = he_normal
+param a.scale : f32[8] = uniform(0.5, 2.0)
+param a.offset : f32[8] = uniform(-1.0, 1.0)
+state a.mean : f32[8] = zeros
+state a.variance : f32[8] = ones
+param b.w : f32[3,3,1,8] = he_normal
+param b.scale : f32[8] = uniform(0.5, 2.0)
+param b.offset : f32[8] = uniform(-1.0, 1.0)
+state b.mean : f32[8] = zeros
+state b.variance : f32[8] = ones
+param c.w : f32[8,4] = glorot_uniform
+param c.b : f32[4] = uniform(-1.0, 1.0)
+func net(x: f32[n,6,6,3]) -> z: f32[n,4] {
+  a0 = conv2d x, a.w {padding = same}
+  a1, am, av = batch_norm a0, a.scale, a.offset, a.mean, a.variance
+  a2 = relu a1
+  b0 = conv2d a2, b.w {padding = same, groups = 8}
+  b1, bm, bv = batch_norm b0, b.scale, b.offset, b.mean, b.variance
+  s = add a2, b1
+  p = global_avg_pool s
+  z = dense p, c.w, c.b
+  set a.mean = am
+  set a.variance = av
+  set b.mean = bm
+  set b.variance = bv
+  return z
+}
+func predict(x: f32[n,6,6,3]) -> z: f32[n,4] {
+  z = call net(x)
+  return z
+}
+func loss(x: f32[n,6,6,3], y: i32[n]) -> l: f32[] {
+  z = call net(x)
+  l = cross_entropy z, y
+  return l
+}
+derive train = step loss {with = sgd {lr = 0.1}}
+)";
+}  // namespace
+
+TEST_CASE(
+    "baked statistics are constants, and where it is asked for a normalization is weights and one sum") {
+  const tn::Module module = tn::parse(residual);
+  const tn::Program trained = tn::compile(module);
+  const tn::State state = trained.init(3);
+  tn::Session session(trained, state);
+  std::vector<float> x(5 * 108);
+  std::vector<int32_t> labels{0, 1, 2, 3, 1};
+  for (size_t i = 0; i < x.size(); ++i) x[i] = std::sin(static_cast<float>(i) * 0.7f);
+  for (int step = 0; step < 4; ++step)
+    session.run("train", {{"x", tn::view(x, {5, 6, 6, 3})}, {"y", tn::view(labels, {5})}});
+  const auto predicted = [&](const tn::Program& program) {
+    tn::Session own(program, program.init(0));
+    const tn::Outputs out = own.run("predict", {{"x", tn::view(x, {5, 6, 6, 3})}});
+    return std::vector<float>(out["z"].as<float>().begin(), out["z"].as<float>().end());
+  };
+  const tn::Outputs free = session.run("predict", {{"x", tn::view(x, {5, 6, 6, 3})}});
+  const tn::Program baked = tn::compile(module, {.functions = {"predict"}, .baked = {"*"}}, &state),
+                    folded = tn::compile(
+                        module, {.functions = {"predict"}, .baked = {"*"}, .fold_scales = true}, &state);
+  const std::vector<float> as_is = predicted(baked), other = predicted(folded);
+  CHECK(as_is == std::vector<float>(free["z"].as<float>().begin(), free["z"].as<float>().end()));
+  // How far each may be from the other is tested with the pass; here, that whole nets stay together.
+  float most = 1;
+  for (const float z : as_is) most = std::max(most, std::fabs(z));
+  bool same = true;
+  for (size_t i = 0; i < other.size(); ++i) {
+    CHECK(std::fabs(other[i] - as_is[i]) < 1e-5f * most);
+    same = same && other[i] == as_is[i];
+  }
+  CHECK_FALSE(same);
+
+  const Folder folder;
+  folder.write("net.tenon", residual);
+  state.save(folder.path("w.safetensors"));
+  const std::string baking = "compile net.tenon --fn predict --bake '*' --params w.safetensors ";
+  CHECK(folder.tenon(baking + "-o plain").status == 0);
+  CHECK(folder.tenon(baking + "--fold-scales -o folded").status == 0);
+  CHECK(folder.read("plain.o") != folder.read("folded.o"));
+  CHECK(folder.tenon("compile net.tenon --fn predict --fold-scales -o free").status == 2);
+  // What a function compiled writes is no constant: statistics stay where they are.
+  const Ran step =
+      folder.tenon("compile net.tenon --fn train --bake 'a.mean' --params w.safetensors -o step");
+  CHECK(step.status != 0);
+  CHECK(step.err.find("no parameter or state that is only read matches a.mean") != std::string::npos);
 }

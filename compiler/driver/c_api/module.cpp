@@ -43,7 +43,7 @@ Status set_bindings(tenon::ir::DimBindings* bind, std::string_view value) {
 
 constexpr std::string_view keys[] = {"cpu",    "functions", "bind",     "bake",    "epochs",
                                      "passes", "disable",   "prefix",   "threads", "isolate",
-                                     "fuse",   "in_place",  "parallel", "verify"};
+                                     "fuse",   "in_place",  "parallel", "verify",  "fold_scales"};
 
 Status set_option(tenon_options& o, std::string_view key, std::string_view value) {
   CompileOptions& c = o.options;
@@ -82,6 +82,8 @@ Status set_option(tenon_options& o, std::string_view key, std::string_view value
     return set_flag(&c.in_place, key, value);
   } else if (key == "parallel") {
     return set_flag(&c.parallel, key, value);
+  } else if (key == "fold_scales") {
+    return set_flag(&c.fold_scales, key, value);
   } else if (key == "verify") {
     return set_flag(&c.verify_each, key, value);
   } else {

@@ -32,11 +32,17 @@ class Compile : public Verb {
     options.flag("--no-epochs", &no_epochs_,
                  "steps without their loops over epochs, which take most of the time");
     options.text("--prefix", &prefix_, "of every exported symbol; from -o where left out");
-    options.texts("--bake", &bake_, "patterns of parameters that become constants of the code", true);
+    options.texts("--bake", &bake_,
+                  "patterns of parameters, and of state that is only read, that become constants of the code",
+                  true);
     options.text(
         "--params", &params_,
         "safetensors: values to bake; the tensors that stay go to NAME.state, which C reads as it is");
     options.number("--threads", &threads_, "of code generation; 0, as left out: all processors");
+    options.flag(
+        "--fold-scales", &fold_scales_,
+        "factors behind products and convolutions, as of normalizations, go into their baked weights: "
+        "faster, and results differ by the rounding of a weight");
     options.text("-o,--output", &output_, "where to: NAME makes NAME.o, NAME.h and NAME_example.c", true);
   }
 
@@ -55,6 +61,9 @@ class Compile : public Verb {
     options.threads = static_cast<int>(threads_);
     options.prefix = prefix_.empty() ? c_interface::c_prefix_of(base) : prefix_;
     options.baked = bake_;
+    options.fold_scales = fold_scales_;
+    if (fold_scales_ && bake_.empty())
+      return usage_error("--fold-scales changes weights that are constants", "--bake '*' --params FILE");
     runtime::Tensors tensors;
     options.own_state = true;
     if (!bake_.empty()) {
@@ -114,7 +123,7 @@ class Compile : public Verb {
   std::vector<std::string> functions_, bake_;
   std::string prefix_, params_, output_;
   int64_t threads_ = 0;
-  bool no_epochs_ = false;
+  bool no_epochs_ = false, fold_scales_ = false;
 };
 
 }  // namespace

@@ -177,17 +177,39 @@ void leave(ir::Module& module, const ir::Function& function, const Leaves& leave
     ir::drop_operands(module, function.name, keep);
 }
 
-// Parameters that become constants: their arguments are replaced in every function that only reads them.
+// What patterns of baked values may name: parameters, and of the state what the functions read and none
+// writes, as running statistics are in inference.
+std::set<std::string> bakeable(const ir::Module& module) {
+  std::set<std::string> read, written, out;
+  for (const ir::Function& f : module.functions) {
+    if (f.name == "init") continue;
+    const std::vector<uint32_t> uses = ir::count_uses(f.graph);
+    for (ir::ValueId a : f.graph.args)
+      if (f.graph.value(a).arg == ir::ArgKind::global && uses[a.index] != 0)
+        read.insert(f.graph.value(a).name);
+    for (const ir::Write& w : f.writes) written.insert(w.global);
+  }
+  for (const ir::Global& g : module.globals)
+    if (g.kind == ir::GlobalKind::param ||
+        (g.kind == ir::GlobalKind::state && !ir::is_counter_init(g.init.name) && read.contains(g.name) &&
+         !written.contains(g.name)))
+      out.insert(g.name);
+  return out;
+}
+
+// Values that become constants: their arguments are replaced in every function that only reads them.
 Status bake(ir::Module& module, const CompileOptions& options) {
   std::set<std::string> baked;
+  const std::set<std::string> names = options.baked.empty() ? std::set<std::string>() : bakeable(module);
   for (const std::string& pattern : options.baked) {
     bool any = false;
     for (const ir::Global& g : module.globals) {
-      if (g.kind != ir::GlobalKind::param || !glob_match(pattern, g.name)) continue;
+      if (!names.contains(g.name) || !glob_match(pattern, g.name)) continue;
       any = true;
       baked.insert(g.name);
     }
-    if (!any) return error(Code::undefined_name, "no parameter matches " + pattern);
+    if (!any)
+      return error(Code::undefined_name, "no parameter or state that is only read matches " + pattern);
   }
   std::map<std::string, std::shared_ptr<const Array>> arrays;
   for (const std::string& name : baked) {
@@ -197,7 +219,9 @@ Status bake(ir::Module& module, const CompileOptions& options) {
       if (const auto found = options.values->find(name); found != options.values->end())
         value = &found->second;
     if (value == nullptr)
-      return error(Code::param_mismatch, "parameter " + name + " is to be baked and has no value",
+      return error(Code::param_mismatch,
+                   std::string(g.kind == ir::GlobalKind::param ? "parameter " : "state ") + name +
+                       " is to be baked and has no value",
                    "give the state it is taken from");
     TENON_ASSIGN(const std::vector<int64_t> shape, ir::evaluate_shape(g.type.shape, {}));
     if (value->dtype() != g.type.dtype || value->shape() != shape)
@@ -356,6 +380,7 @@ Status check_late(const std::string& what, const std::string& made_for, const Co
   if (!options.bind.empty()) return late("binding dimension " + options.bind.begin()->first);
   if (!options.baked.empty()) return late("baking " + options.baked.front());
   if (!options.passes.empty()) return late("passes " + options.passes);
+  if (options.fold_scales) return late("folding scales");
   if (options.cpu != "native" && options.cpu != made_for)
     return error(Code::bad_option, "cpu " + options.cpu + ": this is a dump of " + what + " for " + made_for,
                  "give the model, or its dump of the stage graph or optimized");

@@ -55,6 +55,8 @@ struct CompileOptions {
   std::string passes;  // textual pipeline; empty: the default one, of graphs and of lowering
   std::vector<std::string> disabled;
   std::string stop_after;
+  // Factors behind sums of products go into baked ones (passes/fold_scales.cpp): other bits.
+  bool fold_scales = false;
   bool verify_each = false;  // also verify and hash after every pass
   bool fuse = true, in_place = true, parallel = true;
   double chunk_cycles = 0, inline_cycles = -1;  // of lower::Options; 0 and -1: its defaults

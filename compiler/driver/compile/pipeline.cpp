@@ -65,7 +65,7 @@ Result<Pipeline> pipeline_of(const CompileOptions& options) {
     out.graph.emplace_back(find(passes::all(), step.name), std::move(step.options));
   }
   out.lowers = !out.lowering.empty();
-  if (steps.empty()) out.graph = passes::pipeline();
+  if (steps.empty()) out.graph = passes::pipeline(options.fold_scales);
   if (out.lowering.empty()) out.lowering = lower::pipeline();
   // Names of passes that are switched off or stopped at are checked as well.
   std::vector<std::string> named = options.disabled;

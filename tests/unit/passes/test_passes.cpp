@@ -113,7 +113,8 @@ TEST_CASE("rows of all passes") {
   }
   auto back = pass::parse_pipeline<ir::Module>(passes::pipeline_text(), passes::all());
   REQUIRE(back);
-  CHECK(std::equal(back->begin(), back->end(), passes::pipeline().begin(), passes::pipeline().end(),
+  const std::vector<pass::Step<ir::Module>> all = passes::pipeline();
+  CHECK(std::equal(back->begin(), back->end(), all.begin(), all.end(),
                    [](const auto& x, const auto& y) { return x.pass == y.pass && x.options == y.options; }));
 }
 

@@ -7,9 +7,10 @@
 #   11   tiny models, beside C, JAX and Keras
 #   12   a training step, beside PyTorch and JAX
 #   13   single convolutions and their gradients, beside oneDNN
+#   14   training steps of convolutional networks, beside PyTorch and JAX
 # and, where it is asked for, the optimizers and schedules beside PyTorch's: their values, not their speed.
 #
-#   run.sh [--only 4|6|7|8|11|12|13|optimizers]... [--quick]
+#   run.sh [--only 4|6|7|8|11|12|13|14|optimizers]... [--quick]
 #
 # Peers are pinned and live in build/benchmarks, the libraries of C come from Debian. One that cannot be
 # installed is skipped by its name. TENON_BUILD names a build folder to take Tenon from instead of building.
@@ -22,9 +23,9 @@ bin=$work/bin
 only=() quick=()
 while [ $# -gt 0 ]; do
   case "$1" in
-    --only) case "${2:-}" in 4|6|7|8|11|12|13|optimizers) only+=("$2"); shift 2 ;; *) echo "--only takes 4, 6, 7, 8, 11, 12, 13 or optimizers" >&2; exit 2 ;; esac ;;
+    --only) case "${2:-}" in 4|6|7|8|11|12|13|14|optimizers) only+=("$2"); shift 2 ;; *) echo "--only takes 4, 6, 7, 8, 11, 12, 13, 14 or optimizers" >&2; exit 2 ;; esac ;;
     --quick) quick=(--quick); shift ;;
-    *) sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    *) sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
   esac
 done
 wanted() {
@@ -153,20 +154,24 @@ if wanted 11; then
     skip "JAX and Keras: no numpy"
   fi
 fi
+beside_python() {  # SCRIPT: on one thread, and on two
+  peers numpy 2.4.6 jax 0.10.2 torch 2.15.0
+  if ! "$python" -c 'import numpy' 2>/dev/null; then
+    skip "PyTorch and JAX: no numpy"
+    return 0
+  fi
+  local threads
+  for threads in 1 2; do
+    if [ "$threads" -gt "$(nproc --all)" ]; then
+      skip "$threads threads: there are $(nproc --all) processors"
+      continue
+    fi
+    "$python" -W ignore $here/$1 --threads $threads --library "$library" --probe $bin/libprobe.so
+  done
+}
 if wanted 12; then
   title "12: a training step"
-  peers numpy 2.4.6 jax 0.10.2 torch 2.15.0
-  if "$python" -c 'import numpy' 2>/dev/null; then
-    for threads in 1 2; do
-      if [ "$threads" -gt "$(nproc --all)" ]; then
-        skip "$threads threads: there are $(nproc --all) processors"
-        continue
-      fi
-      "$python" -W ignore $here/train.py --threads $threads --library "$library" --probe $bin/libprobe.so
-    done
-  else
-    skip "PyTorch and JAX: no numpy"
-  fi
+  beside_python train.py
 fi
 if wanted 13; then
   title "13: convolutions"
@@ -176,6 +181,10 @@ if wanted 13; then
   else
     skip "convolutions: libdnnl-dev cannot be installed"
   fi
+fi
+if wanted 14; then
+  title "14: training steps of convolutional networks"
+  beside_python steps.py
 fi
 if [ ${#only[@]} -gt 0 ] && wanted optimizers; then
   title "optimizers and schedules"

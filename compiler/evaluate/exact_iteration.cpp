@@ -152,7 +152,8 @@ class Run {
   // The elements of an operand along the reduced axes of a point.
   struct Row {
     const AccessPlan& access;
-    const T *all, *first;
+    const T* all;
+    int64_t first;  // a number, which padding may put before the first element there is
     Point p;
     T outside;
 
@@ -161,13 +162,13 @@ class Run {
       return access.inside(p);
     }
     T operator[](size_t i) {
-      if (access.guards.empty()) return first[access.element.reduced[i]];
+      if (access.guards.empty()) return all[first + access.element.reduced[i]];
       return inside(i) ? all[access.number(p)] : outside;
     }
   };
   Row row(size_t which, const Point& p) const {
     const AccessPlan& access = *access_[which];
-    return {access, data_[which], data_[which] + access.element.outer(p), p, identity<T>(form_.combiner)};
+    return {access, data_[which], access.element.outer(p), p, identity<T>(form_.combiner)};
   }
 
   // What the reduced elements of a point come to; the element itself where none is reduced.

@@ -268,18 +268,19 @@ void EntryEmitter::scope(const Scope& s) {
 }
 
 // One kernel, or several one after the other where its code would be large: code generation takes more than
-// twice as long for a function of twice the size.
+// twice as long for a function of twice the size. LLVM looks through a block once for each load in it.
 void EntryEmitter::serial_kernels(const Scope& s) {
-  constexpr uint64_t most_code = 8192;
-  const std::vector<uint64_t> sizes = code_sizes(s);
+  constexpr uint64_t most_code = 8192, most_reads = 512;
+  const std::vector<CodeSize> sizes = code_sizes(s);
   Work work;
   work.serial = true;
   size_t first = 0;
   do {
     size_t last = first;
-    for (uint64_t code = 0; last < sizes.size(); ++last) {
-      code += sizes[last];
-      if (last > first && code > most_code) break;
+    for (uint64_t code = 0, reads = 0; last < sizes.size(); ++last) {
+      code += sizes[last].instructions;
+      reads += sizes[last].reads;
+      if (last > first && (code > most_code || reads > most_reads)) break;
     }
     // A kernel that stops leaves itself only.
     if (first > 0 && s.may_fail) b_.stop_on_failure();

@@ -77,8 +77,11 @@ class EntryEmitter {
 void collect_dims(const Graph& graph, std::set<std::string>* names);
 // Estimated vector cycles of one run of a scope at usual sizes, loops counted once.
 double scope_cycles(const Sizes& sizes, const Scope& scope);
-// Estimated instructions of each item's code, of the regions in it as well.
-std::vector<uint64_t> code_sizes(const Scope& scope);
+// Estimates of each item's code, of the regions in it as well.
+struct CodeSize {
+  uint64_t instructions, reads;  // reads: of values in memory, each by its own load
+};
+std::vector<CodeSize> code_sizes(const Scope& scope);
 // Statements of the items `first` to before `last` of a scope, serial, into one kernel.
 void emit_scope(Frame& frame, const Scope& scope, size_t first, size_t last);
 inline void emit_scope(Frame& frame, const Scope& scope) { emit_scope(frame, scope, 0, scope.items.size()); }

@@ -92,7 +92,7 @@ class Fuser {
   struct Work {
     Group group;
     uint64_t cost = 0;             // instructions of one element
-    size_t arguments = 0;          // of the graph, read by its nodes
+    size_t arguments = 0;          // values that lie in memory before, read by its nodes
     uint32_t first = 0, last = 0;  // node numbers, for pruning path searches
     std::set<uint32_t> preds;
     std::set<uint32_t> refused;  // producers whose values must be in memory first
@@ -274,8 +274,7 @@ class Fuser {
     if (work.group.kind == GroupKind::reduce && !any(domain.reduced)) work.group.kind = GroupKind::pointwise;
     work.first = work.last = id.index;
     work.cost = cost(node);
-    for (ValueId v : node.operands)
-      work.arguments += !graph_.value(v).node.valid() && !graph_.type(v).shape.empty();
+    for (ValueId v : node.operands) work.arguments += !graph_.type(v).shape.empty() && !can_be_made_here(v);
     work.forward = self;
     works_.push_back(std::move(work));
     out_.group_of[id.index] = static_cast<int32_t>(self);
@@ -355,15 +354,23 @@ class Fuser {
   }
   int value_position(ValueId v, const Group& g) const { return position(squeeze(graph_.type(v).shape), g); }
 
+  static bool fusible(GroupKind k) {
+    return k == GroupKind::pointwise || k == GroupKind::reduce || k == GroupKind::contract;
+  }
+  // Whether what makes a value is of a kind that can stand in the kernel of its reader.
+  bool can_be_made_here(ValueId v) const {
+    const NodeId from = graph_.value(v).node;
+    if (!from.valid()) return false;
+    const int32_t group = out_.group_of[from.index];
+    return group < 0 || fusible(works_[static_cast<size_t>(group)].group.kind);
+  }
+
   // Why group `a` (holding the new node) and its producer group `b` cannot be one kernel; empty: they can.
   std::string refuse(NodeId id, uint32_t a, uint32_t b, const std::vector<Edge>& edges) {
     if (a == b) return "already one kernel";
     if (wanted_ != nullptr && (*wanted_)[works_[a].last] != (*wanted_)[works_[b].last])
       return "the schedule keeps them apart";
     const Group &ga = works_[a].group, &gb = works_[b].group;
-    auto fusible = [](GroupKind k) {
-      return k == GroupKind::pointwise || k == GroupKind::reduce || k == GroupKind::contract;
-    };
     if (is_constant(gb)) return "the constant is in memory already";
     if (!fusible(gb.kind)) return "the producer lowers on its own";
     if (!fusible(ga.kind)) return "the consumer lowers on its own";

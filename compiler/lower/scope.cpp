@@ -73,16 +73,21 @@ std::vector<Copy> initial_copies(const Scope& outer, int32_t group, const Scope&
   return out;
 }
 
-std::vector<uint64_t> code_sizes(const Scope& s) {
+std::vector<CodeSize> code_sizes(const Scope& s) {
   constexpr uint64_t around = 32, piece = 24;  // loops, addresses, branches
   Costs costs(*s.graph);
-  std::vector<uint64_t> out;
+  std::vector<CodeSize> out;
   for (const Item& item : s.items) {
-    uint64_t size = around;
+    uint64_t size = around, reads = 0;
     if (item.group >= 0) {
       for (NodeId id : s.fusion.groups[static_cast<size_t>(item.group)].nodes) {
         const Node& node = s.graph->node(id);
         size += costs.node(node);
+        for (ValueId v : node.operands) {
+          const NodeId from = s.graph->value(v).node;
+          reads += !s.graph->type(v).shape.empty() &&
+                   (!from.valid() || s.fusion.group_of[from.index] != item.group);
+        }
         // Each piece of what it reads through maps stands under a test of its own.
         for (ValueId v : node.operands) {
           const NodeId from = s.graph->value(v).node;
@@ -91,9 +96,9 @@ std::vector<uint64_t> code_sizes(const Scope& s) {
         }
       }
       for (const auto& region : s.regions[static_cast<size_t>(item.group)])
-        for (const uint64_t inner : code_sizes(*region)) size += inner;
+        for (const CodeSize& inner : code_sizes(*region)) size += inner.instructions, reads += inner.reads;
     }
-    out.push_back(size);
+    out.push_back({size, reads});
   }
   return out;
 }

@@ -227,6 +227,26 @@ void EntryEmitter::call_procedure(const Application& a) {
   b_.call(procedure_name(*a.procedure->function), std::move(args));
 }
 
+namespace {
+
+// LLVM looks through a block once for each load in it: a kernel has at most so many.
+constexpr uint64_t most_reads = 512;
+
+// A loop that the entry can run, for it is no loop to a predicate: predicates are values in memory, which
+// only kernels read.
+bool is_counted_loop(const Node& node) {
+  return node.op->control()->what == ir::Control::loop && !node.get<bool>("predicate");
+}
+
+// Whether a body would be too long for a block of one kernel.
+bool is_long(const Scope& body) {
+  uint64_t reads = 0;
+  for (const CodeSize& size : code_sizes(body)) reads += size.reads;
+  return reads > most_reads;
+}
+
+}  // namespace
+
 void EntryEmitter::scope(const Scope& s) {
   bool stopped = !s.may_fail;
   for (const Item& item : s.items) {
@@ -250,11 +270,12 @@ void EntryEmitter::scope(const Scope& s) {
     }
     const Node& node = s.graph->node(g.nodes[0]);
     double cycles = 0;
-    for (const auto& region : s.regions[static_cast<size_t>(item.group)])
+    bool is_large = false;
+    for (const auto& region : s.regions[static_cast<size_t>(item.group)]) {
       cycles += scope_cycles(sizes_, *region);
-    // Predicates are values in memory, which only kernels read.
-    bool is_loop = node.op->control()->what == ir::Control::loop && !node.get<bool>("predicate");
-    if (is_loop && cycles > options_.inline_cycles) {
+      is_large = is_large || is_long(*region);
+    }
+    if (is_counted_loop(node) && (is_large || cycles > options_.inline_cycles)) {
       loop(s, item.group);
     } else {
       Work serial;
@@ -268,9 +289,9 @@ void EntryEmitter::scope(const Scope& s) {
 }
 
 // One kernel, or several one after the other where its code would be large: code generation takes more than
-// twice as long for a function of twice the size. LLVM looks through a block once for each load in it.
+// twice as long for a function of twice the size.
 void EntryEmitter::serial_kernels(const Scope& s) {
-  constexpr uint64_t most_code = 8192, most_reads = 512;
+  constexpr uint64_t most_code = 8192;
   const std::vector<CodeSize> sizes = code_sizes(s);
   Work work;
   work.serial = true;
@@ -304,10 +325,20 @@ void EntryEmitter::test_sizes() {
 void EntryEmitter::body() {
   test_sizes();
   arena_offsets();
-  if (scope_cycles(sizes_, *plan_.scope) <= options_.inline_cycles) {
-    serial_kernels(*plan_.scope);
+  const Scope& s = *plan_.scope;
+  const bool long_loop = std::any_of(s.items.begin(), s.items.end(), [&](const Item& item) {
+    if (item.group < 0) return false;
+    const auto group = static_cast<size_t>(item.group);
+    const Group& g = s.fusion.groups[group];
+    return g.kind == GroupKind::control && !s.applications[group] &&
+           is_counted_loop(s.graph->node(g.nodes[0])) &&
+           std::any_of(s.regions[group].begin(), s.regions[group].end(),
+                       [](const auto& region) { return is_long(*region); });
+  });
+  if (!long_loop && scope_cycles(sizes_, s) <= options_.inline_cycles) {
+    serial_kernels(s);
   } else {
-    scope(*plan_.scope);
+    scope(s);
   }
 }
 

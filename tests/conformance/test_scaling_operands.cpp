@@ -11,6 +11,7 @@
 #include "driver/compile/compile.h"
 #include "driver/program/program.h"
 #include "ir/parse.h"
+#include "support/text.h"
 
 namespace tenon::test {
 namespace {
@@ -121,6 +122,30 @@ TEST_CASE("operations and functions of many operands: work grows with their numb
 TEST_CASE("operations and functions of many operands: work grows with their number, all shapes", "[long]") {
   require_linear(hidden, run_stages, {300, 900},
                  {"arguments", "results", "parts", "called", "carries", "parameters", "dimensions"}, 3);
+}
+
+// Kernels are cut where they would read more values than LLVM sees through quickly: no function of the object
+// holds all of 700 values, and bits are those of the exact evaluator.
+TEST_CASE("kernels of small functions with many values are cut, in loops as well") {
+  const Folder folder;
+  for (const char* shape : {"arguments", "carries"}) {
+    INFO(shape);
+    folder.write("m.tenon", shape_text(shape, 700));
+    const Ran kernels = folder.tenon("show m.tenon --fn f --stage kernel --cpu x86-64-v3");
+    REQUIRE(kernels.status == 0);
+    size_t most = 0, loads = 0;
+    for (const std::string_view line : split(kernels.out, '\n')) {
+      if (line.starts_with("kernel ")) loads = 0;
+      loads += line.find('[') != std::string_view::npos && line.find(" = ") != std::string_view::npos;
+      most = std::max(most, loads);
+      if (line.starts_with("entry ")) break;
+    }
+    CHECK(most > 0);
+    CHECK(most < 600);
+    const Ran diff = folder.tenon("diff m.tenon f");
+    INFO(diff.out << diff.err);
+    CHECK(diff.status == 0);
+  }
 }
 
 // A C function of many arguments tests them in tables: each status where it belongs, and bits as ever.

@@ -76,21 +76,44 @@ bool takes_rows_first(const ContractTerms& t) {
          apart.constant() * static_cast<int64_t>(dtype_bytes(a.dtype)) % half_page == 0;
 }
 
+// Vectors of a tile of so many rows: accumulators, a vector of the right factor each, and a broadcast of the
+// left one fit the registers: rows * vectors + vectors + 1.
+int64_t most_vectors_of(const target::Target& target, int64_t rows) {
+  return std::clamp<int64_t>((target.registers - 1) / (rows + 1), 1, 8);
+}
+
+// Products of a vector in a row of tiles of `rows` rows and the tile of those that are left, where fewer
+// chains than the multipliers keep going at once cost as much as so many.
+double tile_cost(const target::Target& target, int64_t all, int64_t rows) {
+  constexpr int64_t chains = 8;  // two multipliers of latency 4
+  const int64_t vectors = most_vectors_of(target, rows);
+  auto tile = [&](int64_t r) {
+    return r == 0 ? 0 : static_cast<double>(std::max(r * vectors, chains)) / static_cast<double>(vectors);
+  };
+  return static_cast<double>(all / rows) * tile(rows) + tile(all % rows);
+}
+
 // Rows of a tile. Where rows lie along several axes, each run of them has a rest of its own: tiles of nearly
-// as many rows that leave none are preferred.
+// as many rows are preferred that leave none, or one that keeps the multipliers busy.
 int64_t tile_rows_of(const Sizes& sizes, const ContractTerms& t) {
-  int64_t most = sizes.target().tile_rows;
+  const target::Target& target = sizes.target();
+  int64_t most = target.tile_rows;
   const Dim m = t.m_extent();
   if (t.row_by_row()) return 1;
   // What is read stays in registers, beside the sums and the taps.
   if (const auto taps = shared_taps(t))
-    most = std::clamp<int64_t>((sizes.target().registers - 2 * *taps + 1) / 2, 1, most);
+    most = std::clamp<int64_t>((target.registers - 2 * *taps + 1) / 2, 1, most);
   if (!m.is_constant()) return most;
-  if (m.constant() <= most) return std::max<int64_t>(1, m.constant());
-  if (!t.rows_share()) return most;
+  if (!t.rows_share()) return m.constant() <= most ? std::max<int64_t>(1, m.constant()) : most;
+  int64_t best = most;
+  auto before = [&](int64_t a, int64_t b) {
+    const double ca = tile_cost(target, m.constant(), a), cb = tile_cost(target, m.constant(), b);
+    if (ca != cb) return ca < cb;
+    return m.constant() % a == 0 && m.constant() % b != 0;
+  };
   for (int64_t rows = most; rows > most / 2; --rows)
-    if (m.constant() % rows == 0) return rows;
-  return most;
+    if (before(rows, best)) best = rows;
+  return std::min(best, std::max<int64_t>(1, m.constant()));
 }
 
 int64_t block_count(const ContractTerms& t) { return t.k_extent().constant() / t.block; }
@@ -104,6 +127,12 @@ bool can_stand_beside(const ContractTerms& t, int64_t tile_rows) {
 bool can_copy_left(const ContractTerms& t, const ContractSchedule& s) {
   return t.m_axis && t.n_axis && t.outer.empty() && t.windows.empty() && s.cut == Cut::rows &&
          !s.inner_blocks() && t.terms.term(t.a).is_plain_load();
+}
+// Rows may lie along several axes; the right factor knows nothing of them.
+bool can_copy_right(const ContractTerms& t) {
+  const bool one_matrix = t.n_axis && std::all_of(t.outer.begin(), t.outer.end(),
+                                                  [&](uint32_t a) { return t.classes[a] == m_class; });
+  return one_matrix && t.n_extent().is_constant() && t.k_extent().is_constant();
 }
 bool can_ask_ahead(const ContractTerms& t, const ContractSchedule& s) {
   return t.n_axis && t.m_axis && !t.rows_share() && t.windows.empty() && !s.inner_blocks() &&
@@ -121,8 +150,7 @@ bool can_ask_rows_ahead(const ContractTerms& t, const ContractSchedule& s) {
 
 int64_t vectors_of(const Sizes& sizes, const ContractTerms& t, const ContractSchedule& s) {
   const Dim n = t.n_extent();
-  // Accumulators, a vector of B each, and a broadcast of A fit the registers: mr * nv + nv + 1.
-  int64_t most = std::clamp<int64_t>((sizes.target().registers - 2) / (s.tile_rows + 1), 1, 8);
+  int64_t most = most_vectors_of(sizes.target(), s.tile_rows);
   if (shared_taps(t)) most = 1;
   if (s.blocks == Blocks::side_by_side) most = std::max<int64_t>(1, most / block_count(t));
   if (n.is_constant()) most = std::min(most, (n.constant() - s.edge + s.lanes - 1) / s.lanes);
@@ -144,6 +172,19 @@ bool copies_left(const Sizes& sizes, const ContractTerms& t, const ContractSched
   if (!can_copy_left(t, s) || sizes.usual(t.n_extent()) < least_columns) return false;
   if (std::min(sizes.usual(t.k_extent()), t.block) * line_bytes < sizes.target().l1_bytes) return false;
   return coefficient(t.terms.term(t.a).address, *t.m_axis) == Dim(1);
+}
+
+// Rows longer than a panel: a narrow panel meets a piece of each, and a line or two of a row are too few for
+// the processor to fetch ahead. A copy that many rows share costs less, but for what fits L1 anyway.
+bool copies_right(const Sizes& sizes, const ContractTerms& t) {
+  const target::Target& target = sizes.target();
+  const Dim n = t.n_extent(), k = t.k_extent();
+  if (target.copied_rows == 0 || !t.m_axis || !n.is_constant() || !can_copy_right(t)) return false;
+  if (n.constant() <= target.tile_vectors * target.lanes(dtype_bytes(t.dtype))) return false;
+  const Dim bytes = n * k * Dim(static_cast<int64_t>(dtype_bytes(t.dtype)));
+  const int64_t around = t.outer.empty() ? 1 : sizes.usual(t.outer_extent());
+  return sizes.usual(t.m_extent()) * around >= target.copied_rows &&
+         sizes.may_pass(bytes, target.l1_bytes / 2);
 }
 
 void choose_prefetches(const Sizes& sizes, const ContractTerms& t, ContractSchedule* s) {
@@ -205,7 +246,9 @@ ContractSchedule schedule_contract(const Graph& graph, const Group& group, const
                                                                 : Cut::columns;
   s.blocks = blocks_of(sizes, t, s.tile_rows);
   s.lanes = lanes_of(sizes, t);
-  s.right = constant ? Right::constant : packs_right(graph, *t.dot) ? Right::copied : Right::in_place;
+  s.right = constant                                               ? Right::constant
+            : packs_right(graph, *t.dot) || copies_right(sizes, t) ? Right::copied
+                                                                   : Right::in_place;
   s.edge = edge_of(sizes.target(), s, t.n_extent());
   s.vectors = vectors_of(sizes, t, s);
   s.left_copied = copies_left(sizes, t, s);
@@ -243,10 +286,7 @@ std::string why_not(const Sizes& sizes, const ContractTerms& t, const ContractSc
     return "both are cut where there are rows, and columns of a constant number";
   if (s.right == Right::constant && !(constant && panel_strides(t)))
     return "the right factor is no constant of one matrix";
-  // Rows may lie along several axes; the right factor knows nothing of them.
-  const bool one_matrix = t.n_axis && std::all_of(t.outer.begin(), t.outer.end(),
-                                                  [&](uint32_t a) { return t.classes[a] == m_class; });
-  if (s.right == Right::copied && !(one_matrix && n.is_constant() && k.is_constant()))
+  if (s.right == Right::copied && !can_copy_right(t))
     return "panels are copied of one matrix of constant extents";
   const bool several = sizes.may_pass(k, t.block);
   if (several == (s.blocks == Blocks::one))

@@ -35,6 +35,8 @@ struct Target {
   int tile_rows = 6, tile_vectors = 2;  // accumulators of the contraction micro-kernel
   // A right factor that is read in place: so many products ahead its rows are asked for.
   int64_t rows_ahead = 6;
+  // So many rows make up for a copy in panels of a right factor that could be read in place; 0: none do.
+  int64_t copied_rows = 0;
   int64_t l1_bytes = 32 << 10, l2_bytes = 1 << 20;
   bool runs_here() const;  // the CPU this process runs on has all features
 

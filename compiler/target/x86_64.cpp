@@ -57,6 +57,7 @@ constexpr Target x86_64_v3 = {
     .lane_masks = false,
     .tile_rows = 6,
     .tile_vectors = 2,
+    .copied_rows = 192,
     .l1_bytes = 32 << 10,
     .l2_bytes = 1 << 20,
 };

@@ -19,6 +19,8 @@ struct CompileOptions {
   std::map<std::string, int64_t> bind = {};
   /// Patterns of parameters, and of state that no function compiled writes, that become constants.
   std::vector<std::string> baked = {};
+  /// A safetensors file with the values of what is baked; those of a state come before it.
+  std::string params = {};
   /// Factors for each channel behind products and convolutions, as of normalizations, go into their baked
   /// weights: faster, and results differ by the rounding of a weight.
   bool fold_scales = false;
@@ -67,6 +69,9 @@ class Options {
     if (!o.prefix.empty())
       TENON_PASS(checked(
           [&](tenon_error** e) { return tenon_options_set(options_.get(), "prefix", o.prefix.c_str(), e); }));
+    if (!o.params.empty())
+      TENON_PASS(checked(
+          [&](tenon_error** e) { return tenon_options_set(options_.get(), "params", o.params.c_str(), e); }));
     if (baked_from != nullptr)
       TENON_PASS(
           checked([&](tenon_error** e) { return tenon_options_state(options_.get(), baked_from, e); }));

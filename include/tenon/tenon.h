@@ -253,7 +253,8 @@ TENON_API void tenon_options_free(tenon_options* options);
  *        functions    names, comma separated; "": all
  *        bind         batch=64, steps=28: dimensions that become constants; sizes so bound specialize
  *        bake         patterns of parameters, and of state that no function compiled writes, that become
- *                     constants, values from tenon_options_state
+ *                     constants, values from `params` or tenon_options_state
+ *        params       a safetensors file with the values of what is baked, read when compiling
  *        epochs       true|false: fit compiles the native training loop of a step when it first needs it;
  *                     named among the functions (train.epochs) a loop is compiled with the rest
  *        passes, disable   a pipeline by names; passes left out
@@ -268,7 +269,7 @@ TENON_API void tenon_options_free(tenon_options* options);
  * 610 an unknown key or value, with the nearest known. */
 TENON_API tenon_status tenon_options_set(tenon_options* options, const char* key, const char* value,
                                          tenon_error** error);
-/* Where baked values come from; read when compiling. */
+/* Where baked values come from, before a file of `params`; read when compiling. */
 TENON_API tenon_status tenon_options_state(tenon_options* options, const tenon_state* state,
                                            tenon_error** error);
 

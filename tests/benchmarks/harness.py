@@ -2,6 +2,7 @@
 
 import bisect
 import ctypes as c
+import json
 import statistics
 import time
 
@@ -28,6 +29,20 @@ def tensor(array):
     t = Tensor(array.ctypes.data, DTYPES[str(array.dtype)], array.ndim, shape)
     t.keep = (array, shape)
     return t
+
+
+def save_safetensors(path, arrays):
+    """f32 arrays by name, in the format of huggingface.co/docs/safetensors."""
+    header, end = {}, 0
+    for name, array in arrays.items():
+        header[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": [end, end + array.nbytes]}
+        end += array.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for array in arrays.values():
+            file.write(np.ascontiguousarray(array).tobytes())
 
 
 class Tenon:

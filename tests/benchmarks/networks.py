@@ -1,341 +1,27 @@
-"""Networks written once, for Tenon's text, PyTorch and JAX: each is a function of a backend's layers.
+"""Networks written once: each is a function of a backend's layers (backends.py)."""
 
-Arrays are [batch, height, width, channels]; parameters are drawn once, by name, in Tenon's layouts, and every
-backend starts from them.
-"""
 
-import math
+def classified(network):
+    """The loss of a network's scores beside labels."""
+    return lambda l, image, label: l.cross_entropy(network(l, image), label)
 
-import numpy as np
 
-
-class Parameters:
-    """Arrays by name, drawn when they are first asked for."""
-
-    def __init__(self, seed=1):
-        self.random, self.arrays = np.random.default_rng(seed), {}
-
-    def take(self, name, shape, kind):
-        if name not in self.arrays:
-            if kind == "weights":
-                limit = math.sqrt(6 / (math.prod(shape[:-1]) + shape[-1]))
-                array = self.random.uniform(-limit, limit, shape)
-            else:
-                array = np.full(shape, {"zeros": 0, "ones": 1}[kind])
-            self.arrays[name] = array.astype(np.float32)
-        return self.arrays[name]
-
-
-# --- Backends ---------------------------------------------------------------------------------------------------
-
-
-class Text:
-    """Writes the functions of a Tenon module. A value is its name and shape; "n" is the batch."""
-
-    def __init__(self, parameters):
-        self.parameters, self.globals, self.functions, self.states = parameters, {}, [], {}
-
-    def function(self, name, inputs, body):
-        """inputs: name -> (dtype, shape); `body` gives a scalar."""
-        self.lines, self.sets, self.count = [], [], 0
-        result = body(self, *[(n, shape) for n, (_, shape) in inputs.items()])
-        arguments = ", ".join(f"{n}: {dtype}[{self.extents(shape)}]" for n, (dtype, shape) in inputs.items())
-        sets = "".join(f"  set {g} = {v}\n" for g, v in self.sets)
-        self.functions.append(f"func {name}({arguments}) -> loss: f32[] {{\n" + "".join(self.lines) + sets +
-                              f"  return {result[0]}\n}}\n")
-
-    def text(self, name, steps):
-        head = f"tenon 1\nmodule {name}\ndim n = 1..256\n"
-        for kind, known in (("param", self.globals), ("state", self.states)):
-            for g, array in known.items():
-                ones = "ones" if array.size and array.flat[0] == 1 and kind == "state" else "zeros"
-                head += f"{kind} {g} : f32[{self.extents(array.shape)}] = {ones}\n"
-        return head + "".join(self.functions) + "".join(steps)
-
-    @staticmethod
-    def extents(shape):
-        return ",".join(str(e) for e in shape)
-
-    def param(self, name, shape, kind):
-        self.globals[name] = self.parameters.take(name, shape, kind)
-        return name
-
-    def state(self, name, shape, kind):
-        self.states[name] = self.parameters.take(name, shape, kind)
-        return name
-
-    def add_line(self, operation, shape, results=1):
-        names = [f"v{self.count + i}" for i in range(results)]
-        self.count += results
-        self.lines.append(f"  {', '.join(names)} = {operation}\n")
-        return (names[0], shape) if results == 1 else names
-
-    def window(self, extent, taps, stride, pad):
-        return (extent + 2 * pad - taps) // stride + 1
-
-    def conv(self, x, name, filters, taps, stride=1, pad=0, groups=1, bias=True):
-        _, height, width, channels = x[1]
-        w = self.param(name + ".w", (taps, taps, channels // groups, filters), "weights")
-        b = ", " + self.param(name + ".b", (filters,), "zeros") if bias else ""
-        shape = ("n", self.window(height, taps, stride, pad), self.window(width, taps, stride, pad), filters)
-        return self.add_line(f"conv2d {x[0]}, {w}{b} {{stride = [{stride}, {stride}], low = [{pad}, {pad}], "
-                             f"high = [{pad}, {pad}], groups = {groups}}}", shape)
-
-    def raised(self, x, name, filters, taps, stride, bias=True):
-        """A transposed convolution: extents times stride."""
-        _, height, width, channels = x[1]
-        w = self.param(name + ".w", (taps, taps, filters, channels), "weights")
-        b = ", " + self.param(name + ".b", (filters,), "zeros") if bias else ""
-        return self.add_line(f"conv_transpose2d {x[0]}, {w}{b} {{stride = [{stride}, {stride}], padding = same}}",
-                             ("n", height * stride, width * stride, filters))
-
-    def norm(self, x, name, track=True):
-        shape = (x[1][-1],)
-        y, mean, variance = self.add_line(
-            f"batch_norm {x[0]}, {self.param(name + '.scale', shape, 'ones')}, "
-            f"{self.param(name + '.offset', shape, 'zeros')}, {self.state(name + '.mean', shape, 'zeros')}, "
-            f"{self.state(name + '.variance', shape, 'ones')}", None, 3)
-        if track:
-            self.sets += [(name + ".mean", mean), (name + ".variance", variance)]
-        return y, x[1]
-
-    def dense(self, x, name, features, bias=True):
-        w = self.param(name + ".w", (x[1][-1], features), "weights")
-        b = ", " + self.param(name + ".b", (features,), "zeros") if bias else ""
-        return self.add_line(f"{'dense' if bias else 'dot'} {x[0]}, {w}{b}", ("n", features))
-
-    def relu(self, x):
-        return self.add_line(f"relu {x[0]}", x[1])
-
-    def relu6(self, x):
-        return self.add_line(f"relu6 {x[0]}", x[1])
-
-    def leaky(self, x, slope):
-        return self.add_line(f"leaky_relu {x[0]} {{slope = {slope}}}", x[1])
-
-    def tanh(self, x):
-        return self.add_line(f"tanh {x[0]}", x[1])
-
-    def add(self, x, y):
-        return self.add_line(f"add {x[0]}, {y[0]}", x[1])
-
-    def sum(self, x, y):
-        return self.add_line(f"add {x[0]}, {y[0]}", ())
-
-    def max_pool(self, x, size, stride=None, pad=0):
-        stride = stride or size
-        _, height, width, channels = x[1]
-        shape = ("n", self.window(height, size, stride, pad), self.window(width, size, stride, pad), channels)
-        return self.add_line(f"max_pool2d {x[0]} {{size = [{size}, {size}], stride = [{stride}, {stride}], "
-                             f"low = [{pad}, {pad}], high = [{pad}, {pad}]}}", shape)
-
-    def mean(self, x):
-        return self.add_line(f"global_avg_pool {x[0]}", ("n", x[1][-1]))
-
-    def flatten(self, x):
-        return self.add_line(f"flatten {x[0]}", ("n", math.prod(x[1][1:])))
-
-    def image(self, x, height, width, channels):
-        return self.add_line(f"reshape {x[0]} {{shape = [n, {height}, {width}, {channels}]}}",
-                             ("n", height, width, channels))
-
-    def beside(self, x, y):
-        return self.add_line(f"concat {x[0]}, {y[0]} {{axis = 3}}", x[1][:3] + (x[1][3] + y[1][3],))
-
-    def cross_entropy(self, x, label):
-        return self.add_line(f"cross_entropy {x[0]}, {label[0]}", ())
-
-    def judged(self, x, real):
-        one = self.add_line(f"const {float(real)} : f32[]", ())
-        target = self.add_line(f"broadcast {one[0]} {{shape = [n, 1]}}", ("n", 1))
-        return self.add_line(f"binary_cross_entropy {x[0]}, {target[0]}", ())
-
-
-class Torch:
-    """Layers of PyTorch on a dictionary of parameters; arrays are [batch, channels, height, width] here."""
-
-    def __init__(self, parameters, channels_last=True):
-        import torch
-
-        self.torch, self.f, self.drawn, self.p = torch, torch.nn.functional, parameters, {}
-        self.format = torch.channels_last if channels_last else torch.contiguous_format
-
-    def param(self, name, shape, kind, order=None):
-        if name not in self.p:
-            t = self.torch.tensor(self.drawn.take(name, shape, kind))
-            if order:
-                t = t.permute(order).contiguous()
-                if t.ndim == 4:
-                    t = t.contiguous(memory_format=self.format)
-            self.p[name] = t.requires_grad_()
-        return self.p[name]
-
-    def input(self, array):
-        t = self.torch.from_numpy(array)
-        if t.ndim == 4:
-            t = t.permute(0, 3, 1, 2).contiguous(memory_format=self.format)
-        return t.long() if t.dtype == self.torch.int32 else t
-
-    def conv(self, x, name, filters, taps, stride=1, pad=0, groups=1, bias=True):
-        w = self.param(name + ".w", (taps, taps, x.shape[1] // groups, filters), "weights", (3, 2, 0, 1))
-        b = self.param(name + ".b", (filters,), "zeros") if bias else None
-        return self.f.conv2d(x, w, b, stride, pad, groups=groups)
-
-    def raised(self, x, name, filters, taps, stride, bias=True):
-        w = self.param(name + ".w", (taps, taps, filters, x.shape[1]), "weights", (3, 2, 0, 1))
-        b = self.param(name + ".b", (filters,), "zeros") if bias else None
-        return self.f.conv_transpose2d(x, w, b, stride, (taps - stride) // 2)
-
-    def norm(self, x, name, track=True):
-        shape = (x.shape[1],)
-        scale, offset = self.param(name + ".scale", shape, "ones"), self.param(name + ".offset", shape, "zeros")
-        mean = variance = None
-        if track:
-            self.p.setdefault(name + ".mean", self.torch.zeros(shape))
-            self.p.setdefault(name + ".variance", self.torch.ones(shape))
-            mean, variance = self.p[name + ".mean"], self.p[name + ".variance"]
-        return self.f.batch_norm(x, mean, variance, scale, offset, True, 0.1, 1e-5)
-
-    def dense(self, x, name, features, bias=True):
-        w = self.param(name + ".w", (x.shape[1], features), "weights")
-        return self.torch.addmm(self.param(name + ".b", (features,), "zeros"), x, w) if bias else x @ w
-
-    def relu(self, x):
-        return self.f.relu(x)
-
-    def relu6(self, x):
-        return self.f.relu6(x)
-
-    def leaky(self, x, slope):
-        return self.f.leaky_relu(x, slope)
-
-    def tanh(self, x):
-        return self.torch.tanh(x)
-
-    def add(self, x, y):
-        return x + y
-
-    sum = add
-
-    def max_pool(self, x, size, stride=None, pad=0):
-        return self.f.max_pool2d(x, size, stride or size, pad)
-
-    def mean(self, x):
-        return x.mean((2, 3))
-
-    def flatten(self, x):
-        return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1)
-
-    def image(self, x, height, width, channels):
-        return x.reshape(x.shape[0], height, width, channels).permute(0, 3, 1, 2)
-
-    def beside(self, x, y):
-        return self.torch.cat((x, y), 1)
-
-    def cross_entropy(self, x, label):
-        return self.f.cross_entropy(x, label)
-
-    def judged(self, x, real):
-        return self.f.binary_cross_entropy_with_logits(x, self.torch.full_like(x, float(real)))
-
-
-class Jax:
-    """Layers of JAX on a dictionary of parameters, which is `p` while a function is traced."""
-
-    def __init__(self, parameters):
-        import jax
-        import jax.numpy as jnp
-
-        self.jax, self.np, self.drawn, self.p = jax, jnp, parameters, None
-
-    def param(self, name, shape, kind):
-        drawn = self.drawn.take(name, shape, kind)
-        return self.np.asarray(drawn) if self.p is None else self.p[name]
-
-    def input(self, array):
-        return self.np.asarray(array)
-
-    def windows(self, x, w, stride, pad, groups):
-        return self.jax.lax.conv_general_dilated(x, w, (stride, stride), ((pad, pad), (pad, pad)),
-                                                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
-                                                 feature_group_count=groups)
-
-    def conv(self, x, name, filters, taps, stride=1, pad=0, groups=1, bias=True):
-        w = self.param(name + ".w", (taps, taps, x.shape[3] // groups, filters), "weights")
-        y = self.windows(x, w, stride, pad, groups)
-        return y + self.param(name + ".b", (filters,), "zeros") if bias else y
-
-    def raised(self, x, name, filters, taps, stride, bias=True):
-        w = self.param(name + ".w", (taps, taps, filters, x.shape[3]), "weights")
-        y = self.jax.lax.conv_transpose(x, w, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"),
-                                        transpose_kernel=True)
-        return y + self.param(name + ".b", (filters,), "zeros") if bias else y
-
-    def norm(self, x, name, track=True):
-        shape = (x.shape[3],)
-        scale, offset = self.param(name + ".scale", shape, "ones"), self.param(name + ".offset", shape, "zeros")
-        mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
-        return (x - mean) * self.jax.lax.rsqrt(variance + 1e-5) * scale + offset
-
-    def dense(self, x, name, features, bias=True):
-        y = x @ self.param(name + ".w", (x.shape[1], features), "weights")
-        return y + self.param(name + ".b", (features,), "zeros") if bias else y
-
-    def relu(self, x):
-        return self.jax.nn.relu(x)
-
-    def relu6(self, x):
-        return self.jax.nn.relu6(x)
-
-    def leaky(self, x, slope):
-        return self.jax.nn.leaky_relu(x, slope)
-
-    def tanh(self, x):
-        return self.np.tanh(x)
-
-    def add(self, x, y):
-        return x + y
-
-    sum = add
-
-    def max_pool(self, x, size, stride=None, pad=0):
-        stride = stride or size
-        return self.jax.lax.reduce_window(x, -self.np.inf, self.jax.lax.max, (1, size, size, 1),
-                                          (1, stride, stride, 1), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-
-    def mean(self, x):
-        return x.mean((1, 2))
-
-    def flatten(self, x):
-        return x.reshape(x.shape[0], -1)
-
-    def image(self, x, height, width, channels):
-        return x.reshape(x.shape[0], height, width, channels)
-
-    def beside(self, x, y):
-        return self.np.concatenate((x, y), 3)
-
-    def cross_entropy(self, x, label):
-        chosen = self.np.take_along_axis(self.jax.nn.log_softmax(x), label[..., None], -1)
-        return -chosen.mean()
-
-    def judged(self, x, real):
-        return self.jax.nn.softplus(-x if real else x).mean()
-
-
-# --- Networks ---------------------------------------------------------------------------------------------------
-
-
-def lenet(l, image, label):
+def lenet(l, image):
     x = l.max_pool(l.relu(l.conv(image, "conv1", 6, 5, pad=2)), 2)
     x = l.flatten(l.max_pool(l.relu(l.conv(x, "conv2", 16, 5)), 2))
     x = l.relu(l.dense(l.relu(l.dense(x, "fc1", 120)), "fc2", 84))
-    return l.cross_entropy(l.dense(x, "fc3", 10), label)
+    return l.dense(x, "fc3", 10)
 
 
-def resnet18(l, image, label, width=64):
+def normalized(l, x, name, filters, taps, stride=1, groups=1):
+    return l.norm(l.conv(x, name, filters, taps, stride, taps // 2, groups, bias=False), name + ".norm")
+
+
+def resnet18(l, image, width=64):
+    """For pictures of 32 x 32: no pool in front, and no stride there."""
+
     def convolution(x, name, filters, taps, stride):
-        return l.norm(l.conv(x, name, filters, taps, stride, taps // 2, bias=False), name + ".norm")
+        return normalized(l, x, name, filters, taps, stride)
 
     x = l.relu(convolution(image, "conv", width, 3, 1))
     for stage in range(4):
@@ -345,10 +31,41 @@ def resnet18(l, image, label, width=64):
             y = convolution(l.relu(convolution(x, name + ".conv1", filters, 3, stride)), name + ".conv2", filters, 3, 1)
             past = convolution(x, name + ".past", filters, 1, stride) if stride == 2 else x
             x = l.relu(l.add(y, past))
-    return l.cross_entropy(l.dense(l.mean(x), "fc", 10), label)
+    return l.dense(l.mean(x), "fc", 10)
 
 
-def unet(l, image, mask, width=32, levels=3):
+def resnet50(l, image):
+    x = l.max_pool(l.relu(normalized(l, image, "conv", 64, 7, 2)), 3, 2, 1)
+    for stage, blocks in enumerate((3, 4, 6, 3)):
+        for block in range(blocks):
+            name, filters = f"stage{stage + 1}.{block + 1}", 64 << stage
+            stride = 2 if stage > 0 and block == 0 else 1
+            y = l.relu(normalized(l, x, name + ".conv1", filters, 1))
+            y = l.relu(normalized(l, y, name + ".conv2", filters, 3, stride))
+            y = normalized(l, y, name + ".conv3", 4 * filters, 1)
+            past = normalized(l, x, name + ".past", 4 * filters, 1, stride) if block == 0 else x
+            x = l.relu(l.add(y, past))
+    return l.dense(l.mean(x), "fc", 1000)
+
+
+def mobilenet_v2(l, image):
+    """Sandler, Howard, Zhu, Zhmoginov, Chen, 2018, table 2."""
+    x, channels, number = l.relu6(normalized(l, image, "conv", 32, 3, 2)), 32, 0
+    for expansion, filters, blocks, first in ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2),
+                                              (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)):
+        for block in range(blocks):
+            number, wide, stride = number + 1, channels * expansion, first if block == 0 else 1
+            name, y = f"block{number}", x
+            if expansion != 1:
+                y = l.relu6(normalized(l, y, name + ".expand", wide, 1))
+            y = l.relu6(normalized(l, y, name + ".depthwise", wide, 3, stride, wide))
+            y = normalized(l, y, name + ".project", filters, 1)
+            x = l.add(x, y) if stride == 1 and channels == filters else y
+            channels = filters
+    return l.dense(l.mean(l.relu6(normalized(l, x, "last", 1280, 1))), "fc", 1000)
+
+
+def unet(l, image, width=32, levels=3):
     def two(x, name, filters):
         for which in ("1", "2"):
             x = l.relu(l.conv(x, name + which, filters, 3, pad=1))
@@ -361,8 +78,7 @@ def unet(l, image, mask, width=32, levels=3):
         up = l.raised(level(l.max_pool(here, 2), 2 * filters, below - 1, name + ".below"), name + ".raise", filters, 2, 2)
         return two(l.beside(here, up), name + ".up", filters)
 
-    scores = l.conv(level(image, width, levels, "net"), "out", 4, 1)
-    return l.cross_entropy(scores, mask)
+    return l.conv(level(image, width, levels, "net"), "out", 4, 1)
 
 
 def generator(l, z, width):

@@ -27,6 +27,7 @@ os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
 
 import numpy as np
 
+import backends
 import harness
 import networks
 
@@ -55,20 +56,22 @@ def dcgan():
                                      "fooled": (networks.fooled, {"z": noise}, "g.")})
 
 
+def classifier(network, optimizer, asked, image, label, classes=10):
+    inputs = {"image": pictures(*image), "label": labels(label, classes)}
+    return Network(image[0], optimizer, asked, {"loss": (networks.classified(network), inputs, "")})
+
+
 NETWORKS = {
-    "lenet": lambda: Network(64, "adam", 2.5, {"loss": (networks.lenet, {"image": pictures(64, 28, 1),
-                                                                         "label": labels(64, 10)}, "")}),
-    "resnet18": lambda: Network(32, "momentum", 1.1, {"loss": (networks.resnet18, {
-        "image": pictures(32, 32, 3), "label": labels(32, 10)}, "")}),
+    "lenet": lambda: classifier(networks.lenet, "adam", 2.5, (64, 28, 1), 64),
+    "resnet18": lambda: classifier(networks.resnet18, "momentum", 1.1, (32, 32, 3), 32),
     "dcgan": dcgan,
-    "unet": lambda: Network(8, "adam", 1.2, {"loss": (networks.unet, {"image": pictures(8, 64, 3),
-                                                                      "mask": labels((8, 64, 64), 4)}, "")}),
+    "unet": lambda: classifier(networks.unet, "adam", 1.2, (8, 64, 3), (8, 64, 64), 4),
 }
 RATE = {"adam": 1e-3, "momentum": 0.01}
 
 
 def functions(network, parameters):
-    text = networks.Text(parameters)
+    text = backends.Text(parameters)
     for name, (body, inputs, _) in network.losses.items():
         types = {n: ({"float32": "f32", "int32": "i32"}[str(a.dtype)], ("n",) + a.shape[1:]) for n, a in inputs.items()}
         text.function(name, types, body)
@@ -123,7 +126,7 @@ def torch_steps(network, parameters, compiled, channels_last):
 
     torch.set_num_threads(args.threads)
     torch._dynamo.reset()
-    layers = networks.Torch(parameters, channels_last)
+    layers = backends.Torch(parameters, channels_last)
     parts = []
     for name, (body, arrays, prefix) in network.losses.items():
         inputs = [layers.input(a) for a in arrays.values()]
@@ -159,7 +162,7 @@ def with_jax(network, parameters):
     import jax
     import jax.numpy as jnp
 
-    layers = networks.Jax(parameters)
+    layers = backends.Jax(parameters)
     names = dict.fromkeys(n for n, a in parameters.arrays.items() if not n.endswith((".mean", ".variance")))
     p = {n: jnp.asarray(parameters.arrays[n]) for n in names}
     parts = []
@@ -230,7 +233,7 @@ def memory(contender, name):
 
 
 def table(name):
-    network, parameters = NETWORKS[name](), networks.Parameters()
+    network, parameters = NETWORKS[name](), backends.Parameters()
     runs, losses, seconds = {}, {}, {}
     for contender in CONTENDERS:
         try:
@@ -254,7 +257,7 @@ def table(name):
 
 
 if args.memory:
-    made(args.memory, NETWORKS[args.network[0]](), networks.Parameters())
+    made(args.memory, NETWORKS[args.network[0]](), backends.Parameters())
     # Not ru_maxrss: a process has that of the one it was forked from as well.
     with open("/proc/self/status") as status:
         print(next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024)

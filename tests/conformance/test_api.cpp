@@ -492,6 +492,22 @@ TEST_CASE("baked parameters and bound dimensions keep the values") {
   tn::Session baked(small, none);
   const tn::Outputs same = baked.run("predict", {{"x", tn::view(x, {4, 1})}});
   for (size_t i = 0; i < 4; ++i) CHECK(plain["p"].as<float>()[i] == same["p"].as<float>()[i]);
+
+  // From a file, before anything was compiled; what a state holds comes before it.
+  const std::string file = scratch("weights.safetensors");
+  state.save(file);
+  auto predicted = [&](const tn::Program& of) {
+    tn::Session own(of, of.init(0));
+    const tn::Outputs out = own.run("predict", {{"x", tn::view(x, {4, 1})}});
+    return std::vector<float>(out["p"].as<float>().begin(), out["p"].as<float>().end());
+  };
+  const std::vector<float> expected = predicted(small);
+  CHECK(predicted(tn::compile(model, {.functions = {"predict"}, .baked = {"*"}, .params = file})) ==
+        expected);
+  const tn::State other = program.init(4);
+  const tn::CompileOptions both{.functions = {"predict"}, .baked = {"*"}, .params = file};
+  CHECK(predicted(tn::compile(model, both, &other)) != expected);
+  CHECK(code_of([&] { tn::compile(model, {.baked = {"*"}, .params = scratch("none.safetensors")}); }) == 401);
 }
 
 TEST_CASE("the C functions refuse NULL and foreign numbers") {

@@ -33,7 +33,8 @@ struct tenon_module {
 struct tenon_options {
   tenon::driver::CompileOptions options;
   bool prefix_set = false;
-  // Where baked values come from; kept alive by the options.
+  // Where baked values come from: a file, then a state, which the options keep alive.
+  std::string params;
   std::shared_ptr<const tenon::driver::State> state;
 };
 

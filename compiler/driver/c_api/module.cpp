@@ -2,6 +2,7 @@
 
 #include "driver/c_api/c_api.h"
 #include "runtime/file.h"
+#include "runtime/safetensors.h"
 #include "support/text.h"
 #include "target/target.h"
 
@@ -41,9 +42,9 @@ Status set_bindings(tenon::ir::DimBindings* bind, std::string_view value) {
   return Ok{};
 }
 
-constexpr std::string_view keys[] = {"cpu",    "functions", "bind",     "bake",    "epochs",
-                                     "passes", "disable",   "prefix",   "threads", "isolate",
-                                     "fuse",   "in_place",  "parallel", "verify",  "fold_scales"};
+constexpr std::string_view keys[] = {"cpu",      "functions", "bind",   "bake",       "params",  "epochs",
+                                     "passes",   "disable",   "prefix", "threads",    "isolate", "fuse",
+                                     "in_place", "parallel",  "verify", "fold_scales"};
 
 Status set_option(tenon_options& o, std::string_view key, std::string_view value) {
   CompileOptions& c = o.options;
@@ -60,6 +61,8 @@ Status set_option(tenon_options& o, std::string_view key, std::string_view value
     return set_bindings(&c.bind, value);
   } else if (key == "bake") {
     c.baked = list_of(value);
+  } else if (key == "params") {
+    o.params = value;
   } else if (key == "epochs") {
     return set_flag(&c.epochs, key, value);
   } else if (key == "passes") {
@@ -158,13 +161,19 @@ std::string slot_type(const tenon::kernel::StateSlot& slot) {
 Result<CompileOptions> tenon::driver::c_api::complete(const tenon_options* options,
                                                       std::map<std::string, Array>* values) {
   CompileOptions out = options_of(options);
-  if (options == nullptr || options->state == nullptr) return out;
+  if (options == nullptr) return out;
+  if (!options->params.empty()) {
+    TENON_ASSIGN(tenon::runtime::Tensors tensors, tenon::runtime::read_safetensors(options->params));
+    *values = std::move(tensors.arrays);
+    out.values = values;
+  }
+  if (options->state == nullptr) return out;
   for (const tenon::kernel::StateSlot& slot : options->state->program()->kernels().state) {
     bool wanted = false;
     for (const std::string& pattern : out.baked) wanted = wanted || glob_match(pattern, slot.name);
     if (!wanted) continue;
     TENON_ASSIGN(Array value, options->state->get(slot.name));
-    values->emplace(slot.name, std::move(value));
+    values->insert_or_assign(slot.name, std::move(value));
   }
   out.values = values;
   return out;

@@ -8,9 +8,10 @@
 #   12   a training step, beside PyTorch and JAX
 #   13   single convolutions and their gradients, beside oneDNN
 #   14   training steps of convolutional networks, beside PyTorch and JAX
+#   15   inference of convolutional networks, beside OpenVINO, ONNX Runtime, PyTorch and JAX
 # and, where it is asked for, the optimizers and schedules beside PyTorch's: their values, not their speed.
 #
-#   run.sh [--only 4|6|7|8|11|12|13|14|optimizers]... [--quick]
+#   run.sh [--only 4|6|7|8|11|12|13|14|15|optimizers]... [--quick]
 #
 # Peers are pinned and live in build/benchmarks, the libraries of C come from Debian. One that cannot be
 # installed is skipped by its name. TENON_BUILD names a build folder to take Tenon from instead of building.
@@ -23,9 +24,9 @@ bin=$work/bin
 only=() quick=()
 while [ $# -gt 0 ]; do
   case "$1" in
-    --only) case "${2:-}" in 4|6|7|8|11|12|13|14|optimizers) only+=("$2"); shift 2 ;; *) echo "--only takes 4, 6, 7, 8, 11, 12, 13, 14 or optimizers" >&2; exit 2 ;; esac ;;
+    --only) case "${2:-}" in 4|6|7|8|11|12|13|14|15|optimizers) only+=("$2"); shift 2 ;; *) echo "--only takes 4, 6, 7, 8, 11, 12, 13, 14, 15 or optimizers" >&2; exit 2 ;; esac ;;
     --quick) quick=(--quick); shift ;;
-    *) sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    *) sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
   esac
 done
 wanted() {
@@ -154,8 +155,8 @@ if wanted 11; then
     skip "JAX and Keras: no numpy"
   fi
 fi
-beside_python() {  # SCRIPT: on one thread, and on two
-  peers numpy 2.4.6 jax 0.10.2 torch 2.15.0
+beside_python() {  # SCRIPT PEER VERSION ...: on one thread, and on two
+  peers numpy 2.4.6 jax 0.10.2 torch 2.15.0 "${@:2}"
   if ! "$python" -c 'import numpy' 2>/dev/null; then
     skip "PyTorch and JAX: no numpy"
     return 0
@@ -185,6 +186,10 @@ fi
 if wanted 14; then
   title "14: training steps of convolutional networks"
   beside_python steps.py
+fi
+if wanted 15; then
+  title "15: inference of convolutional networks"
+  beside_python inference.py onnx 1.23.2 onnxruntime 1.32.0 openvino 2026.4.1
 fi
 if [ ${#only[@]} -gt 0 ] && wanted optimizers; then
   title "optimizers and schedules"

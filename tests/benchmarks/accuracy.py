@@ -217,7 +217,7 @@ def with_tenon(name, seed, epochs):
         state = os.path.join(folder, "w.safetensors")
         common = ["--data", args.data, "--threads", str(args.threads)]
         subprocess.run([args.tenon, "train", model, *common, "--epochs", str(epochs), "--batch", str(BATCH), "--seed",
-                        str(seed), "--save", state, "--quiet"], check=True)
+                        str(seed), "-o", state, "--quiet"], check=True)
         done = subprocess.run([args.tenon, "eval", model, *common, "--params", state, "--json"], check=True,
                               capture_output=True, text=True)
     return json.loads(done.stdout)["accuracy"]

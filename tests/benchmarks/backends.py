@@ -38,13 +38,14 @@ class Text:
         self.globals, self.functions, self.states = {}, [], {}
 
     def function(self, name, inputs, body):
-        """inputs: name -> (dtype, shape); `body` gives the function's result."""
+        """inputs: name -> (dtype, shape); `body` gives the function's result. The result's shape."""
         self.lines, self.sets, self.count = [], [], 0
         result = body(self, *[(n, shape) for n, (_, shape) in inputs.items()])
         arguments = ", ".join(f"{n}: {dtype}[{self.extents(shape)}]" for n, (dtype, shape) in inputs.items())
         sets = "".join(f"  set {g} = {v}\n" for g, v in self.sets)
         self.functions.append(f"func {name}({arguments}) -> result: f32[{self.extents(result[1])}] {{\n" +
                               "".join(self.lines) + sets + f"  return {result[0]}\n}}\n")
+        return result[1]
 
     def text(self, name, steps):
         head = f"tenon 1\nmodule {name}\ndim n = 1..256\n"

@@ -15,19 +15,14 @@ import sys
 import tempfile
 import time
 
+import peers
+
 parser = argparse.ArgumentParser()
-parser.add_argument("--threads", type=int, default=1)
-parser.add_argument("--library", required=True)
 parser.add_argument("--probe")
 parser.add_argument("--network", action="append")
 parser.add_argument("--batch", action="append", type=int)
 parser.add_argument("--alone", help="one contender: seconds until its first result, MiB held and at the peak")
-parser.add_argument("--limit", type=float, default=60.0)
-args = parser.parse_args()
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])
-for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[name] = str(args.threads)
-os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
+args = peers.parsed(parser, limit=60.0)
 
 import numpy as np
 
@@ -38,27 +33,28 @@ import networks
 NETWORKS = {"resnet50": (networks.resnet50, 224), "mobilenet_v2": (networks.mobilenet_v2, 224), "unet": (networks.unet, 256)}
 
 
-def tenon(body, image, parameters):
+def predict(body, image, parameters):
+    """The network as text, and the shape of its result; draws the parameters."""
     text = backends.Text(parameters, training=False)
-    text.function("predict", {"image": ("f32", ("n",) + image.shape[1:])}, body)
+    return text, text.function("predict", {"image": ("f32", ("n",) + image.shape[1:])}, body)
+
+
+def tenon(body, image, parameters):
+    text, shape = predict(body, image, parameters)
     with tempfile.TemporaryDirectory() as folder:
         weights = os.path.join(folder, "weights.safetensors")
         harness.save_safetensors(weights, {**text.globals, **text.states})
         options = [("functions", "predict"), ("bind", f"n={len(image)}"), ("bake", "*"), ("params", weights),
                    ("fold_scales", "true")]
         program = harness.Tenon(args.library, text.text("network", []), args.threads, options)
-    shape = {"resnet50": (1000,), "mobilenet_v2": (1000,), "unet": (256, 256, 4)}[body.__name__]
-    scores = np.zeros((len(image),) + shape, np.float32)
+    scores = np.zeros((len(image),) + shape[1:], np.float32)
     call = program.bind("predict", [image], [scores])
 
     def run():
         call()
         return scores
 
-    return run
-
-
-FORMATS = {}  # network and batch -> whether PyTorch is faster in channels_last
+    return run, 0
 
 
 def torch_run(body, image, parameters, channels_last, compiled):
@@ -101,17 +97,9 @@ def torch_run(body, image, parameters, channels_last, compiled):
 
 
 def inductor(body, image, parameters):
-    key = (body.__name__, len(image))
-    if key not in FORMATS:
-        seconds = {}
-        for channels_last in (True, False):
-            run = torch_run(body, image, parameters, channels_last, False)
-            run()
-            begin = time.process_time()
-            run()
-            seconds[channels_last] = time.process_time() - begin
-        FORMATS[key] = min(seconds, key=seconds.get)
-    return torch_run(body, image, parameters, FORMATS[key], True)
+    channels_last, spent = peers.faster_format(
+        (body, len(image)), lambda channels_last: torch_run(body, image, parameters, channels_last, False))
+    return torch_run(body, image, parameters, channels_last, True), spent
 
 
 def onnx_model(body, image, parameters):
@@ -129,7 +117,7 @@ def onnxruntime(body, image, parameters):
     options.intra_op_num_threads, options.inter_op_num_threads = args.threads, 1
     session = onnxruntime.InferenceSession(onnx_model(body, image, parameters), options, providers=["CPUExecutionProvider"])
     x = np.ascontiguousarray(np.moveaxis(image, -1, 1))
-    return lambda: last(session.run(None, {"image": x})[0])
+    return lambda: last(session.run(None, {"image": x})[0]), 0
 
 
 def openvino(body, image, parameters):
@@ -144,7 +132,7 @@ def openvino(body, image, parameters):
         request.infer([x], share_inputs=True, share_outputs=True)
         return last(request.get_output_tensor().data)
 
-    return run
+    return run, 0
 
 
 def with_jax(body, image, parameters):
@@ -152,7 +140,6 @@ def with_jax(body, image, parameters):
     import jax.numpy as jnp
 
     layers = backends.Jax(parameters, training=False)
-    functions_of(body, image, parameters)
     p = {n: jnp.asarray(a) for n, a in parameters.arrays.items()}
 
     @jax.jit
@@ -161,12 +148,7 @@ def with_jax(body, image, parameters):
         return body(layers, x)
 
     x = jnp.asarray(image)
-    return lambda: np.asarray(forward(p, x))
-
-
-def functions_of(body, image, parameters):
-    """Draws the parameters, whichever contender comes first."""
-    backends.Text(parameters, training=False).function("predict", {"image": ("f32", ("n",) + image.shape[1:])}, body)
+    return lambda: np.asarray(forward(p, x)), 0
 
 
 CONTENDERS = {"tenon": tenon, "openvino": openvino, "onnxruntime": onnxruntime, "inductor": inductor, "jax": with_jax}
@@ -176,11 +158,11 @@ def made(contender, name, batch):
     body, size = NETWORKS[name]
     image = np.random.default_rng(2).uniform(-1, 1, (batch, size, size, 3)).astype(np.float32)
     parameters = backends.Parameters(trained=True)
-    functions_of(body, image, parameters)
+    predict(body, image, parameters)  # draws the parameters, whichever contender comes first
     begin = time.perf_counter()
-    run = CONTENDERS[contender](body, image, parameters)
+    run, choosing = CONTENDERS[contender](body, image, parameters)
     result = run().copy()
-    return run, result, time.perf_counter() - begin
+    return run, result, time.perf_counter() - begin - choosing
 
 
 def alone(contender, name, batch):
@@ -210,23 +192,18 @@ def table(name, batch):
     for contender in results:
         seconds, held, peak = alone(contender, name, batch)
         print(f"  {contender:<16} first result after {seconds:8.2f} s, {held:8.0f} MiB held, {peak:8.0f} at the peak")
-    peers = [(s, n) for n, (s, _) in figures.items() if n != "tenon"]
-    if not peers:
+    others = [(s, n) for n, (s, _) in figures.items() if n != "tenon"]
+    if not others:
         return None
-    ratio = min(peers)[0] / figures["tenon"][0]
-    print(f"  {ratio:.2f}x the best of them ({min(peers)[1]}), asked 0.95x: {'met' if ratio >= 0.95 else 'MISSED'}", flush=True)
+    ratio = min(others)[0] / figures["tenon"][0]
+    print(f"  {ratio:.2f}x the best of them ({min(others)[1]}), asked 0.95x: {'met' if ratio >= 0.95 else 'MISSED'}", flush=True)
     return ratio
-
-
-def status(field):
-    with open("/proc/self/status") as lines:
-        return next(int(line.split()[1]) for line in lines if line.startswith(field + ":")) / 1024
 
 
 if args.alone:
     run, _, seconds = made(args.alone, args.network[0], args.batch[0])
     run()
-    print(seconds, status("VmRSS"), status("VmHWM"))  # not ru_maxrss: that of the process it was forked from counts there
+    print(seconds, peers.mebibytes("VmRSS"), peers.mebibytes("VmHWM"))
 else:
     ratios = [table(name, batch) for name in args.network or NETWORKS for batch in args.batch or (1, 8)]
     ratios = [r for r in ratios if r]

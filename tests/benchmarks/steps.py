@@ -6,24 +6,17 @@ The steps are timed in turns in one process; memory is the peak of a process of 
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import time
 
+import peers
+
 parser = argparse.ArgumentParser()
-parser.add_argument("--threads", type=int, default=1)
-parser.add_argument("--library", required=True)
 parser.add_argument("--probe")
 parser.add_argument("--network", action="append")
 parser.add_argument("--memory", help="of one contender, in MiB, after a few steps")
-parser.add_argument("--limit", type=float, default=90.0)
-args = parser.parse_args()
-# Peers take as many threads as there are processors for them.
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])
-for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[name] = str(args.threads)
-os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
+args = peers.parsed(parser, limit=90.0)
 
 import numpy as np
 
@@ -101,24 +94,11 @@ def tenon(network, parameters):
     return run, 0
 
 
-FORMATS = {}  # network -> whether PyTorch is faster in channels_last
-
-
 def with_torch(network, parameters, compiled):
     """In the memory format that it is faster in; and the seconds it took to find that out."""
-    begun = time.perf_counter()
-    if network not in FORMATS:
-        seconds = {}
-        for channels_last in (True, False):
-            run = torch_steps(network, parameters, False, channels_last)
-            run()
-            begin = time.process_time()
-            for _ in range(3):
-                run()
-            seconds[channels_last] = time.process_time() - begin
-        FORMATS[network] = min(seconds, key=seconds.get)
-    spent = time.perf_counter() - begun
-    return torch_steps(network, parameters, compiled, FORMATS[network]), spent
+    channels_last, spent = peers.faster_format(
+        network, lambda channels_last: torch_steps(network, parameters, False, channels_last))
+    return torch_steps(network, parameters, compiled, channels_last), spent
 
 
 def torch_steps(network, parameters, compiled, channels_last):
@@ -249,18 +229,16 @@ def table(name):
     harness.report(figures, 1e3, "ms")
     for contender, took in seconds.items():
         print(f"  {contender:<16} first step after {took:8.2f} s, {memory(contender, name):8.0f} MiB at the peak")
-    peers = [(s, n) for n, (s, _) in figures.items() if n != "tenon"]
-    if peers:
-        best, asked = min(peers), network.asked
+    others = [(s, n) for n, (s, _) in figures.items() if n != "tenon"]
+    if others:
+        best, asked = min(others), network.asked
         ratio = best[0] / figures["tenon"][0]
         print(f"  {ratio:.2f}x the best of them ({best[1]}), asked {asked}x: {'met' if ratio >= asked else 'MISSED'}")
 
 
 if args.memory:
     made(args.memory, NETWORKS[args.network[0]](), backends.Parameters())
-    # Not ru_maxrss: a process has that of the one it was forked from as well.
-    with open("/proc/self/status") as status:
-        print(next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024)
+    print(peers.mebibytes("VmHWM"))
 else:
     for name in args.network or NETWORKS:
         table(name)

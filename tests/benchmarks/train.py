@@ -4,20 +4,13 @@
 """
 
 import argparse
-import os
 import time
 
+import peers
+
 parser = argparse.ArgumentParser()
-parser.add_argument("--threads", type=int, default=1)
-parser.add_argument("--library", required=True)
 parser.add_argument("--probe", required=True)
-parser.add_argument("--limit", type=float, default=60.0)
-args = parser.parse_args()
-# Peers take as many threads as there are processors for them.
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])
-for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[name] = str(args.threads)
-os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
+args = peers.parsed(parser, limit=60.0)
 
 import numpy as np
 

@@ -179,7 +179,7 @@ bool copies_left(const Sizes& sizes, const ContractTerms& t, const ContractSched
 bool copies_right(const Sizes& sizes, const ContractTerms& t) {
   const target::Target& target = sizes.target();
   const Dim n = t.n_extent(), k = t.k_extent();
-  if (target.copied_rows == 0 || !t.m_axis || !n.is_constant() || !can_copy_right(t)) return false;
+  if (target.copied_rows == 0 || !t.m_axis || !can_copy_right(t)) return false;
   if (n.constant() <= target.tile_vectors * target.lanes(dtype_bytes(t.dtype))) return false;
   const Dim bytes = n * k * Dim(static_cast<int64_t>(dtype_bytes(t.dtype)));
   const int64_t around = t.outer.empty() ? 1 : sizes.usual(t.outer_extent());
